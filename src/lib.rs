@@ -1,0 +1,3 @@
+//! northc turns a description of virtual private clouds into rows of OVN's Northbound database.
+
+pub mod span;

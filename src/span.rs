@@ -1,0 +1,136 @@
+//! Where a thing was written: files, byte ranges, lines and columns.
+//!
+//! Refuses to know what the bytes mean or how they were read.
+
+use std::fmt;
+use std::ops::Range;
+
+/// One source text of a run; an index into [`SourceMap`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(u32);
+
+/// A byte range of one source text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The text it lies in.
+    pub file: FileId,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The span of `range` (byte offsets) in `file`.
+    pub fn new(file: FileId, range: Range<usize>) -> Span {
+        // INVARIANT: SourceMap::add refuses texts whose offsets do not fit.
+        let at = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Span { file, start: at(range.start), end: at(range.end.max(range.start)) }
+    }
+
+    /// The byte range, for slicing.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// A value and where it was written.
+#[derive(Clone, Debug)]
+pub struct Spanned<T> {
+    /// What was written.
+    pub value: T,
+    /// Where.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Pairs a value with its place.
+    pub fn new(value: T, span: Span) -> Spanned<T> {
+        Spanned { value, span }
+    }
+
+    /// The same place, another value.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Spanned<U> {
+        Spanned { value: f(self.value), span: self.span }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+/// A source text, its name, and where its lines start.
+#[derive(Debug)]
+pub struct Source {
+    /// The path as the user gave it, or `<stdin>`.
+    pub name: String,
+    /// The whole text, UTF-8.
+    pub text: String,
+    line_starts: Vec<u32>,
+}
+
+impl Source {
+    /// 1-based line, and 1-based column in characters, of a byte offset.
+    pub fn line_col(&self, offset: u32) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|&start| start <= offset).max(1) - 1;
+        let start = self.line_starts[line] as usize;
+        let upto = (offset as usize).min(self.text.len());
+        let col = self.text.get(start..upto).map_or(0, |s| s.chars().count());
+        (line + 1, col + 1)
+    }
+}
+
+/// Every text of one run.
+#[derive(Debug, Default)]
+pub struct SourceMap {
+    sources: Vec<Source>,
+}
+
+impl SourceMap {
+    /// No texts.
+    pub fn new() -> SourceMap {
+        SourceMap::default()
+    }
+
+    /// Adds a text under a name. `None` when it is longer than 4 GiB, which offsets cannot address.
+    pub fn add(&mut self, name: impl Into<String>, text: String) -> Option<FileId> {
+        u32::try_from(text.len()).ok()?;
+        let id = FileId(u32::try_from(self.sources.len()).ok()?);
+        let mut line_starts = vec![0];
+        line_starts.extend(
+            text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at as u32 + 1),
+        );
+        self.sources.push(Source { name: name.into(), text, line_starts });
+        Some(id)
+    }
+
+    /// The text behind an id.
+    pub fn get(&self, id: FileId) -> &Source {
+        &self.sources[id.0 as usize]
+    }
+
+    /// All texts in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, &Source)> {
+        self.sources.iter().enumerate().map(|(at, source)| (FileId(at as u32), source))
+    }
+
+    /// What stands at a span; empty when the span is outside its text.
+    pub fn slice(&self, span: Span) -> &str {
+        self.get(span.file).text.get(span.range()).unwrap_or("")
+    }
+
+    /// `file:line:column` of a span's first byte, as compilers print it.
+    pub fn place(&self, span: Span) -> String {
+        let source = self.get(span.file);
+        let (line, col) = source.line_col(span.start);
+        format!("{}:{line}:{col}", source.name)
+    }
+
+    /// `file:line`, for comments in generated text.
+    pub fn line(&self, span: Span) -> String {
+        let source = self.get(span.file);
+        format!("{}:{}", source.name, source.line_col(span.start).0)
+    }
+}
