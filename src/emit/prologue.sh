@@ -10,17 +10,19 @@ pass='check'
 
 # have_named TABLE: notes a table's rows and their names.
 have_named() {
-    local uuid name
+    local list uuid name
+    list=$(nbctl --format=csv --data=bare --no-headings --columns=_uuid,name list "$1")
     while IFS=, read -r uuid name; do
         [[ $name != \"*\" ]] || { name=${name:1:-1} && name=${name//\"\"/\"}; }
-        have[$uuid]=1 uuid_of["$1 $name"]=$uuid
-    done < <(nbctl --format=csv --data=bare --no-headings --columns=_uuid,name list "$1")
+        [[ -z $uuid ]] || have[$uuid]=1 uuid_of["$1 $name"]=$uuid
+    done <<<"$list"
 }
 
 # have_unnamed TABLE: notes a table's rows.
 have_unnamed() {
-    local uuid
-    for uuid in $(nbctl --bare --columns=_uuid list "$1"); do have[$uuid]=1; done
+    local list uuid
+    list=$(nbctl --bare --columns=_uuid list "$1")
+    for uuid in $list; do have[$uuid]=1; done
 }
 
 # named TABLE UUID NAME COLUMN=VALUE...: a row whose name nobody else may have.
@@ -55,20 +57,23 @@ member() {
 tidy() {
     [[ $pass == write ]] || return 0
     local -A own=()
-    local uuid parent child children
-    for uuid in $(nbctl --bare --columns=_uuid find "$3" "external_ids:northc-owner=$owner"); do own[$uuid]=1; done
+    local list uuid parent child children
+    list=$(nbctl --bare --columns=_uuid find "$3" "external_ids:northc-owner=$owner")
+    for uuid in $list; do own[$uuid]=1; done
+    list=$(nbctl --format=csv --data=bare --no-headings --columns="_uuid,$2" list "$1")
     while IFS=, read -r parent children; do
         for child in $children; do
             [[ -z ${own[$child]:-} || -n ${wanted[$child]:-} ]] || txn+=(-- remove "$1" "$parent" "$2" "$child")
         done
-    done < <(nbctl --format=csv --data=bare --no-headings --columns="_uuid,$2" list "$1")
+    done <<<"$list"
 }
 
 # tidy_root TABLE: destroys this owner's rows of a table that are not below.
 tidy_root() {
     [[ $pass == write ]] || return 0
-    local uuid
-    for uuid in $(nbctl --bare --columns=_uuid find "$1" "external_ids:northc-owner=$owner"); do
+    local list uuid
+    list=$(nbctl --bare --columns=_uuid find "$1" "external_ids:northc-owner=$owner")
+    for uuid in $list; do
         [[ -n ${wanted[$uuid]:-} ]] || txn+=(-- destroy "$1" "$uuid")
     done
 }
