@@ -2,6 +2,7 @@
 //!
 //! Refuses to know what a VPC is, where rows came from, or how they travel.
 
+pub mod actual;
 pub mod datum;
 pub mod key;
 pub mod schema;
