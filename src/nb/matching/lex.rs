@@ -191,10 +191,6 @@ fn quoted(rest: &str) -> (TokenKind, usize) {
 }
 
 fn unescape(inside: &str) -> Result<String, String> {
-    // OVN looks at the last byte alone, so that even an escaped backslash may not stand there.
-    if inside.ends_with('\\') {
-        return Err("a string may not end with a backslash".to_owned());
-    }
     let mut text = String::with_capacity(inside.len());
     let mut rest = inside;
     while let Some((plain, escape)) = rest.split_once('\\') {
@@ -228,7 +224,10 @@ fn code_point(escape: &str) -> Result<(char, usize), String> {
     };
     let bad = || "`\\u` needs four hexadecimal digits that stand for a character".to_owned();
     let first = unit(escape.get(..5)).filter(|&first| first != 0).ok_or_else(bad)?;
-    if let Some(letter) = char::from_u32(u32::from(first)) {
+    // OVN lets the second half of a pair stand alone. No port can be called that: names are UTF-8.
+    let is_second_half = (0xdc00..0xe000).contains(&first);
+    let letter = char::from_u32(u32::from(first));
+    if let Some(letter) = letter.or(is_second_half.then_some(char::REPLACEMENT_CHARACTER)) {
         return Ok((letter, 5));
     }
     let second = escape.get(5..).and_then(|rest| rest.strip_prefix('\\'));

@@ -10,32 +10,51 @@ use super::lex::{TokenKind, Written};
 /// The longest text that OVN tries to read as an IP address.
 const ADDRESS_LEN_MAX: usize = 45;
 
-/// How many digits of OVN's widest number, 128 bits, can be other than leading zeros.
-const HEX_DIGITS_MAX: usize = 32;
+/// How many hexadecimal digits, leading zeros aside, OVN has room for: 128 bytes.
+const HEX_DIGITS_MAX: usize = 256;
+
+/// How many of them the widest field has.
+const FIELD_DIGITS_MAX: usize = 32;
+
+/// A number without a mask.
+struct Plain {
+    value: u128,
+    format: Format,
+    /// Whether `value` is only the end of it. A mask can still make it fit a field.
+    is_cut: bool,
+}
 
 /// A number at the start of `rest`, and its length.
 pub(super) fn lex(rest: &str) -> (TokenKind, usize) {
     let value_len = extent(rest);
-    let (value, format) = match plain(&rest[..value_len]) {
-        Ok(number) => number,
+    let value_text = &rest[..value_len];
+    let value = match plain(value_text) {
+        Ok(value) => value,
         Err(message) => return (TokenKind::Bad(message, None), value_len),
     };
     let Some(after) = rest[value_len..].strip_prefix('/') else {
-        return (TokenKind::Number(Written { value, mask: None, format }), value_len);
+        let Plain { value, format, is_cut } = value;
+        let whole = TokenKind::Number(Written { value, mask: None, format });
+        return (if is_cut { too_wide(value_text) } else { whole }, value_len);
     };
     let mask_len = extent(after);
-    let len = value_len + 1 + mask_len;
-    let mask = match plain(&after[..mask_len]) {
-        Ok(mask) => mask,
-        Err(message) => return (TokenKind::Bad(message, None), len),
+    let mask_text = &after[..mask_len];
+    let kind = match plain(mask_text) {
+        Err(message) => TokenKind::Bad(message, None),
+        Ok(mask) if mask.is_cut => too_wide(mask_text),
+        Ok(mask) => masked(&value, &mask).map_or_else(
+            || {
+                let message = format!("`{mask_text}` is no mask for `{value_text}`");
+                TokenKind::Bad(message, Some(mask_help(value.format)))
+            },
+            TokenKind::Number,
+        ),
     };
-    match masked(value, format, mask) {
-        Some(number) => (TokenKind::Number(number), len),
-        None => {
-            let message = format!("`{}` is no mask for `{}`", &after[..mask_len], &rest[..value_len]);
-            (TokenKind::Bad(message, Some(mask_help(format))), len)
-        }
-    }
+    (kind, value_len + 1 + mask_len)
+}
+
+fn too_wide(text: &str) -> TokenKind {
+    TokenKind::Bad(format!("`{text}` does not fit into 128 bits"), None)
 }
 
 /// How far a number reaches. A colon after a dot ends it (`10.0.0.1:80`), and so do two dots.
@@ -55,50 +74,50 @@ fn extent(rest: &str) -> usize {
     at
 }
 
-/// A number without a mask.
-fn plain(text: &str) -> Result<(u128, Format), String> {
+/// The whole of `text` as a number.
+fn plain(text: &str) -> Result<Plain, String> {
+    let whole = |value, format| Ok(Plain { value, format, is_cut: false });
     if text.is_empty() {
         return Err("a number is missing".to_owned());
     }
     if let Some(value) = mac(text) {
-        return Ok((value, Format::Mac));
+        return whole(value, Format::Mac);
     }
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return decimal(text);
+        return whole(decimal(text)?, Format::Decimal);
     }
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return hexadecimal(text, digits);
     }
     let short = Some(text).filter(|text| text.len() <= ADDRESS_LEN_MAX);
     if let Some(address) = short.and_then(|text| text.parse::<Ipv4Addr>().ok()) {
-        return Ok((u128::from(address.to_bits()), Format::Ipv4));
+        return whole(u128::from(address.to_bits()), Format::Ipv4);
     }
     if let Some(address) = short.and_then(|text| text.parse::<Ipv6Addr>().ok()) {
-        return Ok((address.to_bits(), Format::Ipv6));
+        return whole(address.to_bits(), Format::Ipv6);
     }
     Err(format!("`{text}` is neither a number nor an address"))
 }
 
-fn decimal(text: &str) -> Result<(u128, Format), String> {
+fn decimal(text: &str) -> Result<u128, String> {
     if text.starts_with('0') && text != "0" {
         return Err(format!("`{text}` has leading zeros"));
     }
-    match text.parse::<u64>() {
-        Ok(value) => Ok((u128::from(value), Format::Decimal)),
-        Err(_) => Err(format!("`{text}` does not fit into 64 bits; write it in hexadecimal")),
-    }
+    let value = text.parse::<u64>();
+    value.map(u128::from).map_err(|_| format!("`{text}` does not fit into 64 bits; write it in hexadecimal"))
 }
 
-fn hexadecimal(text: &str, digits: &str) -> Result<(u128, Format), String> {
-    let significant = digits.trim_start_matches('0');
+fn hexadecimal(text: &str, digits: &str) -> Result<Plain, String> {
     if digits.is_empty() || digits.bytes().any(|byte| !byte.is_ascii_hexdigit()) {
         return Err(format!("`{text}` is not a hexadecimal number"));
     }
+    let significant = digits.trim_start_matches('0');
     if significant.len() > HEX_DIGITS_MAX {
-        return Err(format!("`{text}` does not fit into 128 bits"));
+        return Err(format!("`{text}` does not fit into 1024 bits"));
     }
-    let value = u128::from_str_radix(significant, 16).unwrap_or(0);
-    Ok((value, Format::Hexadecimal))
+    let last = &significant[significant.len().saturating_sub(FIELD_DIGITS_MAX)..];
+    let value = u128::from_str_radix(last, 16).unwrap_or(0);
+    Ok(Plain { value, format: Format::Hexadecimal, is_cut: significant.len() > last.len() })
 }
 
 /// A MAC address: any text of 17 bytes that `scanf` reads as six hexadecimal numbers with colons
@@ -120,17 +139,17 @@ fn mac(text: &str) -> Option<u128> {
 }
 
 /// `value` under `mask`, where their formats go together.
-fn masked(value: u128, format: Format, (mask, mask_format): (u128, Format)) -> Option<Written> {
+fn masked(value: &Plain, mask: &Plain) -> Option<Written> {
     // OVN keeps the low 32 bits of a prefix length.
-    let prefix_len = mask as u32;
-    let (mask, format) = match (format, mask_format) {
-        (value_format, mask_format) if value_format == mask_format => (mask, value_format),
+    let prefix_len = mask.value as u32;
+    let (mask, format) = match (value.format, mask.format) {
+        (format, mask_format) if format == mask_format => (mask.value, format),
         (Format::Ipv4, Format::Decimal) if prefix_len <= 32 => (prefix_mask(prefix_len, 32), Format::Ipv4),
         (Format::Ipv6, Format::Decimal) if prefix_len <= 128 => (prefix_mask(prefix_len, 128), Format::Ipv6),
-        (Format::Decimal, Format::Hexadecimal) if value == 0 => (mask, Format::Hexadecimal),
+        (Format::Decimal, Format::Hexadecimal) if value.value == 0 => (mask.value, Format::Hexadecimal),
         _ => return None,
     };
-    Some(Written { value, mask: Some(mask), format })
+    Some(Written { value: value.value, mask: Some(mask), format })
 }
 
 fn mask_help(format: Format) -> &'static str {

@@ -81,13 +81,11 @@ fn print_constants(constants: &[Constant], f: &mut Formatter<'_>) -> fmt::Result
     f.write_char('}')
 }
 
-/// A string as JSON writes it. A backslash at its end must be a number, since OVN refuses any other.
+/// A string as JSON writes it.
 fn print_quoted(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
     f.write_char('"')?;
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
+    for letter in text.chars() {
         match letter {
-            '\\' if letters.peek().is_none() => f.write_str("\\u005c")?,
             '"' | '\\' => write!(f, "\\{letter}")?,
             '\0'..='\u{1f}' => write!(f, "\\u{:04x}", u32::from(letter))?,
             letter => f.write_char(letter)?,
