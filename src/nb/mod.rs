@@ -2,8 +2,10 @@
 //!
 //! Refuses to know what a VPC is, where rows came from, or how they travel.
 
+pub mod actual;
 pub mod datum;
 pub mod key;
+pub mod matching;
 pub mod schema;
 pub mod stamp;
 pub mod table;

@@ -1,1 +1,5 @@
 //! The only test binary.
+
+mod expressions;
+mod matching;
+mod ovn;
