@@ -21,6 +21,13 @@ pub struct Column {
     pub target: Option<Table>,
 }
 
+impl Column {
+    /// True for the column of a parent that keeps child rows alive (RFC 7047 §3.2).
+    pub fn holds_children(&self) -> bool {
+        self.kind == Kind::RefSet && self.target.is_some_and(|target| !target.is_root())
+    }
+}
+
 macro_rules! tables {
     ($(
         $(#[$doc:meta])*

@@ -1,7 +1,8 @@
 //! The only test binary.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
-
+mod expressions;
+mod matching;
+mod ovn;
 #[cfg(feature = "live")]
 mod ovsdb;
 #[cfg(feature = "live")]

@@ -12,8 +12,9 @@ use northc::ovsdb::op::{Mutator, Op, Until, Which};
 use northc::ovsdb::session::{Members, Notice, Options, Session};
 use uuid::Uuid;
 
+use crate::ovn::{is_present, wait_for};
 use crate::proxy::{Mischief, Proxy};
-use crate::servers::{Cluster, Pki, Server, present};
+use crate::servers::{Cluster, Pki, Server};
 
 fn options(remotes: &str) -> Options {
     Options::northbound(Remotes::parse(remotes).expect("endpoints"))
@@ -77,7 +78,7 @@ async fn inserts_reads_and_changes(remote: &str) {
 
 #[test]
 fn unix_tcp_and_ipv6_sockets_all_serve() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let server = Server::alone(&["--remote=ptcp:0:127.0.0.1"]);
@@ -91,7 +92,7 @@ fn unix_tcp_and_ipv6_sockets_all_serve() {
 
 #[test]
 fn refusals_name_the_operation_and_the_row() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let server = Server::alone(&[]);
@@ -139,7 +140,7 @@ fn refusals_name_the_operation_and_the_row() {
 
 #[test]
 fn rows_are_selected_and_versions_guard_them() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let server = Server::alone(&[]);
@@ -173,7 +174,7 @@ fn rows_are_selected_and_versions_guard_them() {
 
 #[test]
 fn what_cannot_be_reached_is_said_at_once() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let started = Instant::now();
@@ -225,7 +226,7 @@ fn tls_failure(server: &Server, files: Option<northc::ovsdb::tls::TlsFiles>) -> 
 
 #[test]
 fn tls_takes_the_right_certificate_and_says_what_is_wrong_with_others() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let pki = Pki::new();
@@ -262,7 +263,7 @@ fn noted(remotes: &str, change: impl Fn(&mut Options)) -> (Session, Arc<Mutex<Ve
 
 #[test]
 fn a_cluster_is_followed_through_elections() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let mut cluster = Cluster::start();
@@ -275,14 +276,14 @@ fn a_cluster_is_followed_through_elections() {
     assert_eq!(wait(names(&session)), ["a"]);
 
     // A leader that hands over finishes what is under way; nothing is lost or done twice.
-    cluster.members[first].appctl(&["cluster/failure-test", "transfer-leadership", "OVN_Northbound"]);
+    cluster.members[first].appctl(&["cluster/failure-test", "transfer-leadership"]);
     for number in 2..40 {
         match wait(session.transact(&[switch(number, "b")])) {
             Ok(_) => {}
             Err(fault) => panic!("switch {number}: {fault}"),
         }
     }
-    crate::servers::wait_until("the leadership moves", || cluster.leader() != first);
+    wait_for("the leadership moves", || cluster.leader() != first);
     assert_eq!(wait(names(&session)).len(), 39);
 
     // A leader that is killed.
@@ -309,7 +310,7 @@ fn a_cluster_is_followed_through_elections() {
 
 #[test]
 fn a_follower_serves_whoever_asks_for_any_member() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let cluster = Cluster::start();
@@ -329,7 +330,7 @@ fn a_follower_serves_whoever_asks_for_any_member() {
 
 #[test]
 fn a_bad_network_is_survived() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let server = Server::alone(&[]);
@@ -370,7 +371,7 @@ fn a_bad_network_is_survived() {
 
 #[test]
 fn a_server_that_stops_is_given_up_and_found_again() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let mut server = Server::alone(&[]);
@@ -396,7 +397,7 @@ fn a_server_that_stops_is_given_up_and_found_again() {
 
 #[test]
 fn probes_are_answered_while_a_large_transaction_is_under_way_and_in_silence() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let server = Server::alone(&["--remote=ptcp:0:127.0.0.1"]);
@@ -433,7 +434,7 @@ fn probes_are_answered_while_a_large_transaction_is_under_way_and_in_silence() {
 
 #[test]
 fn a_request_that_nobody_waits_for_is_dropped_by_the_server() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let server = Server::alone(&[]);
@@ -459,7 +460,7 @@ fn a_request_that_nobody_waits_for_is_dropped_by_the_server() {
 
 #[test]
 fn a_dump_of_thirty_megabytes_is_read() {
-    if !present() {
+    if !is_present() {
         return;
     }
     let server = Server::alone(&[]);

@@ -1,26 +1,19 @@
 //! Real ovsdb-servers for tests: one alone, a cluster of three, with TLS; each in a directory of its
 //! own, and gone when the test is.
 //!
-//! Where OVN is not installed tests fail, unless `NORTHC_WITHOUT_OVN=1` says that this is known.
+//! Refuses to check that the programs are there; `ovn::is_present` does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use northc::ovsdb::tls::TlsFiles;
 use tempfile::TempDir;
 
+use crate::ovn::wait_for;
+
 /// The Northbound schema that OVN's package installs.
 pub(crate) const SCHEMA: &str = "/usr/share/ovn/ovn-nb.ovsschema";
-
-/// True when servers can be started. Without OVN the test fails here, unless that is known.
-pub(crate) fn present() -> bool {
-    let found = Command::new("ovsdb-server").arg("--version").output().is_ok() && Path::new(SCHEMA).exists();
-    let known = std::env::var_os("NORTHC_WITHOUT_OVN").is_some_and(|value| value == "1");
-    assert!(found || known, "ovsdb-server and {SCHEMA} are missing; NORTHC_WITHOUT_OVN=1 skips these tests");
-    found
-}
 
 /// A process that ends with its owner.
 #[derive(Debug)]
@@ -74,7 +67,7 @@ impl Server {
             .expect("ovsdb-server starts");
         self.process = Some(Process(child));
         let ready = || std::os::unix::net::UnixStream::connect(self.path("sock")).is_ok();
-        wait_until(&format!("ovsdb-server {} listens: {}", self.name, self.log()), ready);
+        wait_for(&format!("ovsdb-server {} listens: {}", self.name, self.log()), ready);
     }
 
     /// Kills it without a last word.
@@ -96,7 +89,7 @@ impl Server {
     /// The port that it chose for its only `ptcp:0` or `pssl:0` remote.
     pub(crate) fn port(&self) -> u16 {
         let mut port = None;
-        wait_until("ovsdb-server names its port", || {
+        wait_for("ovsdb-server names its port", || {
             let log = self.log();
             let rest = log.split("listening on port ").nth(1);
             port = rest.and_then(|rest| rest.lines().next()?.trim().parse().ok());
@@ -150,7 +143,7 @@ impl Cluster {
             members.push(member);
         }
         let cluster = Cluster { members, _dir: owned };
-        wait_until("the cluster is whole", || {
+        wait_for("the cluster is whole", || {
             cluster.members.iter().all(|member| {
                 let status = member.status();
                 status.contains("Status: cluster member") && status.matches(" at unix:").count() == 3
@@ -167,7 +160,7 @@ impl Cluster {
     /// The member that leads; waits until one does.
     pub(crate) fn leader(&self) -> usize {
         let mut leader = None;
-        wait_until("somebody leads", || {
+        wait_for("somebody leads", || {
             let leads =
                 |member: &Server| member.process.is_some() && member.status().contains("Role: leader");
             leader = self.members.iter().position(leads);
@@ -250,15 +243,6 @@ impl Pki {
 
 fn path(dir: &Path, name: &str) -> String {
     dir.join(name).to_str().expect("temporary directories have plain names").to_owned()
-}
-
-/// Waits for what must come soon.
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(20), "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn run(program: &str, args: &[&str]) -> String {
