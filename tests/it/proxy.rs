@@ -1,10 +1,10 @@
 //! A bad network: a proxy before a server that splits, delays, doubles or cuts what passes.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use northc::ovsdb::frame::Framer;
@@ -22,6 +22,10 @@ pub(crate) enum Mischief {
     CutReplies(usize),
     /// On the first connection, cuts after so many bytes from the client.
     CutRequests(usize),
+    /// On the first connection, passes a transaction and keeps the reply to itself.
+    CutAfterTransact,
+    /// Makes the server an old one, which does not know methods that begin so.
+    Unknown(&'static str),
 }
 
 /// The proxy; it listens until the test process ends.
@@ -60,69 +64,87 @@ impl Proxy {
     }
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Side {
+    Client,
+    Server,
+}
+
 fn pass(client: TcpStream, server: UnixStream, mischief: Mischief, first: bool) {
     client.set_nodelay(true).expect("an option of every socket");
-    let (client_in, server_out) =
-        (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
-    let ends =
-        Arc::new(Mutex::new((client.try_clone().expect("a handle"), server.try_clone().expect("a handle"))));
-    let cut = move |ends: &Mutex<(TcpStream, UnixStream)>| {
-        let ends = ends.lock().expect("no panic while held");
-        // Either may be closed already.
-        let _ = ends.0.shutdown(Shutdown::Both);
-        let _ = ends.1.shutdown(Shutdown::Both);
-    };
+    let doubled = || (client.try_clone().expect("a handle"), server.try_clone().expect("a handle"));
+    let (from_client, to_server) = doubled();
+    let ends = Arc::new(doubled());
     let up_ends = Arc::clone(&ends);
     std::thread::spawn(move || {
-        let bound = match mischief {
-            Mischief::CutRequests(bytes) if first => bytes,
-            _ => usize::MAX,
-        };
-        copy(client_in, server_out, mischief, bound, false);
+        copy(from_client, to_server, mischief, first, Side::Client);
         cut(&up_ends);
     });
     std::thread::spawn(move || {
-        let bound = match mischief {
-            Mischief::CutReplies(bytes) if first => bytes,
-            _ => usize::MAX,
-        };
-        copy(server, client, mischief, bound, matches!(mischief, Mischief::DoubledReplies));
+        copy(server, client, mischief, first, Side::Server);
         cut(&ends);
     });
 }
 
-/// Passes up to `bound` bytes; errors mean that one end is gone.
-fn copy(mut from: impl Read, mut to: impl Write, mischief: Mischief, bound: usize, double: bool) {
-    let mut buffer = [0; 16 << 10];
-    let mut n_passed = 0;
-    let mut framer = Framer::default();
-    while n_passed < bound {
-        let Ok(n) = from.read(&mut buffer) else { return };
-        if n == 0 {
-            return;
+/// Either end may be closed already.
+fn cut((client, server): &(TcpStream, UnixStream)) {
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = server.shutdown(Shutdown::Both);
+}
+
+/// Passes what one side sends until it or the mischief ends; errors mean that an end is gone.
+fn copy(mut from: impl Read, mut to: impl Write, mischief: Mischief, first: bool, side: Side) {
+    let mut bound = match (mischief, side) {
+        (Mischief::CutReplies(bytes), Side::Server) | (Mischief::CutRequests(bytes), Side::Client)
+            if first =>
+        {
+            bytes
         }
-        let bytes = &buffer[..n.min(bound - n_passed)];
-        n_passed += bytes.len();
-        let written = match mischief {
-            Mischief::SingleBytes => bytes.iter().try_for_each(|byte| to.write_all(&[*byte])),
-            Mischief::Delay(delay) => {
+        _ => usize::MAX,
+    };
+    let mut buffer = [0; 16 << 10];
+    let mut framer = Framer::default();
+    loop {
+        let n = from.read(&mut buffer).unwrap_or(0);
+        let bytes = &buffer[..n.min(bound)];
+        bound -= bytes.len();
+        let passed = match (mischief, side) {
+            (Mischief::SingleBytes, _) => bytes.iter().try_for_each(|byte| to.write_all(&[*byte])),
+            (Mischief::Delay(delay), _) => {
                 std::thread::sleep(delay);
                 to.write_all(bytes)
             }
-            Mischief::DoubledReplies if double => {
+            (Mischief::DoubledReplies, Side::Server)
+            | (Mischief::CutAfterTransact | Mischief::Unknown(_), Side::Client) => {
                 framer.push(bytes);
-                let mut written = Ok(());
-                while let Ok(Some(message)) = framer.next_message() {
-                    written = written.and(to.write_all(&[message.as_slice(), message.as_slice()].concat()));
-                }
-                written
+                messages(&mut framer, &mut to, mischief, first)
             }
-            Mischief::DoubledReplies | Mischief::CutReplies(_) | Mischief::CutRequests(_) => {
-                to.write_all(bytes)
-            }
+            _ => to.write_all(bytes),
         };
-        if written.is_err() {
+        if passed.is_err() || bytes.is_empty() || bound == 0 {
             return;
         }
     }
+}
+
+/// Passes whole messages with the mischief that is about them.
+fn messages(framer: &mut Framer, to: &mut impl Write, mischief: Mischief, first: bool) -> io::Result<()> {
+    while let Ok(Some(message)) = framer.next_message() {
+        match mischief {
+            Mischief::DoubledReplies => to.write_all(&[message.as_slice(), message.as_slice()].concat())?,
+            Mischief::Unknown(method) => {
+                let text = String::from_utf8_lossy(&message);
+                let known = format!("\"method\":\"{method}");
+                to.write_all(text.replace(&known, "\"method\":\"no_").as_bytes())?;
+            }
+            _ => to.write_all(&message)?,
+        }
+        if matches!(mischief, Mischief::CutAfterTransact)
+            && first
+            && String::from_utf8_lossy(&message).contains("\"method\":\"transact\"")
+        {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+    }
+    Ok(())
 }

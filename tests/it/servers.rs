@@ -42,9 +42,14 @@ impl Server {
     /// A server of an empty Northbound database on a unix socket, with further options: remotes,
     /// TLS files.
     pub(crate) fn alone(extra: &[&str]) -> Server {
+        Server::of_schema(SCHEMA, extra)
+    }
+
+    /// The same with another schema.
+    pub(crate) fn of_schema(schema: &str, extra: &[&str]) -> Server {
         let owned = tempfile::tempdir().expect("a directory");
         let dir = owned.path().to_owned();
-        run("ovsdb-tool", &["create", &path(&dir, "nb.db"), SCHEMA]);
+        run("ovsdb-tool", &["create", &path(&dir, "nb.db"), schema]);
         let extra = extra.iter().map(|&text| text.to_owned()).collect();
         let mut server = Server { dir, name: "nb".into(), extra, process: None, _owned: Some(owned) };
         server.start();
