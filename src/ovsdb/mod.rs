@@ -46,7 +46,7 @@
 //! ```
 
 mod decode;
-mod driver;
+pub mod driver;
 mod encode;
 pub mod endpoint;
 pub mod fault;
