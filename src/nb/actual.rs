@@ -151,6 +151,20 @@ impl View {
         view
     }
 
+    /// The same view after the owner took these foreign rows over: each keeps its UUID.
+    #[must_use]
+    pub fn adopt(mut self, actual: &Actual, taken: BTreeMap<Key, Uuid>) -> View {
+        for (key, uuid) in taken {
+            self.foreign.remove(&(key.table, uuid));
+            if let Some(old) = self.uuids.insert(key.clone(), uuid) {
+                self.extra.insert((key.table, old), Some(key));
+            }
+        }
+        self.rows = Rows::new();
+        self.fill(actual);
+        self
+    }
+
     /// Copies the owner's rows with references to its own rows turned into keys.
     fn fill(&mut self, actual: &Actual) {
         let keys: BTreeMap<(Table, Uuid), &Key> =

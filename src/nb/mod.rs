@@ -5,6 +5,7 @@
 pub mod actual;
 pub mod datum;
 pub mod key;
+pub mod record;
 pub mod schema;
 pub mod stamp;
 pub mod table;
