@@ -51,7 +51,12 @@ impl Actual {
 
     /// Takes a row out; `None` when there was none.
     pub fn remove(&mut self, table: Table, uuid: Uuid) -> Option<Arc<Row>> {
-        self.tables.get_mut(&table)?.remove(&uuid)
+        let rows = self.tables.get_mut(&table)?;
+        let row = rows.remove(&uuid);
+        if rows.is_empty() {
+            self.tables.remove(&table);
+        }
+        row
     }
 
     /// A row by its UUID.

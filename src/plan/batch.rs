@@ -11,7 +11,7 @@
 //!
 //! Refuses to change what the plan does in sum.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Plan;
 use super::step::{Action, Change, Edit, Step, Why};
@@ -136,7 +136,7 @@ impl<'p> Index<'p> {
         let mut transactions = vec![frame];
         transactions.extend(ports.chunks(n_max).map(<[usize]>::to_vec));
         let mut chunk: Vec<usize> = Vec::new();
-        for block in self.blocks(&deletes, &parents) {
+        for block in self.blocks(&deletes) {
             if !chunk.is_empty() && chunk.len() + block.len() > n_max {
                 transactions.push(std::mem::take(&mut chunk));
             }
@@ -147,15 +147,28 @@ impl<'p> Index<'p> {
         transactions
     }
 
-    /// Deletions that cannot be parted: a parent with its children, which go with it.
-    fn blocks(&self, deletes: &[usize], parents: &BTreeMap<usize, usize>) -> Vec<Vec<usize>> {
-        let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    /// Deletions that cannot be parted: a parent with its children, which go with it. What refers
+    /// to a row goes before the row.
+    fn blocks(&self, deletes: &[usize]) -> Vec<Vec<usize>> {
+        let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
         for &at in deletes {
-            let parent = parents.get(&at).copied();
-            let parent = parent.filter(|parent| matches!(self.steps[*parent].action, Action::Delete(_)));
-            blocks.entry(parent.unwrap_or(at)).or_default().push(at);
+            let children = children_of(&self.steps[at]);
+            let children = children.iter().filter_map(|atom| self.steps_by_ref.get(atom));
+            holders.extend(children.map(|child| (*child, at)));
         }
-        blocks.into_values().collect()
+        let block_of = |at: usize| holders.get(&at).copied().unwrap_or(at);
+        let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut referrers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for &at in deletes {
+            blocks.entry(block_of(at)).or_default().push(at);
+            for to in refs_of(&self.steps[at]).iter().filter_map(|atom| self.steps_by_ref.get(atom)) {
+                referrers.entry(block_of(*to)).or_default().insert(block_of(at));
+            }
+        }
+        let mut ordered = Vec::new();
+        let starts: Vec<usize> = blocks.keys().copied().collect();
+        starts.into_iter().for_each(|block| take(block, &mut blocks, &referrers, &mut ordered));
+        ordered
     }
 
     /// For each row that comes or goes, the first step whose row it enters or leaves.
@@ -257,6 +270,27 @@ fn defer(step: &Step, turn: usize, due: &impl Fn(&Atom) -> usize) -> (Option<Ste
         (batch, Change { column, edit: Edit::Members { insert, delete } })
     });
     (action.map(|action| Step { action, ..step.clone_without_action() }), later.collect())
+}
+
+/// The children that a row to be deleted keeps alive.
+fn children_of(step: &Step) -> Vec<Atom> {
+    let Action::Delete(row) = &step.action else { return Vec::new() };
+    let columns = row.columns().filter(|(column, _)| column.holds_children());
+    columns.flat_map(|(_, datum)| datum.refs().cloned().map(Atom::Ref)).collect()
+}
+
+/// Moves a block to the end of `ordered`, after the blocks that refer to it.
+fn take(
+    block: usize,
+    blocks: &mut BTreeMap<usize, Vec<usize>>,
+    referrers: &BTreeMap<usize, BTreeSet<usize>>,
+    ordered: &mut Vec<Vec<usize>>,
+) {
+    let Some(steps) = blocks.remove(&block) else { return };
+    for referrer in referrers.get(&block).into_iter().flatten() {
+        take(*referrer, blocks, referrers, ordered);
+    }
+    ordered.push(steps);
 }
 
 /// Every reference that a step makes or drops.

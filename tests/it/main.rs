@@ -1,1 +1,4 @@
 //! The only test binary.
+
+mod laws;
+mod memory;
