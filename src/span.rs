@@ -35,7 +35,7 @@ impl Span {
 }
 
 /// A value and where it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Spanned<T> {
     /// What was written.
     pub value: T,

@@ -5,10 +5,12 @@
 pub mod actual;
 pub mod datum;
 pub mod key;
+pub mod matching;
 pub mod record;
 pub mod schema;
 pub mod stamp;
 pub mod table;
+pub mod unit;
 pub mod value;
 
 use std::collections::BTreeMap;
@@ -73,6 +75,8 @@ impl Row {
 pub struct Rows {
     rows: BTreeMap<Key, Row>,
     origins: BTreeMap<Key, Span>,
+    /// Child to the row that refers to it.
+    parents: BTreeMap<Key, Key>,
 }
 
 /// Two sets of rows are equal when their rows are; where they were written does not matter.
@@ -96,6 +100,12 @@ impl Rows {
         if let Some(span) = origin {
             self.origins.insert(key.clone(), span);
         }
+        for to in row.data.iter().flat_map(Datum::refs) {
+            if let Ref::Key(to) = to
+                && !to.table.is_root() {
+                    self.parents.insert(to.clone(), key.clone());
+                }
+        }
         let taken = self.rows.insert(key, row);
         assert!(taken.is_none(), "checks keep keys apart");
     }
@@ -103,6 +113,16 @@ impl Rows {
     /// The row behind a key.
     pub fn get(&self, key: &Key) -> Option<&Row> {
         self.rows.get(key)
+    }
+
+    /// The row behind a key, with the key as kept here.
+    pub fn entry(&self, key: &Key) -> Option<(&Key, &Row)> {
+        self.rows.get_key_value(key)
+    }
+
+    /// The row that a child hangs off.
+    pub fn parent(&self, child: &Key) -> Option<&Key> {
+        self.parents.get(child)
     }
 
     /// Which YAML caused the row.
