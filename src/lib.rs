@@ -13,6 +13,7 @@ pub mod model;
 mod names;
 pub mod nb;
 pub mod nearest;
+pub mod ovsdb;
 pub mod plan;
 pub mod source;
 pub mod span;

@@ -1,0 +1,417 @@
+//! Operations of a transaction (RFC 7047 §5.2) and their JSON, written straight to bytes.
+//!
+//! Rows are addressed by `_uuid` wherever they can be: the server finds those without a scan, and a
+//! name is not unique. Refuses to decide what to write, and to know sockets.
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+use crate::nb::{Atom, Datum, Key, Ref, Row};
+
+/// A table's or column's name: known at compile time for what northc writes, owned for the rest.
+pub type Name = Cow<'static, str>;
+
+/// One operation. References in values must be [`Ref::Foreign`]; see [`values`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// §5.2.1, with the row's UUID chosen by us (ovsdb-server(7) §5.2.1): sent twice, the second
+    /// fails instead of doubling the row. Columns left out get their defaults.
+    Insert {
+        /// The table.
+        table: Name,
+        /// The UUID of the new row.
+        uuid: Uuid,
+        /// Its columns.
+        row: Vec<(Name, Datum)>,
+    },
+    /// §5.2.2: a page of rows, read inside the transaction.
+    Select {
+        /// The table.
+        table: Name,
+        /// Which rows.
+        rows: Which,
+        /// Which columns; `_uuid` and `_version` are columns too.
+        columns: Vec<Name>,
+    },
+    /// §5.2.3: puts values in the place of others.
+    Update {
+        /// The table.
+        table: Name,
+        /// Which rows.
+        rows: Which,
+        /// The new values.
+        row: Vec<(Name, Datum)>,
+    },
+    /// §5.2.4: changes members of sets and maps, or numbers.
+    Mutate {
+        /// The table.
+        table: Name,
+        /// Which rows.
+        rows: Which,
+        /// The changes, in order.
+        mutations: Vec<(Name, Mutator, Datum)>,
+    },
+    /// §5.2.5
+    Delete {
+        /// The table.
+        table: Name,
+        /// Which rows.
+        rows: Which,
+    },
+    /// §5.2.6: the transaction fails unless the rows have these values, or do not have them.
+    Wait {
+        /// The table.
+        table: Name,
+        /// Which rows.
+        rows: Which,
+        /// Whether they must be equal to `row`, or differ from it.
+        until: Until,
+        /// The values.
+        row: Vec<(Name, Datum)>,
+        /// How long the server may wait for it; 0 makes it a guard.
+        timeout_ms: u64,
+    },
+    /// §5.2.7: forces the transaction to disk before the reply.
+    CommitDurable,
+    /// §5.2.9: a note in the server's log file, which `ovsdb-tool show-log` prints.
+    Comment(String),
+    /// §5.2.10: fails unless this connection owns the lock.
+    Assert(Name),
+}
+
+/// The rows that an operation is about (RFC 7047 §5.1 `<condition>`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Which {
+    /// The row of this UUID: found without a scan.
+    Row(Uuid),
+    /// All rows, as in `NB_Global`, which has one.
+    All,
+    /// Rows whose column compares so: a scan of the table, for small tables only.
+    Where(Name, Compare, Datum),
+}
+
+/// RFC 7047 §5.1 `<function>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// `==`
+    Equal,
+    /// `!=`
+    Differs,
+    /// `>=`
+    AtLeast,
+    /// `includes`
+    Includes,
+}
+
+/// What a `wait` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// `==`
+    Equal,
+    /// `!=`
+    Differs,
+}
+
+/// RFC 7047 §5.1 `<mutator>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutator {
+    /// `insert`: adds members. A map's key that is there already keeps its value.
+    Insert,
+    /// `delete`: removes members.
+    Delete,
+    /// `+=`
+    Add,
+}
+
+impl Op {
+    /// The insert of a whole Northbound row; columns at their default are left out.
+    pub fn insert(uuid: Uuid, row: &Row, uuid_of: &impl Fn(&Key) -> Uuid) -> Op {
+        let columns = row.set_columns();
+        let row_values = columns.map(|(column, datum)| (column.name.into(), values(datum, uuid_of)));
+        Op::Insert { table: row.table().name().into(), uuid, row: row_values.collect() }
+    }
+
+    /// The name of the operation, as the protocol has it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Insert { .. } => "insert",
+            Op::Select { .. } => "select",
+            Op::Update { .. } => "update",
+            Op::Mutate { .. } => "mutate",
+            Op::Delete { .. } => "delete",
+            Op::Wait { .. } => "wait",
+            Op::CommitDurable => "commit",
+            Op::Comment(_) => "comment",
+            Op::Assert(_) => "assert",
+        }
+    }
+
+    /// The table that it is about.
+    pub fn table(&self) -> Option<&str> {
+        match self {
+            Op::Insert { table, .. }
+            | Op::Select { table, .. }
+            | Op::Update { table, .. }
+            | Op::Mutate { table, .. }
+            | Op::Delete { table, .. }
+            | Op::Wait { table, .. } => Some(table),
+            Op::CommitDurable | Op::Comment(_) | Op::Assert(_) => None,
+        }
+    }
+
+    /// The row that it is about, when it is one.
+    pub fn row(&self) -> Option<Uuid> {
+        match self {
+            Op::Insert { uuid, .. } => Some(*uuid),
+            Op::Select { rows, .. }
+            | Op::Update { rows, .. }
+            | Op::Mutate { rows, .. }
+            | Op::Delete { rows, .. }
+            | Op::Wait { rows, .. } => match rows {
+                Which::Row(uuid) => Some(*uuid),
+                Which::All | Which::Where(..) => None,
+            },
+            Op::CommitDurable | Op::Comment(_) | Op::Assert(_) => None,
+        }
+    }
+
+    /// True when it changes nothing, so that it may be sent again without asking.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Op::Select { .. } | Op::Wait { .. } | Op::Assert(_))
+    }
+
+    /// Appends its JSON.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"op\":");
+        write_text(out, self.name());
+        if let Some(table) = self.table() {
+            out.extend_from_slice(b",\"table\":");
+            write_text(out, table);
+        }
+        match self {
+            Op::Insert { uuid, row, .. } => {
+                out.extend_from_slice(b",\"uuid\":\"");
+                write_uuid(out, *uuid);
+                out.extend_from_slice(b"\",\"row\":");
+                write_row(out, row);
+            }
+            Op::Select { rows, columns, .. } => {
+                rows.write(out);
+                out.extend_from_slice(b",\"columns\":");
+                write_list(out, columns, |out, column| write_text(out, column));
+            }
+            Op::Update { rows, row, .. } => {
+                rows.write(out);
+                out.extend_from_slice(b",\"row\":");
+                write_row(out, row);
+            }
+            Op::Mutate { rows, mutations, .. } => {
+                rows.write(out);
+                out.extend_from_slice(b",\"mutations\":");
+                write_list(out, mutations, |out, (column, mutator, datum)| {
+                    write_triple(out, column, mutator.text(), datum);
+                });
+            }
+            Op::Delete { rows, .. } => rows.write(out),
+            Op::Wait { rows, until, row, timeout_ms, .. } => {
+                rows.write(out);
+                out.extend_from_slice(b",\"columns\":");
+                write_list(out, row, |out, (column, _)| write_text(out, column));
+                out.extend_from_slice(b",\"until\":");
+                write_text(out, if *until == Until::Equal { "==" } else { "!=" });
+                out.extend_from_slice(b",\"rows\":[");
+                write_row(out, row);
+                out.extend_from_slice(format!("],\"timeout\":{timeout_ms}").as_bytes());
+            }
+            Op::CommitDurable => out.extend_from_slice(b",\"durable\":true"),
+            Op::Comment(text) => {
+                out.extend_from_slice(b",\"comment\":");
+                write_text(out, text);
+            }
+            Op::Assert(lock) => {
+                out.extend_from_slice(b",\"lock\":");
+                write_text(out, lock);
+            }
+        }
+        out.push(b'}');
+    }
+}
+
+/// A value with the references to rows of ours turned into UUIDs, as [`Op`] wants it.
+pub fn values(datum: &Datum, uuid_of: &impl Fn(&Key) -> Uuid) -> Datum {
+    match datum {
+        Datum::Set(atoms) if atoms.iter().any(|atom| matches!(atom, Atom::Ref(Ref::Key(_)))) => {
+            Datum::set(atoms.iter().map(|atom| match atom {
+                Atom::Ref(Ref::Key(key)) => Atom::Ref(Ref::Foreign(uuid_of(key))),
+                other => other.clone(),
+            }))
+        }
+        other => other.clone(),
+    }
+}
+
+/// The parameters of `transact` (RFC 7047 §4.1.3).
+pub(crate) fn transact_params(database: &str, ops: &[Op]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + ops.len() * 256);
+    out.push(b'[');
+    write_text(&mut out, database);
+    for op in ops {
+        out.push(b',');
+        op.write(&mut out);
+    }
+    out.push(b']');
+    out
+}
+
+impl Which {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b",\"where\":[");
+        match self {
+            Which::All => {}
+            Which::Row(uuid) => {
+                out.extend_from_slice(b"[\"_uuid\",\"==\",[\"uuid\",\"");
+                write_uuid(out, *uuid);
+                out.extend_from_slice(b"\"]]");
+            }
+            Which::Where(column, compare, datum) => write_triple(out, column, compare.text(), datum),
+        }
+        out.push(b']');
+    }
+}
+
+impl Compare {
+    fn text(self) -> &'static str {
+        match self {
+            Compare::Equal => "==",
+            Compare::Differs => "!=",
+            Compare::AtLeast => ">=",
+            Compare::Includes => "includes",
+        }
+    }
+}
+
+impl Mutator {
+    fn text(self) -> &'static str {
+        match self {
+            Mutator::Insert => "insert",
+            Mutator::Delete => "delete",
+            Mutator::Add => "+=",
+        }
+    }
+}
+
+fn write_triple(out: &mut Vec<u8>, column: &str, word: &str, datum: &Datum) {
+    out.push(b'[');
+    write_text(out, column);
+    out.push(b',');
+    write_text(out, word);
+    out.push(b',');
+    write_datum(out, datum);
+    out.push(b']');
+}
+
+fn write_list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
+}
+
+fn write_row(out: &mut Vec<u8>, row: &[(Name, Datum)]) {
+    out.push(b'{');
+    for (at, (column, datum)) in row.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_text(out, column);
+        out.push(b':');
+        write_datum(out, datum);
+    }
+    out.push(b'}');
+}
+
+/// RFC 7047 §5.1 `<value>`: a set of one may be written as its atom, which is what a scalar needs.
+fn write_datum(out: &mut Vec<u8>, datum: &Datum) {
+    match datum {
+        Datum::Set(atoms) => match atoms.as_slice() {
+            [atom] => write_atom(out, atom),
+            atoms => {
+                out.extend_from_slice(b"[\"set\",");
+                write_list(out, atoms, write_atom);
+                out.push(b']');
+            }
+        },
+        Datum::Map(pairs) => {
+            out.extend_from_slice(b"[\"map\",");
+            write_list(out, pairs, |out, (k, v)| {
+                out.push(b'[');
+                write_atom(out, k);
+                out.push(b',');
+                write_atom(out, v);
+                out.push(b']');
+            });
+            out.push(b']');
+        }
+    }
+}
+
+fn write_atom(out: &mut Vec<u8>, atom: &Atom) {
+    match atom {
+        Atom::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        Atom::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+        Atom::Text(text) => write_text(out, text),
+        Atom::Ref(Ref::Foreign(uuid)) => {
+            out.extend_from_slice(b"[\"uuid\",\"");
+            write_uuid(out, *uuid);
+            out.extend_from_slice(b"\"]");
+        }
+        Atom::Ref(Ref::Key(key)) => unreachable!("`values` resolved the reference to {key}"),
+    }
+}
+
+fn write_uuid(out: &mut Vec<u8>, uuid: Uuid) {
+    let mut text = Uuid::encode_buffer();
+    out.extend_from_slice(uuid.hyphenated().encode_lower(&mut text).as_bytes());
+}
+
+/// Appends a JSON string.
+pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a Vec takes every write and a str is always JSON");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(op: &Op) -> String {
+        let mut out = Vec::new();
+        op.write(&mut out);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn operations_have_the_json_of_the_rfc() {
+        let uuid = Uuid::from_u128(7);
+        let text = |text: &str| Datum::set([Atom::Text(text.into())]);
+        let table = || Name::from("T");
+        let row = vec![("a".into(), text("x\"")), ("b".into(), Datum::Set(Vec::new()))];
+        let op = Op::Insert { table: table(), uuid, row: row.clone() };
+        let expected = r#"{"op":"insert","table":"T","uuid":"00000000-0000-0000-0000-000000000007","row":{"a":"x\"","b":["set",[]]}}"#;
+        assert_eq!(json(&op), expected);
+        let op = Op::Wait { table: table(), rows: Which::Row(uuid), until: Until::Equal, row, timeout_ms: 0 };
+        let expected = r#"{"op":"wait","table":"T","where":[["_uuid","==",["uuid","00000000-0000-0000-0000-000000000007"]]],"columns":["a","b"],"until":"==","rows":[{"a":"x\"","b":["set",[]]}],"timeout":0}"#;
+        assert_eq!(json(&op), expected);
+        let pair = (Atom::Text("k".into()), Atom::Text("v".into()));
+        let mutations = vec![("m".into(), Mutator::Insert, Datum::map([pair]))];
+        let op = Op::Mutate { table: table(), rows: Which::All, mutations };
+        assert_eq!(
+            json(&op),
+            r#"{"op":"mutate","table":"T","where":[],"mutations":[["m","insert",["map",[["k","v"]]]]]}"#
+        );
+    }
+}
