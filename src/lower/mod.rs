@@ -27,22 +27,6 @@ fn described(description: &str) -> BTreeMap<String, String> {
     text.into_iter().collect()
 }
 
-/// A match expression with its line breaks and runs of blanks, outside of strings, made single blanks.
-fn one_line(matching: &str) -> String {
-    let mut out = String::with_capacity(matching.len());
-    let mut quoted = false;
-    let mut escaped = false;
-    for c in matching.trim().chars() {
-        let blank = c.is_whitespace() && !quoted;
-        if !(blank && out.ends_with(' ')) {
-            out.push(if blank { ' ' } else { c });
-        }
-        quoted ^= c == '"' && !escaped;
-        escaped = quoted && c == '\\' && !escaped;
-    }
-    out
-}
-
 /// Eight hexadecimal digits that stand for a text in a key.
 fn short_digest(text: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::nil(), text.as_bytes()).simple().to_string()[..8].to_owned()

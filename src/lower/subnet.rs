@@ -22,6 +22,7 @@ use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, AclAction, Block, Direction, Subnet};
 use crate::names;
+use crate::nb::matching;
 use crate::nb::{Acl, Key, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table};
 use crate::span::Span;
 
@@ -151,13 +152,13 @@ fn family(net: IpNet) -> &'static str {
 fn by_hand(subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
     for acl in &subnet.acls {
         let direction = direction(acl.direction);
-        let matching = super::one_line(&acl.matching.value);
-        let digest = super::short_digest(&matching);
+        let text = matching::one_line(&acl.matching.value);
+        let digest = super::short_digest(&text);
         let key = Key::new(Table::Acl, format!("{}/acl/{direction}/{}/{digest}", subnet.name, acl.priority));
         let row = Acl {
             direction: direction.to_owned(),
             priority: acl.priority.value,
-            matching,
+            matching: text,
             action: action(acl.action.value).to_owned(),
             ..Acl::default()
         };

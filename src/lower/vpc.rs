@@ -19,6 +19,7 @@ use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Subnet, SubnetId};
 use crate::names;
+use crate::nb::matching;
 use crate::nb::{
     Key, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute, Ref, Rows, Table,
 };
@@ -152,10 +153,10 @@ fn policy_route(vpc: &model::Vpc, policy: &PolicyRoute, rows: &mut Rows) -> Key 
         PolicyAction::Drop => "drop",
         PolicyAction::Reroute => "reroute",
     };
-    let matching = super::one_line(&policy.matching.value);
+    let text = matching::one_line(&policy.matching.value);
     let key = Key::new(
         Table::LogicalRouterPolicy,
-        format!("{}/policy/{}/{}", vpc.name, policy.priority, super::short_digest(&matching)),
+        format!("{}/policy/{}/{}", vpc.name, policy.priority, super::short_digest(&text)),
     );
     let nexthops = match policy.action.value {
         PolicyAction::Reroute => policy.next_hops.iter().map(|hop| hop.value.to_string()).collect(),
@@ -163,7 +164,7 @@ fn policy_route(vpc: &model::Vpc, policy: &PolicyRoute, rows: &mut Rows) -> Key 
     };
     let row = LogicalRouterPolicy {
         priority: policy.priority.value,
-        matching,
+        matching: text,
         action: action.to_owned(),
         nexthops,
         ..LogicalRouterPolicy::default()
