@@ -20,6 +20,8 @@
 //! bytes move. It lives on a thread of its own, so that it answers the server's probes also while its
 //! caller computes. Every wait has a bound.
 //!
+//! Without the feature `live` only `op` is there: what a transaction says, without a way to send it.
+//!
 //! Refuses to know plans, diagnostics, and who owns a row.
 //!
 //! ```no_run
@@ -45,17 +47,30 @@
 //! # }
 //! ```
 
+#[cfg(feature = "live")]
 mod decode;
+#[cfg(feature = "live")]
 mod driver;
+#[cfg(feature = "live")]
 pub mod endpoint;
+#[cfg(feature = "live")]
 pub mod fault;
+#[cfg(feature = "live")]
 pub mod frame;
+#[cfg(feature = "live")]
 mod link;
+#[cfg(feature = "live")]
 pub mod message;
 pub mod op;
+#[cfg(feature = "live")]
 mod replica;
+#[cfg(feature = "live")]
 pub mod schema;
+#[cfg(feature = "live")]
 mod serve;
+#[cfg(feature = "live")]
 pub mod session;
+#[cfg(feature = "live")]
 mod stream;
+#[cfg(feature = "live")]
 pub mod tls;

@@ -85,6 +85,8 @@ pub enum Op {
 pub enum Which {
     /// The row of this UUID: found without a scan.
     Row(Uuid),
+    /// The row of this UUID, if these columns of it compare so.
+    RowIf(Uuid, Vec<(Name, Compare, Datum)>),
     /// All rows, as in `NB_Global`, which has one.
     All,
     /// Rows whose column compares so: a scan of the table, for small tables only.
@@ -169,7 +171,7 @@ impl Op {
             | Op::Mutate { rows, .. }
             | Op::Delete { rows, .. }
             | Op::Wait { rows, .. } => match rows {
-                Which::Row(uuid) => Some(*uuid),
+                Which::Row(uuid) | Which::RowIf(uuid, _) => Some(*uuid),
                 Which::All | Which::Where(..) => None,
             },
             Op::CommitDurable | Op::Comment(_) | Op::Assert(_) => None,
@@ -251,6 +253,7 @@ pub fn values(datum: &Datum, uuid_of: &impl Fn(&Key) -> Uuid) -> Datum {
     }
 }
 
+#[cfg(feature = "live")]
 /// The parameters of `transact` (RFC 7047 §4.1.3).
 pub(crate) fn transact_params(database: &str, ops: &[Op]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + ops.len() * 256);
@@ -273,6 +276,15 @@ impl Which {
                 out.extend_from_slice(b"[\"_uuid\",\"==\",[\"uuid\",\"");
                 write_uuid(out, *uuid);
                 out.extend_from_slice(b"\"]]");
+            }
+            Which::RowIf(uuid, clauses) => {
+                out.extend_from_slice(b"[\"_uuid\",\"==\",[\"uuid\",\"");
+                write_uuid(out, *uuid);
+                out.extend_from_slice(b"\"]]");
+                for (column, compare, datum) in clauses {
+                    out.push(b',');
+                    write_triple(out, column, compare.text(), datum);
+                }
             }
             Which::Where(column, compare, datum) => write_triple(out, column, compare.text(), datum),
         }
