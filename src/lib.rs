@@ -1,5 +1,7 @@
 //! northc turns a description of virtual private clouds into rows of OVN's Northbound database.
 
+#[cfg(feature = "live")]
+pub mod apply;
 pub mod assign;
 pub mod check;
 pub mod cli;

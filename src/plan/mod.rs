@@ -8,6 +8,7 @@
 pub mod batch;
 mod compare;
 mod drift;
+pub mod effect;
 mod group;
 pub mod json;
 pub mod ownership;
@@ -143,7 +144,7 @@ pub fn plan(desired: &Rows, actual: &Actual, request: &Request<'_>) -> Plan {
         step.group = groups.of(&step.key);
         step.place = place(desired, &step.key, request.sources);
     }
-    steps.sort_by(|a, b| (phase(a), &a.group, &a.key, a.uuid).cmp(&(phase(b), &b.group, &b.key, b.uuid)));
+    steps.sort_by(in_order);
     let mut conflicts = ownership::conflicts(desired, actual, &view, owner, &doomed);
     for conflict in &mut conflicts {
         conflict.place = place(desired, &conflict.key, request.sources);
@@ -191,7 +192,11 @@ fn place(desired: &Rows, key: &Key, sources: &SourceMap) -> Option<String> {
     desired.origin(key).map(|span| sources.line(span))
 }
 
-/// Make before break.
+/// The order of steps: make before break, one VPC after the other.
+fn in_order(a: &Step, b: &Step) -> std::cmp::Ordering {
+    (phase(a), &a.group, &a.key, a.uuid).cmp(&(phase(b), &b.group, &b.key, b.uuid))
+}
+
 fn phase(step: &Step) -> u8 {
     match step.action {
         Action::Insert(_) => 0,
