@@ -4,6 +4,7 @@
 
 pub mod actual;
 pub mod datum;
+pub mod dhcp;
 pub mod key;
 pub mod matching;
 pub mod schema;
@@ -101,9 +102,10 @@ impl Rows {
         }
         for to in row.data.iter().flat_map(Datum::refs) {
             if let Ref::Key(to) = to
-                && !to.table.is_root() {
-                    self.parents.insert(to.clone(), key.clone());
-                }
+                && !to.table.is_root()
+            {
+                self.parents.insert(to.clone(), key.clone());
+            }
         }
         let taken = self.rows.insert(key, row);
         assert!(taken.is_none(), "checks keep keys apart");
