@@ -4,6 +4,7 @@
 
 pub mod actual;
 pub mod datum;
+pub mod dhcp;
 pub mod key;
 pub mod matching;
 pub mod record;
