@@ -30,6 +30,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX_ASKED: Duration = Duration::from_secs(1);
 /// The longest pause while nobody does: as OVN's tools.
 const PAUSE_MAX: Duration = Duration::from_secs(8);
+/// How many rounds a first connection gets: one may meet a server that is just starting.
+const ROUNDS_MIN: u32 = 3;
 /// How long one of several remotes may take to greet in the first round; doubled in each.
 const GREETING_MIN: Duration = Duration::from_secs(1);
 /// How long any remote may take to greet.
@@ -144,6 +146,7 @@ impl Driver {
 
     /// Goes round the remotes until one can serve us; `None` when nobody holds the session.
     async fn find(&mut self) -> Option<Link> {
+        let mut n_rounds = 0;
         let mut pause = PAUSE_MIN;
         let mut greeting = match self.options.remotes.endpoints() {
             [_] => GREETING_MAX,
@@ -158,7 +161,8 @@ impl Driver {
                 }
                 Err(attempts) => self.attempts = attempts,
             }
-            if self.is_hopeless() {
+            n_rounds += 1;
+            if self.is_hopeless(n_rounds) {
                 self.give_up(|_| true);
             }
             let pause_max = if self.waiting.is_empty() { PAUSE_MAX } else { PAUSE_MAX_ASKED };
@@ -207,9 +211,9 @@ impl Driver {
 
     /// True when another round would say the same: on a first connection nobody is expected to come
     /// up soon, and later only what is lasting counts.
-    fn is_hopeless(&self) -> bool {
+    fn is_hopeless(&self, n_rounds: u32) -> bool {
         self.attempts.iter().all(|Attempt { why, .. }| match why {
-            Why::Io(_) | Why::Hangup => !self.was_connected,
+            Why::Io(_) | Why::Hangup => !self.was_connected && n_rounds >= ROUNDS_MIN,
             why => why.is_lasting(),
         })
     }

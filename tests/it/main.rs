@@ -5,3 +5,9 @@ mod laws;
 mod matching;
 mod memory;
 mod ovn;
+#[cfg(feature = "live")]
+mod ovsdb;
+#[cfg(feature = "live")]
+mod proxy;
+#[cfg(feature = "live")]
+mod servers;
