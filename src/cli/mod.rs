@@ -4,8 +4,13 @@
 
 mod check;
 mod compile;
+#[cfg(feature = "live")]
+mod database;
+mod duration;
 pub mod exit;
 mod input;
+mod plan;
+mod planning;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -29,6 +34,9 @@ enum Verb {
     Check(check::Args),
     /// Write the rows as an ovn-nbctl script, an OVSDB transaction or JSON
     Compile(compile::Args),
+    /// Show what would change in a live database, or between two inputs
+    #[command(visible_alias = "diff")]
+    Plan(plan::Args),
 }
 
 /// Where a verb reads and writes.
@@ -76,5 +84,6 @@ where
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),
+        Verb::Plan(args) => plan::run(&args, &mut streams),
     }
 }

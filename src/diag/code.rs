@@ -157,6 +157,14 @@ codes! {
     "N0604" RaOption "ra-option" Error "a router advertisement setting that OVN does not take";
     "N0605" TooManyPorts "too-many-ports" Error "more ports than a datapath can number";
     "N0606" LockInvalid "lock-invalid" Error "a lock file that can't be read";
+
+    "N0701" RowInTheWay "row-in-the-way" Error "a row of somebody else has a wanted name";
+    "N0702" UuidInTheWay "uuid-in-the-way" Error "a row of somebody else has the UUID of a wanted row";
+    "N0703" PortNameShared "port-name-shared" Error "a router port and a switch port of one name, one of them not ours";
+    "N0704" HoldsForeign "holds-foreign" Error "a row that is to go holds a row of somebody else";
+    "N0705" ReferredByForeign "referred-by-foreign" Error "a row of somebody else refers to a row that is to go";
+    "N0706" HeldByForeign "held-by-foreign" Error "a row of ours is also in a row of somebody else";
+    "N0707" ServerLacks "server-lacks" Error "the database's schema has no place for what is wanted";
 }
 
 impl fmt::Display for Code {
