@@ -35,11 +35,11 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
             dhcp_options(ctx, &dhcp.v6, false);
         }
         advertisements(ctx, subnet);
-        if let Some(vlan) = subnet.underlay.as_ref().and_then(|u| u.vlan.as_ref()) {
-            if !(1..=4094).contains(&vlan.value) {
-                let message = format!("{vlan} is not a VLAN: tags are 1 – 4094, and 0 for none");
-                ctx.report(Diagnostic::new(Code::VlanRange, vlan.span, message));
-            }
+        if let Some(vlan) = subnet.underlay.as_ref().and_then(|u| u.vlan.as_ref())
+            && !(1..=4094).contains(&vlan.value)
+        {
+            let message = format!("{vlan} is not a VLAN: tags are 1 – 4094, and 0 for none");
+            ctx.report(Diagnostic::new(Code::VlanRange, vlan.span, message));
         }
     }
 }

@@ -150,8 +150,8 @@ fn advice(ctx: &mut Ctx<'_>, address: &Spanned<IpNet>, net: IpNet, host: IpAddr,
                 .help(format!("write {host}/{bits}")),
         );
     }
-    let private = |range: &&str| range.parse().is_ok_and(|range| addressing::overlap(range, net));
-    if let Some(range) = RFC_1918.iter().find(private) {
+    let private = |range: &str| range.parse().is_ok_and(|range| addressing::overlap(range, net));
+    if let Some(range) = RFC_1918.into_iter().find(|range| private(range)) {
         let message = format!("the link {net} is in {range}, where subnets may want to be");
         ctx.report(
             Diagnostic::new(Code::PeerNetworkPrivate, address.span, message)

@@ -109,7 +109,7 @@ fn lets_pass(action: AclAction) -> bool {
 }
 
 fn rules(ctx: &mut Ctx<'_>, subnet: &Subnet) {
-    let mut rivals: BTreeMap<(Direction, i64), Vec<(&Acl, Option<Expr>)>> = BTreeMap::new();
+    let mut rivals: BTreeMap<(Direction, i64), Vec<Rule<'_>>> = BTreeMap::new();
     for acl in &subnet.acls {
         if !(0..=32767).contains(&acl.priority.value) {
             let message = format!("priority {} is outside 0 – 32767", acl.priority);
@@ -134,7 +134,10 @@ fn rules(ctx: &mut Ctx<'_>, subnet: &Subnet) {
     }
 }
 
-fn ties(ctx: &mut Ctx<'_>, rules: &[(&Acl, Option<Expr>)]) {
+/// A rule, and what its match says if OVN takes it.
+type Rule<'s> = (&'s Acl, Option<Expr>);
+
+fn ties(ctx: &mut Ctx<'_>, rules: &[Rule<'_>]) {
     for (nth, (acl, expr)) in rules.iter().enumerate() {
         let text = one_line(&acl.matching.value);
         let twin = rules[..nth].iter().find(|(other, _)| {

@@ -151,11 +151,11 @@ fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
     let mut without = ports.iter().filter(|p| p.is_machine && !p.guest_default_route);
     let (Some(first), false) = (without.next(), learns || !subnet.routed) else { return };
     let gateway = subnet.blocks[0].gateway.value;
-    let more = match without.count() {
-        0 => String::new(),
-        n => format!(" and {n} more"),
+    let who = match without.count() {
+        0 => format!("{} on subnet `{}` learns", first.owner, subnet.name),
+        n => format!("{} and {n} more on subnet `{}` learn", first.owner, subnet.name),
     };
-    let message = format!("{}{more} on subnet `{}` learn no default route", first.owner, subnet.name);
+    let message = format!("{who} no default route");
     ctx.report(
         Diagnostic::new(Code::GuestWithoutRoute, subnet.name.span, message)
             .label(first.span, "reaches its own subnet alone")

@@ -105,7 +105,7 @@ fn routes(ctx: &mut Ctx<'_>, vpc: &Vpc, networks: &Networks) {
         if let [first, .., last] = routes.as_slice() {
             let message = format!("{} has {} next hops in VPC `{}`", first.prefix, routes.len(), vpc.name);
             ctx.report(
-                Diagnostic::new(Code::RouteTie, last.next_hop.span, message)
+                Diagnostic::new(Code::SeveralNextHops, last.next_hop.span, message)
                     .label(first.next_hop.span, "another")
                     .note("connections are spread over them, and one that is dead keeps its share"),
             );

@@ -125,7 +125,7 @@ codes! {
     "N0421" NextHopOwn "next-hop-own" Error "a next hop that is the router itself";
     "N0422" FamilyMix "family-mix" Error "IPv4 and IPv6 where one family is needed";
     "N0423" RouteTwice "route-twice" Error "the same route twice";
-    "N0424" RouteTie "route-tie" Warning "routes that tie, so that OVN may take either";
+    "N0424" SeveralNextHops "several-next-hops" Note "next hops that share a prefix's traffic";
     "N0425" SourceRouteWins "source-route-wins" Warning "a source route that beats a peering route";
     "N0426" RouteNeverUsed "route-never-used" Warning "a route that a connected network always beats";
     "N0427" RouteTableUnknown "route-table-unknown" Warning "a route table without routes, or routes that no subnet uses";
