@@ -17,7 +17,6 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// A duration as people say it.
-#[cfg(feature = "live")]
 pub(super) fn show(duration: Duration) -> String {
     match duration.as_millis() {
         0..10 => format!("{:.1} ms", duration.as_secs_f64() * 1000.0),
