@@ -125,9 +125,10 @@ impl InputArgs {
             streams.say(&text);
         }
         if self.format == Format::Text
-            && let Some(line) = summary(&diagnostics) {
-                streams.say(&line);
-            }
+            && let Some(line) = summary(&diagnostics)
+        {
+            streams.say(&line);
+        }
         diagnostics.iter().all(|d| d.severity != Severity::Error)
     }
 }
