@@ -3,6 +3,10 @@
 mod cases;
 mod expressions;
 mod fixtures;
+mod guests;
 mod matching;
 mod ovn;
 mod reformat;
+mod stack;
+mod steps;
+mod trace;
