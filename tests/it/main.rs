@@ -1,7 +1,10 @@
 //! The only test binary.
 
+mod cases;
 mod expressions;
 mod laws;
+mod fixtures;
+mod guests;
 mod matching;
 mod memory;
 mod ovn;
@@ -11,3 +14,7 @@ mod ovsdb;
 mod proxy;
 #[cfg(feature = "live")]
 mod servers;
+mod reformat;
+mod stack;
+mod steps;
+mod trace;
