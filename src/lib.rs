@@ -1,3 +1,18 @@
 //! northc turns a description of virtual private clouds into rows of OVN's Northbound database.
 
+pub mod assign;
+pub mod check;
+pub mod cli;
+pub mod compile;
+pub mod diag;
+pub mod emit;
+pub mod files;
+pub mod lock;
+pub mod lower;
+pub mod model;
+mod names;
+pub mod nb;
+pub mod nearest;
+pub mod source;
 pub mod span;
+pub mod target;

@@ -1,3 +1,10 @@
 //! The binary: arguments in, exit code out.
 
-fn main() {}
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let terminal = io::stderr().is_terminal();
+    let code = northc::cli::run(std::env::args_os(), &mut io::stdout(), &mut io::stderr(), terminal);
+    ExitCode::from(code)
+}

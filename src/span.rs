@@ -35,7 +35,7 @@ impl Span {
 }
 
 /// A value and where it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Spanned<T> {
     /// What was written.
     pub value: T,
@@ -99,9 +99,8 @@ impl SourceMap {
         u32::try_from(text.len()).ok()?;
         let id = FileId(u32::try_from(self.sources.len()).ok()?);
         let mut line_starts = vec![0];
-        line_starts.extend(
-            text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at as u32 + 1),
-        );
+        line_starts
+            .extend(text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at as u32 + 1));
         self.sources.push(Source { name: name.into(), text, line_starts });
         Some(id)
     }

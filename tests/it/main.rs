@@ -1,3 +1,6 @@
 //! The only test binary.
 
+mod expressions;
 mod lab;
+mod matching;
+mod ovn;

@@ -1,0 +1,22 @@
+//! `northc check`: read, check, tell every problem. Refuses to write rows.
+
+use super::{Streams, exit, input};
+use crate::check;
+use crate::diag::Sink;
+use crate::source;
+
+/// Arguments of `northc check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: input::InputArgs,
+}
+
+pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
+    let mut sink = Sink::new();
+    let sources = args.input.read(&mut sink);
+    let remembered = args.input.remembered(&mut sink);
+    let model = source::read(&sources, &mut sink);
+    check::check(&model, args.input.ovn_version, &remembered, &mut sink);
+    if args.input.tell(sink, &sources, streams, true) { exit::OK } else { exit::NO }
+}

@@ -1,0 +1,79 @@
+//! `northc compile`: rows as a script, a transaction or JSON. Refuses to talk to a database.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::{Streams, exit, input};
+use crate::compile::{Options, compile};
+use crate::diag::Sink;
+use crate::emit;
+use crate::{files, lock};
+
+/// Arguments of `northc compile`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: input::InputArgs,
+    /// What to write
+    #[arg(long, value_name = "FORM", default_value = "nbctl", value_enum)]
+    to: Form,
+    /// Where to write it; standard output by default
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Whose rows they are: several owners share a database without seeing each other
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = owner)]
+    owner: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// A bash script of ovn-nbctl calls
+    Nbctl,
+    /// The params of an RFC 7047 transaction
+    Ovsdb,
+    /// Canonical JSON, with the line that caused each row
+    Rows,
+}
+
+/// A name that can stand in a database and in a script's comment.
+fn owner(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.chars().any(char::is_control) {
+        return Err("an owner's name is not empty and holds no control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
+    let mut sink = Sink::new();
+    let sources = args.input.read(&mut sink);
+    let options = Options {
+        owner: args.owner.clone(),
+        target: args.input.ovn_version,
+        remembered: args.input.remembered(&mut sink),
+    };
+    let compiled = compile(&sources, &options, &mut sink);
+    let good = args.input.tell(sink, &sources, streams, false);
+    let Some(compiled) = compiled.filter(|_| good) else { return exit::NO };
+    let text = match args.to {
+        Form::Nbctl => emit::nbctl::script(&compiled.rows, &args.owner, options.target),
+        Form::Ovsdb => emit::transact::transaction(&compiled.rows, &args.owner),
+        Form::Rows => emit::json::rows(&compiled.rows, &args.owner, &sources),
+    };
+    let locked = args.input.lock.as_ref().filter(|_| compiled.chosen != options.remembered);
+    let wrote_lock = locked.map_or(Ok(()), |path| files::write(path, &lock::text(&compiled.chosen)));
+    let wrote = wrote_lock.and_then(|()| match &args.output {
+        Some(path) => files::write(path, &text),
+        None => {
+            streams.data(&text);
+            Ok(())
+        }
+    });
+    match wrote {
+        Ok(()) => exit::OK,
+        Err(reason) => {
+            streams.say(&format!("error: {reason}\n"));
+            exit::USAGE
+        }
+    }
+}

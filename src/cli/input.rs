@@ -1,0 +1,144 @@
+//! Arguments that every verb with input shares, and how problems of the input are told.
+//!
+//! Refuses to compile.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::Streams;
+use crate::assign::Remembered;
+use crate::diag::{Code, Diagnostic, Levels, Severity, Sink, format, render};
+use crate::files;
+use crate::lock;
+use crate::span::SourceMap;
+use crate::target::Target;
+
+/// What to read and how to judge it.
+#[derive(Debug, clap::Args)]
+pub(super) struct InputArgs {
+    /// Files and folders of YAML or JSON; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(super) paths: Vec<PathBuf>,
+    /// The OVN that the rows are for
+    #[arg(long, value_name = "YY.MM", default_value_t = Target::OLDEST)]
+    pub(super) ovn_version: Target,
+    /// Remember given addresses in this file, so that they stay put
+    #[arg(long, value_name = "FILE")]
+    pub(super) lock: Option<PathBuf>,
+    /// Treat a code, or all `warnings`, as errors
+    #[arg(long, value_name = "CODE")]
+    deny: Vec<Denied>,
+    /// Silence a code that is no error
+    #[arg(long, value_name = "CODE", value_parser = silenceable)]
+    allow: Vec<Code>,
+    /// How to tell problems
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Denied {
+    Warnings,
+    Code(Code),
+}
+
+impl std::str::FromStr for Denied {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Denied, String> {
+        if text == "warnings" { Ok(Denied::Warnings) } else { text.parse().map(Denied::Code) }
+    }
+}
+
+fn silenceable(text: &str) -> Result<Code, String> {
+    let code: Code = text.parse()?;
+    if code.severity() == Severity::Error {
+        return Err(format!("{code} ({}) is an error and can't be silenced", code.slug()));
+    }
+    Ok(code)
+}
+
+/// How problems are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, on standard error
+    Text,
+    /// One JSON document
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// Commands of GitHub's runners
+    Github,
+}
+
+impl InputArgs {
+    /// Reads the texts. What can't be read is in `sink`.
+    pub(super) fn read(&self, sink: &mut Sink) -> SourceMap {
+        let (sources, failures) = files::read(&self.paths);
+        for failure in failures {
+            let message = format!("can't read `{}`: {}", failure.path, failure.reason);
+            sink.push(Diagnostic::general(Code::Unreadable, message));
+        }
+        sources
+    }
+
+    /// Reads the lock file, if one is named and there.
+    pub(super) fn remembered(&self, sink: &mut Sink) -> Remembered {
+        let Some(path) = &self.lock else { return Remembered::new() };
+        match lock::read(path) {
+            Ok(remembered) => remembered,
+            Err(problem) => {
+                sink.push(Diagnostic::general(Code::LockInvalid, problem));
+                Remembered::new()
+            }
+        }
+    }
+
+    /// Tells what was found. True when nothing of it is an error, by the user's own measure.
+    pub(super) fn tell(
+        &self,
+        sink: Sink,
+        sources: &SourceMap,
+        streams: &mut Streams<'_>,
+        data: bool,
+    ) -> bool {
+        let mut levels = Levels::default();
+        for denied in &self.deny {
+            match denied {
+                Denied::Warnings => levels.deny_warnings(),
+                Denied::Code(code) => levels.deny(*code),
+            }
+        }
+        self.allow.iter().for_each(|code| levels.allow(*code));
+        let diagnostics = levels.apply(sink.into_sorted(sources));
+        let text = match self.format {
+            Format::Text => render::render(&diagnostics, sources, streams.colour),
+            Format::Json => format::json(&diagnostics, sources),
+            Format::Sarif => format::sarif(&diagnostics, sources),
+            Format::Github => format::github(&diagnostics, sources),
+        };
+        // Where a verb's product is the list of problems, a machine's list is data.
+        if data && self.format != Format::Text {
+            streams.data(&text);
+        } else {
+            streams.say(&text);
+        }
+        if self.format == Format::Text
+            && let Some(line) = summary(&diagnostics) {
+                streams.say(&line);
+            }
+        diagnostics.iter().all(|d| d.severity != Severity::Error)
+    }
+}
+
+/// `2 errors, 1 warning`, and where to read on; nothing where there is nothing.
+fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
+    let first = diagnostics.iter().max_by_key(|d| d.severity)?;
+    let counts = [Severity::Error, Severity::Warning, Severity::Note].map(|severity| {
+        let n = diagnostics.iter().filter(|d| d.severity == severity).count();
+        (n > 0).then(|| format!("{n} {}{}", severity.name(), if n == 1 { "" } else { "s" }))
+    });
+    let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    Some(format!("{counts}; `northc explain {}` tells more\n", first.code))
+}

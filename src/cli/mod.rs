@@ -1,0 +1,80 @@
+//! The command line: one enum of verbs, one match.
+//!
+//! Standard output is data, standard error is speech. Refuses to do a verb's work itself; each has a file.
+
+mod check;
+mod compile;
+pub mod exit;
+mod input;
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Compiles virtual private clouds into OVN.
+#[derive(Debug, Parser)]
+#[command(name = "northc", version, about, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    /// When to colour messages
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", value_enum)]
+    color: ColorChoice,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Read and check; every problem at once, no network
+    Check(check::Args),
+    /// Write the rows as an ovn-nbctl script, an OVSDB transaction or JSON
+    Compile(compile::Args),
+}
+
+/// Where a verb reads and writes.
+struct Streams<'s> {
+    out: &'s mut dyn Write,
+    err: &'s mut dyn Write,
+    /// Whether messages may be coloured.
+    colour: bool,
+}
+
+impl Streams<'_> {
+    /// Writes data; a reader that has gone away is not an error.
+    fn data(&mut self, text: &str) {
+        let _ = self.out.write_all(text.as_bytes());
+    }
+
+    /// Says something to the person.
+    fn say(&mut self, text: &str) {
+        let _ = self.err.write_all(text.as_bytes());
+    }
+}
+
+/// Runs a command line (the program's name first) and gives the exit code. `terminal` tells whether
+/// standard error is one.
+pub fn run<A>(args: A, out: &mut dyn Write, err: &mut dyn Write, terminal: bool) -> u8
+where
+    A: IntoIterator,
+    A::Item: Into<OsString> + Clone,
+{
+    let parsed = Cli::command().try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            let to: &mut dyn Write = if error.use_stderr() { err } else { out };
+            let _ = write!(to, "{}", error.render());
+            return if error.use_stderr() { exit::USAGE } else { exit::OK };
+        }
+    };
+    let colour = match cli.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+    };
+    let mut streams = Streams { out, err, colour };
+    match cli.verb {
+        Verb::Check(args) => check::run(&args, &mut streams),
+        Verb::Compile(args) => compile::run(&args, &mut streams),
+    }
+}

@@ -1,0 +1,43 @@
+//! The spine: sources → Model → Checked → Rows, gathering diagnostics on the way.
+//!
+//! Refuses files, live databases and output formats.
+
+use crate::assign::Remembered;
+use crate::check::check;
+use crate::diag::Sink;
+use crate::lower::lower;
+use crate::nb::{Rows, schema, stamp};
+use crate::source;
+use crate::span::SourceMap;
+use crate::target::Target;
+
+/// What a compilation is told beside its sources.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whose rows they are.
+    pub owner: String,
+    /// The OVN that they are for.
+    pub target: Target,
+    /// Addresses given out before.
+    pub remembered: Remembered,
+}
+
+/// What a compilation without errors gives.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The rows, with their owner's marks.
+    pub rows: Rows,
+    /// Every address that was chosen rather than given, for the lock file.
+    pub chosen: Remembered,
+}
+
+/// Compiles every source. `None` when something in `sink` is an error.
+pub fn compile(sources: &SourceMap, options: &Options, sink: &mut Sink) -> Option<Compiled> {
+    let model = source::read(sources, sink);
+    let checked = check(&model, options.target, &options.remembered, sink)?;
+    let mut rows = lower(&checked);
+    stamp::stamp(&mut rows, &options.owner);
+    let problems = schema::problems(&rows);
+    assert!(problems.is_empty(), "checked input makes rows that the schema takes: {}", problems.join("; "));
+    Some(Compiled { rows, chosen: checked.assignment().chosen(&model) })
+}

@@ -1,0 +1,183 @@
+//! The table of codes: number, slug, default severity, summary. A published number keeps its meaning.
+//!
+//! N01 source · N02 names · N03 addressing · N04 routing and peering · N05 policy · N06 target ·
+//! N07 plan and ownership · N08 apply and OVSDB · N09 verification. Refuses to hold messages: those
+//! stand where they are detected.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Severity;
+
+macro_rules! codes {
+    ($($number:literal $code:ident $slug:literal $severity:ident $summary:literal;)*) => {
+        /// What a diagnostic is about.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $( #[doc = $summary] $code, )* }
+
+        impl Code {
+            /// Every code, by number.
+            pub const ALL: &[Code] = &[ $(Code::$code),* ];
+
+            /// `N` and four digits.
+            pub fn number(self) -> &'static str {
+                match self { $(Code::$code => $number),* }
+            }
+
+            /// The name in words, for people: `cidr-overlap`.
+            pub fn slug(self) -> &'static str {
+                match self { $(Code::$code => $slug),* }
+            }
+
+            /// How bad it is unless the user says otherwise.
+            pub fn severity(self) -> Severity {
+                match self { $(Code::$code => Severity::$severity),* }
+            }
+
+            /// One line for lists.
+            pub fn summary(self) -> &'static str {
+                match self { $(Code::$code => $summary),* }
+            }
+        }
+    };
+}
+
+codes! {
+    "N0101" Unreadable "unreadable" Error "a file or folder can't be read as text";
+    "N0102" YamlSyntax "yaml-syntax" Error "the text is not YAML";
+    "N0103" DuplicateKey "duplicate-key" Error "a mapping has the same key twice";
+    "N0104" UnknownKind "unknown-kind" Note "objects of kinds that northc does not read were skipped";
+    "N0105" UnknownField "unknown-field" Warning "a field that the kind does not have";
+    "N0106" WrongType "wrong-type" Error "a value of another type than the field takes";
+    "N0107" MissingField "missing-field" Error "a required field is absent or empty";
+    "N0108" BadAddress "bad-address" Error "not an address, prefix or MAC address";
+    "N0109" BadValue "bad-value" Error "a value outside those that the field takes";
+    "N0110" NothingToCompile "nothing-to-compile" Warning "the input holds no object that northc compiles";
+    "N0111" TooDeep "too-deep" Error "nesting or aliases beyond every honest use";
+    "N0112" HostBits "host-bits" Warning "a prefix with host bits set";
+    "N0113" BadName "bad-name" Error "a name that can't be used";
+    "N0114" NameNotDns "name-not-dns" Warning "a name that Kubernetes would refuse";
+    "N0115" BeingDeleted "being-deleted" Warning "an object with a deletion timestamp is left out";
+    "N0116" UnknownVersion "unknown-version" Warning "an apiVersion that northc does not know for the kind";
+    "N0117" BadEmbeddedJson "bad-embedded-json" Error "a field that holds JSON holds something else";
+    "N0118" AnnotationNearMiss "annotation-near-miss" Warning "an annotation that looks like one that northc reads";
+    "N0119" NamespaceIgnored "namespace-ignored" Note "a cluster-scoped object with a namespace";
+    "N0120" FieldWithoutEffect "field-without-effect" Note "a field that has no effect in OVN";
+    "N0121" NotYet "not-yet" Warning "a feature that this version of northc does not lower";
+    "N0122" UpperCaseAddress "upper-case-address" Warning "an IPv6 address in capitals, which Kube-OVN refuses";
+
+    "N0201" UnknownVpc "unknown-vpc" Error "a VPC that is not in the input";
+    "N0202" DuplicateObject "duplicate-object" Error "two objects of one kind and name";
+    "N0203" ReservedName "reserved-name" Error "a name that belongs to the default VPC's own objects";
+    "N0204" UnknownProvider "unknown-provider" Error "a provider that no overlay network offers";
+    "N0205" ProviderInUse "provider-in-use" Error "two subnets on one overlay network";
+    "N0206" NameCollision "name-collision" Error "two objects that would mint the same OVN name";
+    "N0207" UnknownSubnet "unknown-subnet" Error "a subnet that is not in the input";
+    "N0208" ProviderWithoutSubnet "provider-without-subnet" Error "an interface on a network that has no subnet";
+    "N0209" UnknownVlan "unknown-vlan" Error "a Vlan or ProviderNetwork that is not in the input";
+    "N0210" ProviderMismatch "provider-mismatch" Error "a NAD whose provider is not its own name";
+    "N0211" SubnetNamedAsVpc "subnet-named-as-vpc" Error "a subnet with its VPC's name";
+    "N0212" NotAnOverlay "not-an-overlay" Error "a provider whose network is not of type kube-ovn";
+    "N0213" WrongSubnet "wrong-subnet" Error "an interface told to use a subnet of another network";
+    "N0214" BuiltInLeftOut "built-in-left-out" Note "an object of Kube-OVN's own workings is left out";
+
+    "N0301" CidrOverlap "cidr-overlap" Error "two subnets of a VPC overlap";
+    "N0302" GatewayOutside "gateway-outside" Error "a gateway outside its subnet";
+    "N0303" GatewayReserved "gateway-reserved" Error "a gateway on the network or broadcast address";
+    "N0304" CidrSpecial "cidr-special" Error "a block that is not for unicast hosts";
+    "N0305" CidrTooSmall "cidr-too-small" Error "a block without room for a gateway and a host";
+    "N0306" ProtocolMismatch "protocol-mismatch" Warning "a protocol that is not the block's";
+    "N0307" ExcludeOutside "exclude-outside" Warning "an excluded address outside the subnet";
+    "N0308" AddressOutside "address-outside" Error "an address outside its subnet";
+    "N0309" AddressTaken "address-taken" Error "one address for two interfaces";
+    "N0310" AddressReserved "address-reserved" Error "an interface on the gateway, network or broadcast address";
+    "N0311" SubnetFull "subnet-full" Error "no free address is left";
+    "N0312" MacTaken "mac-taken" Error "one MAC address for two interfaces of a switch";
+    "N0313" BadMac "bad-mac" Error "a MAC address that no interface can have";
+    "N0314" CidrOutsideVpc "cidr-outside-vpc" Error "a subnet outside its VPC's blocks";
+    "N0315" CidrReserved "cidr-reserved" Warning "a block over a range that Kube-OVN uses itself";
+    "N0316" CidrPublic "cidr-public" Note "public address space used as private";
+    "N0317" MtuTooSmall "mtu-too-small" Error "an MTU below the protocol's minimum";
+    "N0318" CidrFamilies "cidr-families" Error "more than one block of a family, or a family without its pair";
+    "N0319" GuestAddressDiffers "guest-address-differs" Warning "cloud-init gives the guest another address";
+    "N0320" GuestWithoutRoute "guest-without-route" Warning "guests of a subnet learn no default route";
+
+    "N0401" PeerUnknown "peer-unknown" Error "peering with a VPC that is not in the input";
+    "N0402" PeerOneSided "peer-one-sided" Error "a peering that only one side declares";
+    "N0403" PeerDefaultVpc "peer-default-vpc" Error "peering with the default VPC";
+    "N0404" PeerSelf "peer-self" Error "a VPC that peers with itself";
+    "N0405" PeerAddressBare "peer-address-bare" Error "a link address without its prefix length";
+    "N0406" PeerAddressReserved "peer-address-reserved" Error "a link address that is the network or broadcast address";
+    "N0407" PeerAddressSame "peer-address-same" Error "both ends of a link have one address";
+    "N0408" PeerNetworkDiffers "peer-network-differs" Error "the ends of a link are in different networks";
+    "N0409" PeerNetworkReused "peer-network-reused" Error "two links of a VPC in one network";
+    "N0410" PeerNetworkOverlap "peer-network-overlap" Error "a link over a subnet";
+    "N0411" PeerNetworkWide "peer-network-wide" Warning "a link wider than two addresses";
+    "N0412" PeerNetworkPrivate "peer-network-private" Warning "a link in RFC 1918 space";
+    "N0413" PeerNetworkMetadata "peer-network-metadata" Warning "a link over the metadata address";
+    "N0414" PeerCidrOverlap "peer-cidr-overlap" Error "peered VPCs with overlapping subnets";
+    "N0415" PeerSubnetUnrouted "peer-subnet-unrouted" Warning "a peer's subnet that no route covers";
+    "N0416" PeerLinkLocal "peer-link-local" Warning "an IPv6 link-local address on a peering link";
+    "N0417" PeerTransitive "peer-transitive" Note "a VPC that forwards between its peers";
+    "N0418" PeerTwice "peer-twice" Error "two peerings with one VPC";
+    "N0419" RouteOutsidePeer "route-outside-peer" Warning "a route to a peer beyond the peer's blocks";
+    "N0420" NextHopUnreachable "next-hop-unreachable" Error "a next hop on no attached network";
+    "N0421" NextHopOwn "next-hop-own" Error "a next hop that is the router itself";
+    "N0422" FamilyMix "family-mix" Error "IPv4 and IPv6 where one family is needed";
+    "N0423" RouteTwice "route-twice" Error "the same route twice";
+    "N0424" RouteTie "route-tie" Warning "routes that tie, so that OVN may take either";
+    "N0425" SourceRouteWins "source-route-wins" Warning "a source route that beats a peering route";
+    "N0426" RouteNeverUsed "route-never-used" Warning "a route that a connected network always beats";
+    "N0427" RouteTableUnknown "route-table-unknown" Warning "a route table without routes, or routes that no subnet uses";
+    "N0428" BfdUnsupported "bfd-unsupported" Warning "a BFD session by its UUID can't be referred to";
+    "N0429" PriorityRange "priority-range" Error "a priority that OVN does not take";
+    "N0430" PolicyTie "policy-tie" Warning "policies of one priority, so that OVN may take either";
+    "N0431" RerouteWithoutHop "reroute-without-hop" Error "a reroute without a next hop";
+    "N0432" HopWithoutReroute "hop-without-reroute" Warning "next hops on a policy that does not reroute";
+    "N0433" SharedPhysical "shared-physical" Warning "VPCs that meet on one physical network";
+
+    "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
+    "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";
+    "N0503" MatchUnknownSet "match-unknown-set" Error "an address set or port group that does not exist";
+    "N0504" MatchUnknownPort "match-unknown-port" Warning "a port in a match that does not exist";
+    "N0505" MatchNeverTrue "match-never-true" Error "a match on a field that is not set there";
+    "N0506" AclTie "acl-tie" Warning "rules of one priority with different verdicts";
+    "N0507" AllowWithoutPrivate "allow-without-private" Note "allowSubnets without private";
+    "N0508" PrivateMissesSibling "private-misses-sibling" Note "a private subnet that shuts out its siblings";
+    "N0509" PrivateUnderlay "private-underlay" Warning "private on an underlay subnet";
+    "N0510" AclHitsDhcp "acl-hits-dhcp" Warning "a rule that drops DHCP or ARP";
+    "N0511" EastWestWithoutAcls "east-west-without-acls" Note "allowEWTraffic without acls";
+    "N0512" AclTwice "acl-twice" Warning "the same rule twice";
+    "N0513" AclsMixed "acls-mixed" Warning "acls that override what private means";
+    "N0514" AllowOwnBlock "allow-own-block" Note "an allowed block that is the subnet's own";
+
+    "N0601" TargetLacks "target-lacks" Error "something that the target version of OVN does not have";
+    "N0602" VlanRange "vlan-range" Error "a VLAN tag that does not exist";
+    "N0603" DhcpOption "dhcp-option" Error "a DHCP option that OVN does not have or would not parse";
+    "N0604" RaOption "ra-option" Error "a router advertisement setting that OVN does not take";
+    "N0605" TooManyPorts "too-many-ports" Error "more ports than a datapath can number";
+    "N0606" LockInvalid "lock-invalid" Error "a lock file that can't be read";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.number())
+    }
+}
+
+impl FromStr for Code {
+    type Err = String;
+
+    /// A number or a slug, in any case; the error suggests the nearest.
+    fn from_str(text: &str) -> Result<Code, String> {
+        let wanted = text.to_ascii_lowercase();
+        let is = |code: &&Code| code.number().eq_ignore_ascii_case(&wanted) || code.slug() == wanted;
+        Code::ALL.iter().find(is).copied().ok_or_else(|| {
+            let names = Code::ALL.iter().flat_map(|code| [code.number(), code.slug()]);
+            match crate::nearest::nearest(text, names) {
+                Some(near) => format!("no code `{text}`; did you mean `{near}`?"),
+                None => format!("no code `{text}`; `northc explain --list` lists them"),
+            }
+        })
+    }
+}

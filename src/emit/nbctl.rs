@@ -1,0 +1,242 @@
+//! Rows → a bash script of `ovn-nbctl` calls that a person can read.
+//!
+//! The script addresses every row by its UUID, which follows from owner and key: a row that exists is set,
+//! column by column, and one that does not is created, so the second run changes nothing and a run on a
+//! database that drifted repairs it. Rules, routes, policies and DHCP options that the owner no longer has
+//! are removed; routers, switches and ports never are. It first looks for rows of others that hold one of
+//! its names, and stops with status 3 before it writes anything.
+//!
+//! One `ovn-nbctl` call is one transaction. Rows up to [`ROWS_MAX`] and [`BYTES_MAX`] go in one; more are
+//! split between units (a router and its switches), and a unit that is itself too large between its frame
+//! and its ports. Refuses to know databases: what it needs to know it asks when it runs.
+
+use std::fmt::Write;
+
+use uuid::Uuid;
+
+use super::quote;
+use crate::nb::unit::{Unit, units};
+use crate::nb::value::Ref;
+use crate::nb::{Atom, Datum, Key, Kind, Row, Rows, Table};
+use crate::target::Target;
+
+/// Most rows of a transaction: ovn-nbctl's time grows with the square of its commands.
+pub const ROWS_MAX: usize = 2_000;
+/// Most bytes of a transaction as written here; with what the script adds to rows that exist it stays well
+/// below the two mebibytes that Linux gives a process for its arguments.
+pub const BYTES_MAX: usize = 600_000;
+/// Most members that one line adds.
+const MEMBERS_MAX: usize = 50;
+
+const PROLOGUE: &str = include_str!("prologue.sh");
+
+/// Tables whose rows have a name that must be theirs alone.
+const NAMED: [Table; 4] =
+    [Table::LogicalRouter, Table::LogicalRouterPort, Table::LogicalSwitch, Table::LogicalSwitchPort];
+
+/// Where rows without a name hang: parent, column, child.
+const TIDY: [(Table, &str, Table); 3] = [
+    (Table::LogicalRouter, "static_routes", Table::LogicalRouterStaticRoute),
+    (Table::LogicalRouter, "policies", Table::LogicalRouterPolicy),
+    (Table::LogicalSwitch, "acls", Table::Acl),
+];
+
+/// The script for rows that carry `owner`'s marks.
+pub fn script(rows: &Rows, owner: &str, target: Target) -> String {
+    let body = body(rows, owner);
+    let mut out = String::new();
+    out.push_str("#!/usr/bin/env bash\n");
+    let n = rows.len();
+    let _ = writeln!(out, "# northc {}: {n} rows for OVN {target} and later.", env!("CARGO_PKG_VERSION"));
+    let atomic = match body.n_commits {
+        0 | 1 => "All of it is one transaction.".to_owned(),
+        n => format!("{n} transactions, each leaving every router and switch whole."),
+    };
+    let _ =
+        writeln!(out, "# {atomic} Run it as often as you like. Database: as ovn-nbctl finds it (OVN_NB_DB).");
+    out.push_str(
+        "# Rules, routes, policies and DHCP options that this owner no longer has are removed; routers,\n",
+    );
+    out.push_str("# switches and ports never are.\n");
+    out.push_str(PROLOGUE);
+    let text = quote::atom(&Atom::Text(owner.into()), &|key| key.uuid(owner));
+    let _ = writeln!(out, "\nowner={}", quote::shell(&text));
+    out.push_str("declare -A blank=(  # managed columns as they are when nobody sets them\n");
+    for table in Table::ALL {
+        let _ = writeln!(out, "    [{}]={}", table.name(), quote::shell(&blanks(*table, owner)));
+    }
+    out.push_str(")\n");
+    for table in Table::ALL {
+        let kind = if NAMED.contains(table) { "named" } else { "unnamed" };
+        let _ = writeln!(out, "have_{kind} {}", table.name());
+    }
+    out.push_str("\nrows() {\n");
+    out.push_str(&body.text);
+    for (parent, column, child) in TIDY {
+        let _ = writeln!(out, "    tidy {} {column} {}", parent.name(), child.name());
+    }
+    let _ = writeln!(out, "    tidy_root {}", Table::DhcpOptions.name());
+    out.push_str("    commit\n}\n\nrows\npass='write'\nrows\n");
+    out
+}
+
+/// Columns that every row sets; OVN's schema takes no default for most of them.
+const ALWAYS_SET: [&str; 10] =
+    ["action", "cidr", "direction", "ip_prefix", "mac", "match", "name", "networks", "nexthop", "priority"];
+
+/// Defaults of the columns that a row's line leaves out. Sets of children are members' business, and
+/// `external_ids` may hold other people's keys.
+fn blanks(table: Table, owner: &str) -> String {
+    let always = |c: &crate::nb::Column| {
+        ALWAYS_SET.contains(&c.name) && matches!(c.kind, Kind::Text | Kind::TextSet | Kind::Int)
+    };
+    let mut managed: Vec<_> = table.columns().iter().collect();
+    managed.retain(|c| c.kind != Kind::RefSet && c.name != "external_ids" && !always(c));
+    let blank = |c: &crate::nb::Column| {
+        format!("{}={}", c.name, quote::datum(c.kind, &c.kind.default(), &|key| key.uuid(owner)))
+    };
+    managed.into_iter().map(blank).collect::<Vec<_>>().join(" ")
+}
+
+struct Body {
+    text: String,
+    n_commits: usize,
+}
+
+/// The calls for every row, with a `commit` wherever a transaction is full.
+fn body(rows: &Rows, owner: &str) -> Body {
+    let mut body = Body { text: String::new(), n_commits: 1 };
+    let mut filled = Filled::default();
+    for unit in units(rows) {
+        let frame = frame(rows, &unit, owner);
+        if filled.would_overflow(unit.frame.len(), frame.len()) {
+            body.commit(&mut filled);
+        }
+        filled.add(unit.frame.len(), frame.len());
+        body.text.push_str(&frame);
+        for batch in unit.ports.chunks(MEMBERS_MAX) {
+            let text = ports(rows, batch, owner);
+            if filled.would_overflow(batch.len(), text.len()) {
+                body.commit(&mut filled);
+            }
+            filled.add(batch.len(), text.len());
+            body.text.push_str(&text);
+        }
+    }
+    body
+}
+
+impl Body {
+    fn commit(&mut self, filled: &mut Filled) {
+        self.text.push_str("    commit\n\n");
+        self.n_commits += 1;
+        *filled = Filled::default();
+    }
+}
+
+/// How full a transaction is.
+#[derive(Default)]
+struct Filled {
+    n_rows: usize,
+    n_bytes: usize,
+}
+
+impl Filled {
+    fn would_overflow(&self, n_rows: usize, n_bytes: usize) -> bool {
+        self.n_rows > 0 && (self.n_rows + n_rows > ROWS_MAX || self.n_bytes + n_bytes > BYTES_MAX)
+    }
+
+    fn add(&mut self, n_rows: usize, n_bytes: usize) {
+        self.n_rows += n_rows;
+        self.n_bytes += n_bytes;
+    }
+}
+
+/// Routers and switches with everything but workloads' ports.
+fn frame(rows: &Rows, unit: &Unit<'_>, owner: &str) -> String {
+    let mut out = String::new();
+    let ports: std::collections::BTreeSet<&Key> = unit.ports.iter().copied().collect();
+    for key in &unit.frame {
+        let Some(row) = rows.get(key) else { continue };
+        if matches!(key.table, Table::LogicalRouter | Table::LogicalSwitch) {
+            let _ = writeln!(out, "\n    # {}", comment(key));
+        }
+        call(&mut out, key, row, owner);
+    }
+    for key in &unit.frame {
+        let Some(row) = rows.get(key) else { continue };
+        for (column, datum) in row.columns().filter(|(c, _)| c.kind == Kind::RefSet) {
+            let members = datum.refs().filter_map(|to| match to {
+                Ref::Key(to) => Some(to),
+                Ref::Foreign(_) => None,
+            });
+            let members: Vec<Uuid> =
+                members.filter(|to| !ports.contains(to)).map(|to| to.uuid(owner)).collect();
+            memberships(&mut out, key, column.name, &members, owner);
+        }
+    }
+    out
+}
+
+/// A batch of workloads' ports, each put into its switch.
+fn ports(rows: &Rows, batch: &[&Key], owner: &str) -> String {
+    let mut out = String::new();
+    for key in batch {
+        if let Some(row) = rows.get(key) {
+            call(&mut out, key, row, owner);
+        }
+    }
+    let mut by_switch: std::collections::BTreeMap<&Key, Vec<Uuid>> = std::collections::BTreeMap::new();
+    for key in batch {
+        if let Some(parent) = rows.parent(key) {
+            by_switch.entry(parent).or_default().push(key.uuid(owner));
+        }
+    }
+    for (switch, members) in by_switch {
+        memberships(&mut out, switch, "ports", &members, owner);
+    }
+    out
+}
+
+fn call(out: &mut String, key: &Key, row: &Row, owner: &str) {
+    let uuid_of = |key: &Key| key.uuid(owner);
+    let table = key.table.name();
+    let uuid = key.uuid(owner);
+    if NAMED.contains(&key.table) {
+        let _ = write!(out, "    named {table} {uuid} {}", quote::shell(&key.name));
+    } else {
+        let _ = write!(out, "    row {table} {uuid}");
+    }
+    for (column, datum) in row.set_columns().filter(|(c, _)| c.kind != Kind::RefSet) {
+        match datum {
+            Datum::Map(pairs) if column.name == "external_ids" => {
+                for (k, v) in pairs {
+                    let text =
+                        format!("external_ids:{}={}", quote::atom(k, &uuid_of), quote::atom(v, &uuid_of));
+                    let _ = write!(out, " {}", quote::shell(&text));
+                }
+            }
+            _ => {
+                let text = format!("{}={}", column.name, quote::datum(column.kind, datum, &uuid_of));
+                let _ = write!(out, " {}", quote::shell(&text));
+            }
+        }
+    }
+    out.push('\n');
+}
+
+fn memberships(out: &mut String, parent: &Key, column: &str, members: &[Uuid], owner: &str) {
+    for members in members.chunks(MEMBERS_MAX) {
+        let _ = write!(out, "    member {} {} {column}", parent.table.name(), parent.uuid(owner));
+        for member in members {
+            let _ = write!(out, " {member}");
+        }
+        out.push('\n');
+    }
+}
+
+/// A key in a comment: on one line, whatever is in it.
+fn comment(key: &Key) -> String {
+    let name: String = key.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("{} {name}", key.table.name())
+}

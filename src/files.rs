@@ -1,0 +1,104 @@
+//! Paths and standard input become source texts: the only reader of users' files.
+//!
+//! A folder stands for every `.yaml`, `.yml` and `.json` file below it, in the order of their names;
+//! hidden entries and links to folders are passed over. Refuses to know what the texts mean.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::span::SourceMap;
+
+/// A path that could not be read, and why.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// As the user gave it, or as found below a folder.
+    pub path: String,
+    /// The reason, in words.
+    pub reason: String,
+}
+
+/// Reads every path; `-` is standard input. What can't be read is returned, the rest is in the map.
+pub fn read(paths: &[PathBuf]) -> (SourceMap, Vec<Unreadable>) {
+    let mut files = BTreeSet::new();
+    let mut failures = Vec::new();
+    let mut stdin = false;
+    for path in paths {
+        if path.as_os_str() == "-" {
+            stdin = true;
+        } else if path.is_dir() {
+            walk(path, &mut files, &mut failures);
+        } else {
+            files.insert(path.clone());
+        }
+    }
+    let mut sources = SourceMap::new();
+    if stdin {
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
+        add(&mut sources, "<stdin>".to_owned(), read, &mut failures);
+    }
+    for path in files {
+        add(&mut sources, path.display().to_string(), fs::read(&path), &mut failures);
+    }
+    (sources, failures)
+}
+
+fn walk(dir: &Path, files: &mut BTreeSet<PathBuf>, failures: &mut Vec<Unreadable>) {
+    let entries = match fs::read_dir(dir).and_then(|entries| entries.collect::<io::Result<Vec<_>>>()) {
+        Ok(entries) => entries,
+        Err(error) => {
+            failures.push(Unreadable { path: dir.display().to_string(), reason: error.to_string() });
+            return;
+        }
+    };
+    for entry in entries {
+        let path = entry.path();
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let is_real_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if hidden {
+            continue;
+        } else if is_real_dir {
+            walk(&path, files, failures);
+        } else if is_source(&path) && path.is_file() {
+            files.insert(path);
+        }
+    }
+}
+
+fn is_source(path: &Path) -> bool {
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known))
+}
+
+fn add(sources: &mut SourceMap, name: String, bytes: io::Result<Vec<u8>>, failures: &mut Vec<Unreadable>) {
+    let text = bytes.map_err(|error| error.to_string()).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.iter().filter(|&&b| b == b'\n').count() + 1;
+            format!("not UTF-8: line {line} holds a byte that can't be decoded")
+        })
+    });
+    let added =
+        text.and_then(|text| sources.add(name.clone(), text).ok_or_else(|| "longer than 4 GiB".to_owned()));
+    if let Err(reason) = added {
+        failures.push(Unreadable { path: name, reason });
+    }
+}
+
+/// Writes a file whole or not at all: beside its place first, then renamed. The error names the file.
+pub fn write(path: &Path, text: &str) -> Result<(), String> {
+    let failed = |error: io::Error| format!("can't write `{}`: {error}", path.display());
+    if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        // A device, a pipe or a link: there is nothing to rename over.
+        return fs::write(path, text).map_err(failed);
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.tmp", std::process::id()));
+    let beside = PathBuf::from(beside);
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        failed(error)
+    })
+}

@@ -1,0 +1,79 @@
+//! DHCP of a subnet → DHCP_Options, one row a family.
+//!
+//! Without settings by hand a guest is told its router, the MTU and a lease of an hour; settings by hand
+//! stand in their place, and what OVN requires (`server_id`, `server_mac`, `lease_time`) is added where it
+//! is missing. Lists, which Kube-OVN separates with `;`, become OVN's `{a, b}`. Fixtures: `dhcp/*`.
+
+use std::collections::BTreeMap;
+
+use crate::assign::derived_mac;
+use crate::model::{Dhcp, Model, Setting, Subnet};
+use crate::nb::{DhcpOptions, Key, Rows, Table};
+
+/// The rows that ports of a subnet refer to.
+#[derive(Default)]
+pub(super) struct Options {
+    pub(super) v4: Option<Key>,
+    pub(super) v6: Option<Key>,
+}
+
+/// The server's own address: link-local, so that it is never a guest's.
+const SERVER_ID: &str = "169.254.0.254";
+/// Seconds.
+const LEASE_TIME: &str = "3600";
+/// What is left of 1500 bytes under Geneve over IPv6 with OVN's options.
+const OVERLAY_MTU: i64 = 1400;
+const UNDERLAY_MTU: i64 = 1500;
+
+/// Writes the options of `subnet`, if somebody answers there.
+pub(super) fn lower(model: &Model, subnet: &Subnet, rows: &mut Rows) -> Options {
+    let Some(dhcp) = &subnet.dhcp else { return Options::default() };
+    let vpc = model.vpc(subnet.vpc);
+    let server = derived_mac("dhcp", &format!("{}-{}", vpc.name, subnet.name)).to_string();
+    let mut insert = |family: &str, cidr: String, options: BTreeMap<String, String>| {
+        let key = Key::new(Table::DhcpOptions, format!("{}/{family}", subnet.name));
+        rows.insert(key.clone(), DhcpOptions { cidr, options, ..DhcpOptions::default() }, Some(dhcp.span));
+        key
+    };
+    let v4 = subnet.v4().map(|block| {
+        insert(
+            "dhcpv4",
+            block.cidr.value.to_string(),
+            v4_options(subnet, dhcp, block.gateway.value.to_string(), &server),
+        )
+    });
+    let v6 =
+        subnet.v6().map(|block| insert("dhcpv6", block.cidr.value.to_string(), v6_options(dhcp, &server)));
+    Options { v4, v6 }
+}
+
+fn v4_options(subnet: &Subnet, dhcp: &Dhcp, gateway: String, server: &str) -> BTreeMap<String, String> {
+    let mut options = by_hand(&dhcp.v4);
+    if dhcp.v4.is_empty() {
+        options.insert("router".to_owned(), gateway);
+        let mtu = if subnet.underlay.is_some() { UNDERLAY_MTU } else { OVERLAY_MTU };
+        options.insert("mtu".to_owned(), mtu.to_string());
+    }
+    if let Some(mtu) = &subnet.mtu {
+        options.insert("mtu".to_owned(), mtu.value.to_string());
+    }
+    for (name, value) in [("lease_time", LEASE_TIME), ("server_id", SERVER_ID), ("server_mac", server)] {
+        options.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    options
+}
+
+fn v6_options(dhcp: &Dhcp, server: &str) -> BTreeMap<String, String> {
+    let mut options = by_hand(&dhcp.v6);
+    options.entry("server_id".to_owned()).or_insert_with(|| server.to_owned());
+    options
+}
+
+fn by_hand(settings: &[Setting]) -> BTreeMap<String, String> {
+    settings.iter().map(|s| (s.name.value.clone(), value(&s.value.value))).collect()
+}
+
+fn value(text: &str) -> String {
+    let parts: Vec<&str> = text.split(';').map(str::trim).filter(|p| !p.is_empty()).collect();
+    if parts.len() > 1 { format!("{{{}}}", parts.join(", ")) } else { text.to_owned() }
+}

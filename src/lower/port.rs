@@ -1,0 +1,82 @@
+//! Port → Logical_Switch_Port; virtual addresses that workloads share → ports of type `virtual`.
+//!
+//! `addresses` is `MAC IP…`, with `unknown` beside it for a port that forwards for others. With port
+//! security the port may send from those and from its allowed pairs alone. DHCP settings are the subnet's.
+//! Fixtures: `ports/*`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::dhcp;
+use crate::check::Checked;
+use crate::model::{Port, PortId, SubnetId};
+use crate::nb::{Key, LogicalSwitchPort, Ref, Rows, Table};
+
+/// Writes the ports of all workloads, and the DHCP options they refer to; gives them by subnet.
+pub(super) fn by_subnet(checked: &Checked<'_>, rows: &mut Rows) -> Vec<BTreeSet<Ref>> {
+    let model = checked.model();
+    let options: Vec<dhcp::Options> = model.subnets().map(|(_, s)| dhcp::lower(model, s, rows)).collect();
+    let mut by_subnet = vec![BTreeSet::new(); model.subnets.len()];
+    for (id, port) in model.ports() {
+        let key = Key::new(Table::LogicalSwitchPort, port.name.as_str());
+        rows.insert(key.clone(), workload(checked, id, port, &options[port.subnet.0]), Some(port.span));
+        by_subnet[port.subnet.0].insert(Ref::Key(key));
+    }
+    virtual_ports(checked, rows, |subnet, key| {
+        by_subnet[subnet.0].insert(Ref::Key(key));
+    });
+    by_subnet
+}
+
+fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: &dhcp::Options) -> LogicalSwitchPort {
+    let got = checked.assignment().port(id);
+    let mut own = got.mac.to_string();
+    for address in &got.addresses {
+        own.push_str(&format!(" {address}"));
+    }
+    let mut addresses = BTreeSet::from([own.clone()]);
+    if port.forwards {
+        addresses.insert("unknown".to_owned());
+    }
+    let mut port_security = BTreeSet::new();
+    if port.port_security {
+        let pairs: BTreeSet<String> = port.allowed_pairs.iter().map(|pair| host_or_net(pair.value)).collect();
+        let pairs: String = pairs.into_iter().map(|pair| format!(" {pair}")).collect();
+        port_security.insert(own + &pairs);
+    }
+    let has = |v4: bool| got.addresses.iter().any(|a| a.is_ipv4() == v4);
+    LogicalSwitchPort {
+        name: port.name.clone(),
+        addresses,
+        port_security,
+        dhcpv4_options: options.v4.clone().filter(|_| has(true)).map(Ref::Key),
+        dhcpv6_options: options.v6.clone().filter(|_| has(false)).map(Ref::Key),
+        ..LogicalSwitchPort::default()
+    }
+}
+
+fn host_or_net(net: ipnet::IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+}
+
+/// One virtual port for each family of a shared address: OVN takes a single address in `virtual-ip`.
+fn virtual_ports(checked: &Checked<'_>, rows: &mut Rows, mut each: impl FnMut(SubnetId, Key)) {
+    let model = checked.model();
+    for (at, vip) in model.vips.iter().enumerate().filter(|(_, vip)| !vip.parents.is_empty()) {
+        let parents: Vec<&str> = vip.parents.iter().map(|id| model.ports[id.0].name.as_str()).collect();
+        for (nth, address) in checked.assignment().vip(at).iter().enumerate() {
+            let name = if nth == 0 { vip.name.clone() } else { format!("{}-v6", vip.name) };
+            let key = Key::new(Table::LogicalSwitchPort, name.as_str());
+            let row = LogicalSwitchPort {
+                name,
+                kind: "virtual".to_owned(),
+                options: BTreeMap::from([
+                    ("virtual-ip".to_owned(), address.to_string()),
+                    ("virtual-parents".to_owned(), parents.join(",")),
+                ]),
+                ..LogicalSwitchPort::default()
+            };
+            rows.insert(key.clone(), row, Some(vip.span));
+            each(vip.subnet, key);
+        }
+    }
+}

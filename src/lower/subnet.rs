@@ -1,0 +1,204 @@
+//! Subnet → Logical_Switch with its ports and ACLs.
+//!
+//! | meant | stored |
+//! |---|---|
+//! | subnet | `Logical_Switch` of its name |
+//! | routed | switch port `<subnet>-<vpc>` of type `router`, addresses `router` |
+//! | bridged | switch port `localnet.<subnet>` of type `localnet` |
+//! | private | `to-lport` ACLs: drop `ip` at 1000; own block and allowed ones at 1001 |
+//! | allowEWTraffic | ACLs of both directions at 1900 for the own block, where there are rules by hand |
+//! | acls | one ACL each, as written |
+//!
+//! A private subnet's rules look at packets on their way to a port, the router's port included, so they
+//! hold in both directions (S-048 … S-058 of the fixtures). Packets that never leave the segment are not
+//! its border's business: link-local IPv6 and multicast from the own block pass. Fixtures: `private/*`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use super::{port, priority};
+use crate::assign::derived_mac;
+use crate::check::Checked;
+use crate::model::{self, AclAction, Block, Direction, Subnet};
+use crate::names;
+use crate::nb::matching;
+use crate::nb::{Acl, Key, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table};
+use crate::span::Span;
+
+/// ovn-nb(5): an ACL's name has at most 63 characters.
+const ACL_NAME_MAX: usize = 63;
+
+pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
+    let model = checked.model();
+    let mut ports = port::by_subnet(checked, rows);
+    for (id, subnet) in model.subnets() {
+        let vpc = model.vpc(subnet.vpc);
+        let mut members = std::mem::take(&mut ports[id.0]);
+        if subnet.routed {
+            members.insert(Ref::Key(router_port(vpc, subnet, rows)));
+        }
+        if let Some(underlay) = &subnet.underlay {
+            members.insert(Ref::Key(localnet(subnet, underlay, rows)));
+        }
+        let mut acls = BTreeSet::new();
+        private(subnet, rows, &mut acls);
+        by_hand(subnet, rows, &mut acls);
+        let row = LogicalSwitch {
+            name: names::switch(subnet),
+            ports: members,
+            acls,
+            other_config: multicast(vpc, subnet),
+            external_ids: super::described(&subnet.description),
+        };
+        rows.insert(Key::new(Table::LogicalSwitch, names::switch(subnet)), row, Some(subnet.name.span));
+    }
+}
+
+fn router_port(vpc: &model::Vpc, subnet: &Subnet, rows: &mut Rows) -> Key {
+    let name = names::router_side(vpc, subnet);
+    let key = Key::new(Table::LogicalSwitchPort, name.as_str());
+    let row = LogicalSwitchPort {
+        name,
+        kind: "router".to_owned(),
+        // Without it OVN 23.03 has no entry for the router's MAC and drops what is sent to it.
+        addresses: BTreeSet::from(["router".to_owned()]),
+        options: BTreeMap::from([("router-port".to_owned(), names::router_port(vpc, subnet))]),
+        ..LogicalSwitchPort::default()
+    };
+    rows.insert(key.clone(), row, Some(subnet.name.span));
+    key
+}
+
+fn localnet(subnet: &Subnet, underlay: &model::Underlay, rows: &mut Rows) -> Key {
+    let name = names::localnet(subnet);
+    let key = Key::new(Table::LogicalSwitchPort, name.as_str());
+    let row = LogicalSwitchPort {
+        name,
+        kind: "localnet".to_owned(),
+        addresses: BTreeSet::from(["unknown".to_owned()]),
+        options: BTreeMap::from([("network_name".to_owned(), underlay.physical.value.clone())]),
+        tag_request: underlay.vlan.as_ref().map(|tag| tag.value),
+        ..LogicalSwitchPort::default()
+    };
+    rows.insert(key.clone(), row, Some(underlay.physical.span));
+    key
+}
+
+/// Snooping, with the gateway as querier where the router is here.
+fn multicast(vpc: &model::Vpc, subnet: &Subnet) -> BTreeMap<String, String> {
+    if subnet.multicast_snooping.is_none() {
+        return BTreeMap::new();
+    }
+    let mut config = BTreeMap::from([("mcast_snoop".to_owned(), "true".to_owned())]);
+    if subnet.routed {
+        let mac = derived_mac("router", &names::router_port(vpc, subnet));
+        config.insert("mcast_querier".to_owned(), "true".to_owned());
+        config.insert("mcast_eth_src".to_owned(), mac.to_string());
+        let source = |block: Option<&Block>| block.map(|b| b.gateway.value.to_string());
+        config.extend(source(subnet.v4()).map(|a| ("mcast_ip4_src".to_owned(), a)));
+        config.extend(source(subnet.v6()).map(|a| ("mcast_ip6_src".to_owned(), a)));
+    }
+    config
+}
+
+fn private(subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
+    let Some(span) = subnet.private else { return };
+    let mut add = |what: String, priority: i64, matching: String, action: &str, span: Span| {
+        let key = Key::new(Table::Acl, format!("{}/private/{what}", subnet.name));
+        let name = format!("{}/private", subnet.name);
+        let row = Acl {
+            name: Some(name.chars().take(ACL_NAME_MAX).collect()),
+            direction: "to-lport".to_owned(),
+            priority,
+            matching,
+            action: action.to_owned(),
+            ..Acl::default()
+        };
+        acls.insert(Ref::Key(key.clone()));
+        rows.insert(key, row, Some(span));
+    };
+    add("drop".to_owned(), priority::PRIVATE_DROP, "ip".to_owned(), "drop", span);
+    for block in &subnet.blocks {
+        let own = block.cidr.value;
+        let ip = family(own);
+        let within = match own {
+            IpNet::V4(_) => format!("{ip}.src == {own} && ({ip}.dst == {own} || {ip}.mcast)"),
+            IpNet::V6(_) => format!(
+                "({ip}.src == {own} || {ip}.src == fe80::/64) && ({ip}.dst == {own} || {ip}.dst == fe80::/64 || {ip}.mcast)"
+            ),
+        };
+        add(format!("within/{own}"), priority::PRIVATE_ALLOW, within, "allow-related", block.cidr.span);
+        let of_family = |allowed: &&crate::span::Spanned<IpNet>| family(allowed.value) == ip;
+        let allowed: BTreeMap<IpNet, Span> =
+            subnet.allow.iter().filter(of_family).map(|a| (a.value, a.span)).collect();
+        for (other, span) in allowed {
+            let matching = format!(
+                "({ip}.src == {own} && {ip}.dst == {other}) || ({ip}.src == {other} && {ip}.dst == {own})"
+            );
+            add(format!("allow/{other}"), priority::PRIVATE_ALLOW, matching, "allow-related", span);
+        }
+    }
+}
+
+/// `ip4` or `ip6`, as match expressions have it.
+fn family(net: IpNet) -> &'static str {
+    match net {
+        IpNet::V4(_) => "ip4",
+        IpNet::V6(_) => "ip6",
+    }
+}
+
+fn by_hand(subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
+    for acl in &subnet.acls {
+        let direction = direction(acl.direction);
+        let text = matching::one_line(&acl.matching.value);
+        let digest = super::short_digest(&text);
+        let key = Key::new(Table::Acl, format!("{}/acl/{direction}/{}/{digest}", subnet.name, acl.priority));
+        let row = Acl {
+            direction: direction.to_owned(),
+            priority: acl.priority.value,
+            matching: text,
+            action: action(acl.action.value).to_owned(),
+            ..Acl::default()
+        };
+        // The same rule twice says nothing new; `check` mentions it.
+        if acls.insert(Ref::Key(key.clone())) {
+            rows.insert(key, row, Some(acl.span));
+        }
+    }
+    let Some(span) = subnet.allow_east_west.filter(|_| !subnet.acls.is_empty()) else { return };
+    for block in &subnet.blocks {
+        let (own, ip) = (block.cidr.value, family(block.cidr.value));
+        for direction in [Direction::FromGuest, Direction::ToGuest].map(direction) {
+            let key = Key::new(Table::Acl, format!("{}/east-west/{direction}/{own}", subnet.name));
+            let row = Acl {
+                direction: direction.to_owned(),
+                priority: priority::EAST_WEST,
+                matching: format!("{ip}.src == {own} && {ip}.dst == {own}"),
+                action: "allow".to_owned(),
+                ..Acl::default()
+            };
+            acls.insert(Ref::Key(key.clone()));
+            rows.insert(key, row, Some(span));
+        }
+    }
+}
+
+fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::FromGuest => "from-lport",
+        Direction::ToGuest => "to-lport",
+    }
+}
+
+fn action(action: AclAction) -> &'static str {
+    match action {
+        AclAction::Allow => "allow",
+        AclAction::AllowRelated => "allow-related",
+        AclAction::AllowStateless => "allow-stateless",
+        AclAction::Drop => "drop",
+        AclAction::Reject => "reject",
+        AclAction::Pass => "pass",
+    }
+}

@@ -1,0 +1,174 @@
+//! Vpc → Logical_Router with its ports, static routes and policies.
+//!
+//! | meant | stored |
+//! |---|---|
+//! | VPC | `Logical_Router` of its name; the default VPC only when something is in it |
+//! | subnet of the VPC | `Logical_Router_Port` `<vpc>-<subnet>` with the gateways |
+//! | peering | `Logical_Router_Port` `<vpc>-<remote>`, its `peer` the other side's; no switch between |
+//! | static route | `Logical_Router_Static_Route`, `dst-ip` unless by source |
+//! | policy route | `Logical_Router_Policy` |
+//!
+//! No route is added that nobody wrote: OVN connects a router's subnets by itself. Fixtures:
+//! `harvester/*`, `routes/*`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use crate::assign::derived_mac;
+use crate::check::Checked;
+use crate::model::{self, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Subnet, SubnetId};
+use crate::names;
+use crate::nb::matching;
+use crate::nb::{
+    Key, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute, Ref, Rows, Table,
+};
+
+/// What a Logical_Router_Port's `options` call the route table of packets that come in by it.
+const ROUTE_TABLE: &str = "route_table";
+
+pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
+    let model = checked.model();
+    let by_vpc = model.subnets_by_vpc();
+    for (id, vpc) in model.vpcs() {
+        let subnets = &by_vpc[id.0];
+        if vpc.span.is_none() && subnets.is_empty() {
+            continue;
+        }
+        let key = Key::new(Table::LogicalRouter, names::router(vpc));
+        let ports = subnets.iter().filter_map(|id| subnet_port(model, vpc, *id, rows));
+        let mut ports: BTreeSet<Ref> = ports.map(Ref::Key).collect();
+        ports.extend(vpc.peerings.iter().map(|peering| Ref::Key(peer_port(vpc, peering, rows))));
+        let routes = vpc.static_routes.iter().map(|route| static_route(vpc, route, rows));
+        let static_routes = routes.map(Ref::Key).collect();
+        let policies = vpc.policy_routes.iter().map(|policy| policy_route(vpc, policy, rows));
+        let policies = policies.map(Ref::Key).collect();
+        let row = LogicalRouter {
+            name: names::router(vpc),
+            ports,
+            static_routes,
+            policies,
+            external_ids: super::described(&vpc.description),
+            ..LogicalRouter::default()
+        };
+        rows.insert(key, row, vpc.span.or(subnets.first().map(|id| model.subnet(*id).name.span)));
+    }
+}
+
+/// The router's port in a subnet, if it has one there.
+fn subnet_port(model: &model::Model, vpc: &model::Vpc, id: SubnetId, rows: &mut Rows) -> Option<Key> {
+    let subnet = model.subnet(id);
+    if !subnet.routed {
+        return None;
+    }
+    let name = names::router_port(vpc, subnet);
+    let key = Key::new(Table::LogicalRouterPort, name.as_str());
+    let table = subnet.route_table.iter().map(|table| (ROUTE_TABLE.to_owned(), table.value.clone()));
+    let row = LogicalRouterPort {
+        mac: derived_mac("router", &name).to_string(),
+        name,
+        networks: networks(subnet),
+        options: table.collect(),
+        ipv6_ra_configs: router_advertisements(subnet),
+        ..LogicalRouterPort::default()
+    };
+    rows.insert(key.clone(), row, Some(subnet.name.span));
+    Some(key)
+}
+
+/// The gateways with the lengths of their blocks.
+fn networks(subnet: &Subnet) -> BTreeSet<String> {
+    let network = |b: &model::Block| format!("{}/{}", b.gateway.value, b.cidr.value.prefix_len());
+    subnet.blocks.iter().map(network).collect()
+}
+
+/// What is advertised by default (Kube-OVN's defaults), then what was said by hand.
+fn router_advertisements(subnet: &Subnet) -> BTreeMap<String, String> {
+    let Some(settings) = subnet.ra.as_ref().filter(|_| subnet.v6().is_some()) else {
+        return BTreeMap::new();
+    };
+    let mut configs: BTreeMap<String, String> = if settings.is_empty() {
+        [
+            ("address_mode", "dhcpv6_stateful"),
+            ("max_interval", "30"),
+            ("min_interval", "5"),
+            ("send_periodic", "true"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    } else {
+        settings.iter().map(|s| (s.name.value.clone(), s.value.value.clone())).collect()
+    };
+    if let Some(mtu) = &subnet.mtu {
+        configs.entry("mtu".to_owned()).or_insert_with(|| mtu.value.to_string());
+    }
+    configs
+}
+
+fn peer_port(vpc: &model::Vpc, peering: &Peering, rows: &mut Rows) -> Key {
+    let name = names::peer_port(&vpc.name, &peering.remote.value);
+    let key = Key::new(Table::LogicalRouterPort, name.as_str());
+    let row = LogicalRouterPort {
+        mac: derived_mac("router", &name).to_string(),
+        name,
+        networks: peering.addresses.iter().map(|a| a.value.to_string()).collect(),
+        peer: Some(names::peer_port(&peering.remote.value, &vpc.name)),
+        ..LogicalRouterPort::default()
+    };
+    rows.insert(key.clone(), row, Some(peering.span));
+    key
+}
+
+fn static_route(vpc: &model::Vpc, route: &StaticRoute, rows: &mut Rows) -> Key {
+    let policy = match route.selector {
+        RouteSelector::Destination => "dst-ip",
+        RouteSelector::Source => "src-ip",
+    };
+    let table = route.table.as_ref().map_or("", |t| t.value.as_str());
+    let prefix = prefix(route.prefix.value);
+    let next_hop = route.next_hop.value;
+    let shown = if table.is_empty() { "main" } else { table };
+    let key = Key::new(
+        Table::LogicalRouterStaticRoute,
+        format!("{}/route/{shown}/{policy}/{prefix}/{next_hop}", vpc.name),
+    );
+    let row = LogicalRouterStaticRoute {
+        route_table: table.to_owned(),
+        ip_prefix: prefix,
+        policy: Some(policy.to_owned()),
+        nexthop: next_hop.to_string(),
+        ..LogicalRouterStaticRoute::default()
+    };
+    rows.insert(key.clone(), row, Some(route.span));
+    key
+}
+
+fn prefix(net: IpNet) -> String {
+    net.to_string()
+}
+
+fn policy_route(vpc: &model::Vpc, policy: &PolicyRoute, rows: &mut Rows) -> Key {
+    let action = match policy.action.value {
+        PolicyAction::Allow => "allow",
+        PolicyAction::Drop => "drop",
+        PolicyAction::Reroute => "reroute",
+    };
+    let text = matching::one_line(&policy.matching.value);
+    let key = Key::new(
+        Table::LogicalRouterPolicy,
+        format!("{}/policy/{}/{}", vpc.name, policy.priority, super::short_digest(&text)),
+    );
+    let nexthops = match policy.action.value {
+        PolicyAction::Reroute => policy.next_hops.iter().map(|hop| hop.value.to_string()).collect(),
+        PolicyAction::Allow | PolicyAction::Drop => BTreeSet::new(),
+    };
+    let row = LogicalRouterPolicy {
+        priority: policy.priority.value,
+        matching: text,
+        action: action.to_owned(),
+        nexthops,
+        ..LogicalRouterPolicy::default()
+    };
+    rows.insert(key.clone(), row, Some(policy.span));
+    key
+}

@@ -1,0 +1,90 @@
+//! First waist: the network that somebody meant, names resolved to ids.
+//!
+//! The same for every dialect. Refuses to know YAML and OVN: it says "private", not "ACL".
+
+pub mod port;
+pub mod subnet;
+pub mod vpc;
+
+use std::fmt;
+
+pub use port::{Mac, Port, Vip};
+pub use subnet::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Provider, Setting, Subnet, Underlay};
+pub use vpc::{Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
+
+/// The name of the VPC that exists without being declared (statement of the Harvester page).
+pub const DEFAULT_VPC: &str = "ovn-cluster";
+/// The subnets that belong to the default VPC's own workings; users can't take their names.
+pub const DEFAULT_SUBNETS: [&str; 2] = ["ovn-default", "join"];
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $id:ident)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $id(pub usize);
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+    )* };
+}
+
+ids! {
+    /// An index into [`Model::vpcs`]. 0 is the default VPC.
+    VpcId
+    /// An index into [`Model::subnets`].
+    SubnetId
+    /// An index into [`Model::ports`].
+    PortId
+}
+
+/// Everything that was meant. Every list is sorted by name, so that the order of the input is lost.
+#[derive(Debug, Default)]
+pub struct Model {
+    /// The default VPC first, then the others by name.
+    pub vpcs: Vec<Vpc>,
+    /// By name.
+    pub subnets: Vec<Subnet>,
+    /// By name.
+    pub ports: Vec<Port>,
+    /// By name.
+    pub vips: Vec<Vip>,
+}
+
+impl Model {
+    /// The VPC behind an id.
+    pub fn vpc(&self, id: VpcId) -> &Vpc {
+        &self.vpcs[id.0]
+    }
+
+    /// The subnet behind an id.
+    pub fn subnet(&self, id: SubnetId) -> &Subnet {
+        &self.subnets[id.0]
+    }
+
+    /// VPCs with their ids.
+    pub fn vpcs(&self) -> impl Iterator<Item = (VpcId, &Vpc)> {
+        self.vpcs.iter().enumerate().map(|(at, vpc)| (VpcId(at), vpc))
+    }
+
+    /// Subnets with their ids.
+    pub fn subnets(&self) -> impl Iterator<Item = (SubnetId, &Subnet)> {
+        self.subnets.iter().enumerate().map(|(at, subnet)| (SubnetId(at), subnet))
+    }
+
+    /// Ports with their ids.
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, &Port)> {
+        self.ports.iter().enumerate().map(|(at, port)| (PortId(at), port))
+    }
+
+    /// The subnets of every VPC, by VPC.
+    pub fn subnets_by_vpc(&self) -> Vec<Vec<SubnetId>> {
+        let mut by_vpc = vec![Vec::new(); self.vpcs.len()];
+        for (id, subnet) in self.subnets() {
+            by_vpc[subnet.vpc.0].push(id);
+        }
+        by_vpc
+    }
+}

@@ -1,0 +1,90 @@
+//! A workload's attachment to a subnet, and addresses that several workloads share.
+//!
+//! Refuses to choose addresses; `assign` does.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use super::{PortId, SubnetId};
+use crate::span::{Span, Spanned};
+
+/// An Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// True when an interface can have it: neither multicast nor all zeros.
+    pub fn is_unicast(self) -> bool {
+        self.0[0] & 1 == 0 && self.0 != [0; 6]
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for Mac {
+    type Err = ();
+
+    /// Six pairs of hexadecimal digits between colons or dashes.
+    fn from_str(text: &str) -> Result<Mac, ()> {
+        let mut bytes = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for byte in &mut bytes {
+            let part = parts.next().ok_or(())?;
+            if part.len() != 2 || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(());
+            }
+            *byte = u8::from_str_radix(part, 16).map_err(|_| ())?;
+        }
+        if parts.next().is_some() { Err(()) } else { Ok(Mac(bytes)) }
+    }
+}
+
+/// A workload's interface on a subnet.
+#[derive(Debug)]
+pub struct Port {
+    /// Unique among ports; the hypervisor plugs the interface in under this name (`iface-id`).
+    pub name: String,
+    /// Where the interface is declared.
+    pub span: Span,
+    /// What it belongs to, for people: `VirtualMachine default/web-1`.
+    pub owner: String,
+    /// Where it is plugged in.
+    pub subnet: SubnetId,
+    /// Given by hand, or derived from the name.
+    pub mac: Option<Spanned<Mac>>,
+    /// Given by hand, at most one a family; the others are allocated.
+    pub addresses: Vec<Spanned<IpAddr>>,
+    /// Whether the port may only send from its own addresses.
+    pub port_security: bool,
+    /// Further addresses that it may send from.
+    pub allowed_pairs: Vec<Spanned<IpNet>>,
+    /// Whether it forwards frames for others, so that unknown destinations go to it.
+    pub forwards: bool,
+    /// The address that cloud-init configures in the guest.
+    pub guest_addresses: Vec<Spanned<IpAddr>>,
+    /// Whether cloud-init gives the guest a default route.
+    pub guest_default_route: bool,
+}
+
+/// An address that moves between workloads.
+#[derive(Debug)]
+pub struct Vip {
+    /// Unique among ports and virtual addresses.
+    pub name: String,
+    /// Where it is declared.
+    pub span: Span,
+    /// Where it lives.
+    pub subnet: SubnetId,
+    /// At most one a family; those not given are allocated.
+    pub addresses: Vec<Spanned<IpAddr>>,
+    /// The workloads that may hold it; with none, the address is only kept free.
+    pub parents: Vec<PortId>,
+}

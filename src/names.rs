@@ -1,0 +1,92 @@
+//! The only place where OVN names and keys are minted.
+//!
+//! Names follow Kube-OVN, so that what people know carries over: router `<vpc>`, switch `<subnet>`, router
+//! port `<vpc>-<subnet>`, its switch port `<subnet>-<vpc>`, peering port `<vpc>-<remote>`. The scheme is
+//! ambiguous; `check` refuses two objects that would mint one name.
+
+use crate::model::{Model, Subnet, Vip, Vpc};
+
+/// The router of a VPC.
+pub(crate) fn router(vpc: &Vpc) -> String {
+    vpc.name.clone()
+}
+
+/// The switch of a subnet.
+pub(crate) fn switch(subnet: &Subnet) -> String {
+    subnet.name.value.clone()
+}
+
+/// The router's port in a subnet.
+pub(crate) fn router_port(vpc: &Vpc, subnet: &Subnet) -> String {
+    format!("{}-{}", vpc.name, subnet.name)
+}
+
+/// The switch's port towards the router.
+pub(crate) fn router_side(vpc: &Vpc, subnet: &Subnet) -> String {
+    format!("{}-{}", subnet.name, vpc.name)
+}
+
+/// The router's port towards a peer.
+pub(crate) fn peer_port(vpc: &str, remote: &str) -> String {
+    format!("{vpc}-{remote}")
+}
+
+/// The switch's port towards the physical network.
+pub(crate) fn localnet(subnet: &Subnet) -> String {
+    format!("localnet.{}", subnet.name)
+}
+
+/// What a name stands for, for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Minted {
+    /// The OVN name.
+    pub(crate) name: String,
+    /// What mints it: `the router port of subnet a in VPC b`.
+    pub(crate) what: String,
+    /// Where that is declared.
+    pub(crate) span: crate::span::Span,
+}
+
+/// Names of router ports, which are unique in the whole database.
+pub(crate) fn router_ports(model: &Model) -> Vec<Minted> {
+    let subnets = model.subnets.iter().filter(|s| s.routed).map(|subnet| {
+        let vpc = model.vpc(subnet.vpc);
+        Minted {
+            name: router_port(vpc, subnet),
+            what: format!("the router port of subnet `{}` in VPC `{}`", subnet.name, vpc.name),
+            span: subnet.name.span,
+        }
+    });
+    let peers = model.vpcs.iter().flat_map(|vpc| {
+        vpc.peerings.iter().map(|peering| Minted {
+            name: peer_port(&vpc.name, &peering.remote.value),
+            what: format!("the peering port of VPC `{}` towards `{}`", vpc.name, peering.remote),
+            span: peering.remote.span,
+        })
+    });
+    subnets.chain(peers).collect()
+}
+
+/// Names of switch ports, which are unique in the whole database.
+pub(crate) fn switch_ports(model: &Model) -> Vec<Minted> {
+    let routers = model.subnets.iter().filter(|s| s.routed).map(|subnet| {
+        let vpc = model.vpc(subnet.vpc);
+        let what = format!("the port of subnet `{}` towards VPC `{}`", subnet.name, vpc.name);
+        Minted { name: router_side(vpc, subnet), what, span: subnet.name.span }
+    });
+    let localnets = model.subnets.iter().filter(|s| s.underlay.is_some()).map(|subnet| {
+        let what = format!("the port of subnet `{}` towards its physical network", subnet.name);
+        Minted { name: localnet(subnet), what, span: subnet.name.span }
+    });
+    let ports = model.ports.iter().map(|port| Minted {
+        name: port.name.clone(),
+        what: format!("the interface of {}", port.owner),
+        span: port.span,
+    });
+    let virtual_ports = model.vips.iter().filter(|v| !v.parents.is_empty()).map(|vip: &Vip| Minted {
+        name: vip.name.clone(),
+        what: format!("the virtual address `{}`", vip.name),
+        span: vip.span,
+    });
+    routers.chain(localnets).chain(ports).chain(virtual_ports).collect()
+}

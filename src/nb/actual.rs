@@ -1,0 +1,235 @@
+//! What a live Northbound database holds: every row of the tables that northc writes, by UUID, and
+//! the same seen with one owner's eyes.
+//!
+//! Refuses to know how rows were read, and to judge what should happen to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::value::{Atom, Datum, Ref};
+use super::{Key, Row, Rows, Table, stamp};
+
+/// A table or column that northc writes and the server does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lack {
+    /// The table.
+    pub table: Table,
+    /// The column; `None` when the whole table is missing.
+    pub column: Option<&'static str>,
+}
+
+/// Every row of a live database at one moment, whoever owns it. References are [`Ref::Foreign`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actual {
+    tables: BTreeMap<Table, BTreeMap<Uuid, Arc<Row>>>,
+    lacks: BTreeSet<Lack>,
+}
+
+impl Actual {
+    /// An empty database that lacks these tables and columns.
+    pub fn new(lacks: BTreeSet<Lack>) -> Actual {
+        Actual { tables: BTreeMap::new(), lacks }
+    }
+
+    /// What northc can write and this server cannot hold. A row read from it has the default there.
+    pub fn lacks(&self) -> &BTreeSet<Lack> {
+        &self.lacks
+    }
+
+    /// True when the server has this column of this table.
+    pub fn has_column(&self, table: Table, column: &'static str) -> bool {
+        let whole = Lack { table, column: None };
+        !self.lacks.contains(&whole) && !self.lacks.contains(&Lack { table, column: Some(column) })
+    }
+
+    /// Adds a row, or puts it in the place of the one with that UUID.
+    pub fn insert(&mut self, uuid: Uuid, row: Row) {
+        self.tables.entry(row.table()).or_default().insert(uuid, Arc::new(row));
+    }
+
+    /// Takes a row out; `None` when there was none.
+    pub fn remove(&mut self, table: Table, uuid: Uuid) -> Option<Arc<Row>> {
+        self.tables.get_mut(&table)?.remove(&uuid)
+    }
+
+    /// A row by its UUID.
+    pub fn get(&self, table: Table, uuid: Uuid) -> Option<&Arc<Row>> {
+        self.tables.get(&table)?.get(&uuid)
+    }
+
+    /// A row by its UUID, to change it. Snapshots that share it keep the old one.
+    pub fn get_mut(&mut self, table: Table, uuid: Uuid) -> Option<&mut Row> {
+        self.tables.get_mut(&table)?.get_mut(&uuid).map(Arc::make_mut)
+    }
+
+    /// The rows of one table, by UUID.
+    pub fn table(&self, table: Table) -> impl Iterator<Item = (Uuid, &Arc<Row>)> {
+        self.tables.get(&table).into_iter().flatten().map(|(uuid, row)| (*uuid, row))
+    }
+
+    /// All rows, by table and UUID.
+    pub fn iter(&self) -> impl Iterator<Item = (Uuid, &Arc<Row>)> {
+        self.tables.values().flatten().map(|(uuid, row)| (*uuid, row))
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.tables.values().map(BTreeMap::len).sum()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.tables.values().all(BTreeMap::is_empty)
+    }
+}
+
+/// The name under which people know a row: its `name` column, where the table has one.
+pub fn name(row: &Row) -> Option<&str> {
+    match row.get("name")? {
+        Datum::Set(atoms) => match atoms.as_slice() {
+            [Atom::Text(name)] if !name.is_empty() => Some(name),
+            _ => None,
+        },
+        Datum::Map(_) => None,
+    }
+}
+
+/// A live database as one owner sees it: its own rows by key, and everything else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// The owner's rows. References among them are keys; all others are [`Ref::Foreign`].
+    pub rows: Rows,
+    /// The UUID that each of them has, derived from its key or not (rows that were adopted).
+    pub uuids: BTreeMap<Key, Uuid>,
+    /// Rows with the owner's mark beside those: a second row of a key (somebody copied it), or one
+    /// whose key is unreadable (`None`). References to them in `rows` are [`Ref::Foreign`].
+    pub extra: BTreeMap<(Table, Uuid), Option<Key>>,
+    /// Rows of nobody and of other owners; [`stamp::external_id`] of [`stamp::OWNER`] says whose.
+    pub foreign: BTreeMap<(Table, Uuid), Arc<Row>>,
+}
+
+impl View {
+    /// The view of `owner`, who wants the rows of `desired`.
+    ///
+    /// A row is its owner's when it carries the owner's mark, or when it has no owner's mark and its
+    /// UUID is the one that follows from a desired key: somebody wiped the marks, and the UUID still
+    /// proves it. Of several rows with one key, the one with the derived UUID is the row, else the
+    /// one with the lowest.
+    pub fn new(actual: &Actual, owner: &str, desired: &Rows) -> View {
+        let derived: BTreeMap<(Table, Uuid), &Key> =
+            desired.iter().map(|(key, _)| ((key.table, key.uuid(owner)), key)).collect();
+        let mut view = View::default();
+        let mut claims: BTreeMap<Key, Vec<Uuid>> = BTreeMap::new();
+        for (uuid, row) in actual.iter() {
+            let at = (row.table(), uuid);
+            let known = derived.get(&at).map(|key| (*key).clone());
+            match (stamp::external_id(row, stamp::OWNER), known) {
+                (Some(mark), known) if mark == owner => match known.or_else(|| key_mark(row)) {
+                    Some(key) => claims.entry(key).or_default().push(uuid),
+                    None => {
+                        view.extra.insert(at, None);
+                    }
+                },
+                (None, Some(key)) => claims.entry(key).or_default().push(uuid),
+                (Some(_) | None, _) => {
+                    view.foreign.insert(at, row.clone());
+                }
+            }
+        }
+        for (key, mut uuids) in claims {
+            let derived = key.uuid(owner);
+            // Stable: the derived UUID first, the rest still by value.
+            uuids.sort_by_key(|uuid| *uuid != derived);
+            for uuid in uuids.drain(1..) {
+                view.extra.insert((key.table, uuid), Some(key.clone()));
+            }
+            view.uuids.extend(uuids.into_iter().map(|uuid| (key.clone(), uuid)));
+        }
+        view.fill(actual);
+        view
+    }
+
+    /// Copies the owner's rows with references to its own rows turned into keys.
+    fn fill(&mut self, actual: &Actual) {
+        let keys: BTreeMap<(Table, Uuid), &Key> =
+            self.uuids.iter().map(|(key, uuid)| ((key.table, *uuid), key)).collect();
+        for (key, uuid) in &self.uuids {
+            let Some(row) = actual.get(key.table, *uuid) else { continue };
+            let data = row.columns().map(|(column, datum)| match (column.target, datum) {
+                (Some(target), Datum::Set(atoms)) => Datum::set(atoms.iter().map(|atom| match atom {
+                    Atom::Ref(Ref::Foreign(to)) => Atom::Ref(match keys.get(&(target, *to)) {
+                        Some(key) => Ref::Key((*key).clone()),
+                        None => Ref::Foreign(*to),
+                    }),
+                    other => other.clone(),
+                })),
+                _ => datum.clone(),
+            });
+            self.rows.insert(key.clone(), Row::new(key.table, data.collect()), None);
+        }
+    }
+}
+
+fn key_mark(row: &Row) -> Option<Key> {
+    stamp::external_id(row, stamp::KEY).map(|name| Key::new(row.table(), name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nb::{LogicalSwitch, LogicalSwitchPort};
+
+    fn desired() -> Rows {
+        let mut rows = Rows::new();
+        let port = Key::new(Table::LogicalSwitchPort, "p");
+        rows.insert(port.clone(), LogicalSwitchPort { name: "p".into(), ..Default::default() }, None);
+        let ports = [Ref::Key(port)].into();
+        let switch = LogicalSwitch { name: "s".into(), ports, ..Default::default() };
+        rows.insert(Key::new(Table::LogicalSwitch, "s"), switch, None);
+        stamp::stamp(&mut rows, "me");
+        rows
+    }
+
+    fn stored(rows: &Rows, owner: &str) -> Actual {
+        let mut actual = Actual::default();
+        for (key, row) in rows.iter() {
+            let data = row.data().iter().map(|datum| match datum {
+                Datum::Set(atoms) => Datum::set(atoms.iter().map(|atom| match atom {
+                    Atom::Ref(Ref::Key(to)) => Atom::Ref(Ref::Foreign(to.uuid(owner))),
+                    other => other.clone(),
+                })),
+                Datum::Map(_) => datum.clone(),
+            });
+            actual.insert(key.uuid(owner), Row::new(key.table, data.collect()));
+        }
+        actual
+    }
+
+    #[test]
+    fn what_was_written_is_seen_again() {
+        let rows = desired();
+        let view = View::new(&stored(&rows, "me"), "me", &rows);
+        assert_eq!(view.rows, rows);
+        assert!(view.extra.is_empty() && view.foreign.is_empty());
+        let other = View::new(&stored(&rows, "me"), "you", &rows);
+        assert_eq!((other.rows.len(), other.foreign.len()), (0, 2));
+    }
+
+    #[test]
+    fn a_copied_row_is_extra_and_a_wiped_one_is_still_ours() {
+        let rows = desired();
+        let mut actual = stored(&rows, "me");
+        let key = Key::new(Table::LogicalSwitchPort, "p");
+        let port = actual.get(key.table, key.uuid("me")).expect("stored").as_ref().clone();
+        actual.insert(Uuid::nil(), port);
+        let ours = actual.get_mut(key.table, key.uuid("me")).expect("stored");
+        *ours.get_mut("external_ids").expect("a column") = Datum::Map(Vec::new());
+        let view = View::new(&actual, "me", &rows);
+        assert_eq!(view.uuids[&key], key.uuid("me"));
+        assert_eq!(view.extra[&(key.table, Uuid::nil())], Some(key.clone()));
+        let switch = view.rows.get(&Key::new(Table::LogicalSwitch, "s")).expect("seen");
+        assert_eq!(switch.get("ports"), Some(&Datum::set([Atom::Ref(Ref::Key(key))])));
+    }
+}

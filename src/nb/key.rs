@@ -1,0 +1,53 @@
+//! Natural keys: what makes two rows the same row, and the UUID that follows from it.
+//!
+//! OVN's schema has no unique index on most of what we write (`Logical_Switch.name`, ACLs, routes),
+//! so identity is our own decision, and this is where it is written. A row's UUID is a function of
+//! its owner, table and key (UUID version 5): the same row has the same UUID in every script,
+//! transaction and run, and an insert that is sent twice fails instead of doubling the row.
+//!
+//! Refuses to mint names; `lower::names` does.
+
+use std::fmt;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::table::Table;
+
+/// The name space under which row UUIDs are derived; never to change, or every row would.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_2d0e_7a1b_5c3d_9e4f_0a1b_2c3d_4e5f);
+
+/// A row's identity among the rows of one owner.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Its table.
+    pub table: Table,
+    /// Its name within the table: the OVN name where the table has one, else a path like
+    /// `vpc-1/route/main/dst-ip/20.0.0.0/16/169.254.0.2`.
+    pub name: Arc<str>,
+}
+
+impl Key {
+    /// The key of `name` in `table`.
+    pub fn new(table: Table, name: impl Into<Arc<str>>) -> Key {
+        Key { table, name: name.into() }
+    }
+
+    /// The UUID that this row has when `owner` owns it.
+    pub fn uuid(&self, owner: &str) -> Uuid {
+        let table = self.table.name();
+        let mut name = Vec::with_capacity(owner.len() + table.len() + self.name.len() + 2);
+        name.extend_from_slice(owner.as_bytes());
+        name.push(0);
+        name.extend_from_slice(table.as_bytes());
+        name.push(0);
+        name.extend_from_slice(self.name.as_bytes());
+        Uuid::new_v5(&NAMESPACE, &name)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.table.name(), self.name)
+    }
+}

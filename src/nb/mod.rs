@@ -1,0 +1,156 @@
+//! Second waist: OVN's Northbound database as values, rows that refer to rows by key.
+//!
+//! Refuses to know what a VPC is, where rows came from, or how they travel.
+
+pub mod actual;
+pub mod datum;
+pub mod key;
+pub mod matching;
+pub mod schema;
+pub mod stamp;
+pub mod table;
+pub mod unit;
+pub mod value;
+
+use std::collections::BTreeMap;
+
+use crate::span::Span;
+
+pub use key::Key;
+pub use table::{
+    Acl, Column, DhcpOptions, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort,
+    LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Table,
+};
+pub use value::{Atom, Datum, Kind, Ref};
+
+/// A row: the values of its table's managed columns, in the order of [`Table::columns`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    table: Table,
+    data: Vec<Datum>,
+}
+
+impl Row {
+    /// A row of `table` from all its managed columns. Panics on a wrong number: a bug of ours.
+    pub fn new(table: Table, data: Vec<Datum>) -> Row {
+        assert_eq!(data.len(), table.columns().len(), "a row has every managed column");
+        Row { table, data }
+    }
+
+    /// Its table.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// The values, in the order of [`Table::columns`].
+    pub fn data(&self) -> &[Datum] {
+        &self.data
+    }
+
+    /// Columns with their values.
+    pub fn columns(&self) -> impl Iterator<Item = (&'static Column, &Datum)> {
+        self.table.columns().iter().zip(&self.data)
+    }
+
+    /// Columns that differ from what ovsdb-server would store by itself.
+    pub fn set_columns(&self) -> impl Iterator<Item = (&'static Column, &Datum)> {
+        self.columns().filter(|(column, datum)| **datum != column.kind.default())
+    }
+
+    /// The value of a column; `None` when the table has no such column among the managed ones.
+    pub fn get(&self, column: &str) -> Option<&Datum> {
+        self.columns().find(|(c, _)| c.name == column).map(|(_, datum)| datum)
+    }
+
+    /// The value of a column, to change it.
+    pub fn get_mut(&mut self, column: &str) -> Option<&mut Datum> {
+        let at = self.table.columns().iter().position(|c| c.name == column)?;
+        self.data.get_mut(at)
+    }
+}
+
+/// What the Northbound database should hold for one owner; references are keys.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    rows: BTreeMap<Key, Row>,
+    origins: BTreeMap<Key, Span>,
+    /// Child to the row that refers to it.
+    parents: BTreeMap<Key, Key>,
+}
+
+/// Two sets of rows are equal when their rows are; where they were written does not matter.
+impl PartialEq for Rows {
+    fn eq(&self, other: &Rows) -> bool {
+        self.rows == other.rows
+    }
+}
+
+impl Rows {
+    /// No rows.
+    pub fn new() -> Rows {
+        Rows::default()
+    }
+
+    /// Adds a row under its key, with the YAML that caused it. Panics when the key is taken: the
+    /// checks refuse every input that would mint one key twice, so this is a bug of ours.
+    pub fn insert(&mut self, key: Key, row: impl Into<Row>, origin: Option<Span>) {
+        let row = row.into();
+        assert_eq!(key.table, row.table, "a key names its row's table");
+        if let Some(span) = origin {
+            self.origins.insert(key.clone(), span);
+        }
+        for to in row.data.iter().flat_map(Datum::refs) {
+            if let Ref::Key(to) = to
+                && !to.table.is_root() {
+                    self.parents.insert(to.clone(), key.clone());
+                }
+        }
+        let taken = self.rows.insert(key, row);
+        assert!(taken.is_none(), "checks keep keys apart");
+    }
+
+    /// The row behind a key.
+    pub fn get(&self, key: &Key) -> Option<&Row> {
+        self.rows.get(key)
+    }
+
+    /// The row behind a key, with the key as kept here.
+    pub fn entry(&self, key: &Key) -> Option<(&Key, &Row)> {
+        self.rows.get_key_value(key)
+    }
+
+    /// The row that a child hangs off.
+    pub fn parent(&self, child: &Key) -> Option<&Key> {
+        self.parents.get(child)
+    }
+
+    /// Which YAML caused the row.
+    pub fn origin(&self, key: &Key) -> Option<Span> {
+        self.origins.get(key).copied()
+    }
+
+    /// All rows, by table and key.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Row)> {
+        self.rows.iter()
+    }
+
+    /// All rows, by table and key, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Row)> {
+        self.rows.iter_mut()
+    }
+
+    /// The rows of one table, by key.
+    pub fn table(&self, table: Table) -> impl Iterator<Item = (&Key, &Row)> {
+        self.rows.range(Key::new(table, "")..).take_while(move |(key, _)| key.table == table)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}

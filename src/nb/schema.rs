@@ -1,0 +1,60 @@
+//! Whether rows are well-formed: references resolve, children have a parent, indexes are unique.
+//!
+//! What ovsdb-server would refuse at commit is refused here first, as a bug of ours. Refuses to
+//! repair anything.
+
+use std::collections::BTreeMap;
+
+use super::value::{Atom, Datum, Ref};
+use super::{Key, Rows, Table};
+
+/// Every way in which the rows break the schema's rules, in words; empty when they are well-formed.
+pub fn problems(rows: &Rows) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut n_parents: BTreeMap<&Key, usize> = BTreeMap::new();
+    for (key, row) in rows.iter() {
+        for (column, datum) in row.columns() {
+            for to in datum.refs() {
+                let Ref::Key(to) = to else { continue };
+                if Some(to.table) != column.target {
+                    problems.push(format!("{key}: `{}` refers to the wrong table: {to}", column.name));
+                }
+                if rows.get(to).is_none() {
+                    problems.push(format!("{key}: `{}` refers to a missing row: {to}", column.name));
+                }
+                if !to.table.is_root() {
+                    *n_parents.entry(to).or_default() += 1;
+                }
+            }
+        }
+    }
+    for (key, _) in rows.iter().filter(|(key, _)| !key.table.is_root()) {
+        match n_parents.get(key) {
+            Some(1) => {}
+            Some(n) => problems.push(format!("{key}: has {n} parents")),
+            None => problems.push(format!("{key}: has no parent and would vanish at commit")),
+        }
+    }
+    problems.extend(index_problems(rows));
+    problems
+}
+
+/// Tables whose `name` must be unique: by the schema's indexes, and by our own decision for
+/// switches and routers.
+const NAMED: [Table; 4] =
+    [Table::LogicalRouter, Table::LogicalRouterPort, Table::LogicalSwitch, Table::LogicalSwitchPort];
+
+fn index_problems(rows: &Rows) -> Vec<String> {
+    let mut problems = Vec::new();
+    for table in NAMED {
+        let mut seen: BTreeMap<&Atom, &Key> = BTreeMap::new();
+        for (key, row) in rows.table(table) {
+            let Some(Datum::Set(name)) = row.get("name") else { continue };
+            let Some(name) = name.first() else { continue };
+            if let Some(first) = seen.insert(name, key) {
+                problems.push(format!("{key}: same name as {first}"));
+            }
+        }
+    }
+    problems
+}

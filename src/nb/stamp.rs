@@ -1,0 +1,104 @@
+//! Marks of ownership that every row carries in `external_ids`.
+//!
+//! `northc-owner` and `northc-key` say whose row it is and which; `northc-digest` is a digest of
+//! what was last written, so that a later run can tell a hand's change from a change of input.
+//!
+//! Refuses to decide who the owner is.
+
+use uuid::Uuid;
+
+use super::key::Key;
+use super::value::{Atom, Datum, Ref};
+use super::{Row, Rows};
+
+/// The `external_ids` key that holds the owner.
+pub const OWNER: &str = "northc-owner";
+/// The `external_ids` key that holds the row's key.
+pub const KEY: &str = "northc-key";
+/// The `external_ids` key that holds the digest.
+pub const DIGEST: &str = "northc-digest";
+
+const EXTERNAL_IDS: &str = "external_ids";
+
+/// Marks every row as `owner`'s.
+pub fn stamp(rows: &mut Rows, owner: &str) {
+    for (key, row) in rows.iter_mut() {
+        let marks = [(OWNER, owner.to_owned()), (KEY, key.name.to_string()), (DIGEST, digest(row))];
+        if let Some(Datum::Map(pairs)) = row.get_mut(EXTERNAL_IDS) {
+            let old = std::mem::take(pairs);
+            let new = marks.map(|(k, v)| (Atom::Text(k.into()), Atom::Text(v.into())));
+            let Datum::Map(all) = Datum::map(old.into_iter().chain(new)) else { continue };
+            *pairs = all;
+        }
+    }
+}
+
+/// The value of one of our marks, or of any other `external_ids` key.
+pub fn external_id<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
+    let Some(Datum::Map(pairs)) = row.get(EXTERNAL_IDS) else { return None };
+    pairs.iter().find_map(|(k, v)| match (k, v) {
+        (Atom::Text(k), Atom::Text(v)) if **k == *name => Some(&**v),
+        _ => None,
+    })
+}
+
+/// A digest of a row's managed columns, `northc-digest` itself left out: 16 hexadecimal digits.
+/// References count by key, so the digest does not depend on UUIDs. Children do not count: a switch
+/// whose `external_ids` changed with each new port would make northd recompute everything, while it
+/// takes a change of `ports` alone incrementally (OVN 25.03 and later).
+pub fn digest(row: &Row) -> String {
+    let mut bytes = Vec::with_capacity(256);
+    for (column, datum) in row.set_columns().filter(|(column, _)| !column.holds_children()) {
+        bytes.extend_from_slice(column.name.as_bytes());
+        bytes.push(0x1f);
+        match datum {
+            Datum::Set(atoms) => atoms.iter().for_each(|atom| write_atom(&mut bytes, atom)),
+            Datum::Map(pairs) => {
+                for (k, v) in pairs {
+                    if *k != Atom::Text(DIGEST.into()) {
+                        write_atom(&mut bytes, k);
+                        write_atom(&mut bytes, v);
+                    }
+                }
+            }
+        }
+        bytes.push(0x1e);
+    }
+    short_digest(&bytes)
+}
+
+/// A digest of all rows, children included: what `northc-rows` of the owner's record holds.
+pub fn digest_all(rows: &Rows) -> String {
+    let mut bytes = Vec::with_capacity(64 * rows.len());
+    for (key, row) in rows.iter() {
+        write_atom(&mut bytes, &Atom::Ref(key.clone().into()));
+        bytes.extend_from_slice(digest(row).as_bytes());
+        let children = row.columns().filter(|(column, _)| column.holds_children());
+        for to in children.flat_map(|(_, datum)| datum.refs()) {
+            write_atom(&mut bytes, &Atom::Ref(to.clone()));
+        }
+        bytes.push(0x1e);
+    }
+    short_digest(&bytes)
+}
+
+/// 16 hexadecimal digits that stand for these bytes.
+pub fn short_digest(bytes: &[u8]) -> String {
+    let digest = Uuid::new_v5(&Uuid::nil(), bytes).simple().to_string();
+    digest[..16].to_owned()
+}
+
+fn write_atom(bytes: &mut Vec<u8>, atom: &Atom) {
+    match atom {
+        Atom::Int(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
+        Atom::Bool(value) => bytes.push(if *value { b't' } else { b'f' }),
+        Atom::Text(text) => bytes.extend_from_slice(text.as_bytes()),
+        Atom::Ref(Ref::Key(Key { table, name })) => {
+            bytes.extend_from_slice(table.name().as_bytes());
+            bytes.push(b'/');
+            bytes.extend_from_slice(name.as_bytes());
+        }
+        Atom::Ref(Ref::Foreign(uuid)) => bytes.extend_from_slice(uuid.as_bytes()),
+    }
+    bytes.push(0x1d);
+}

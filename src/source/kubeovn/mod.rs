@@ -1,0 +1,47 @@
+//! The kinds of Kube-OVN, KubeVirt and Kubernetes that describe a VPC: one file each.
+//!
+//! Tolerant of status and server defaults, strict in spec: every field is lowered, or answered with
+//! a diagnostic. Refuses to resolve names; `resolve` does.
+
+pub(crate) mod ip;
+pub(crate) mod network;
+pub(crate) mod subnet;
+pub(crate) mod underlay;
+pub(crate) mod vip;
+pub(crate) mod vpc;
+pub(crate) mod workload;
+
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::nearest::nearest;
+use crate::span::{Span, Spanned};
+
+/// One of the words that a field takes.
+fn choice<T: Copy>(text: Spanned<&str>, field: &str, known: &[(&str, T)], sink: &mut Sink) -> Option<T> {
+    if let Some((_, value)) = known.iter().find(|(word, _)| *word == text.value) {
+        return Some(*value);
+    }
+    let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+    let diagnostic = Diagnostic::new(Code::BadValue, text.span, format!("`{field}` can't be `{text}`"));
+    sink.push(match nearest(text.value, words.iter().copied()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic.help(format!("it takes {}", words.join(", "))),
+    });
+    None
+}
+
+/// The same text, kept beyond its document.
+fn owned(text: Spanned<&str>) -> Spanned<String> {
+    text.map(str::to_owned)
+}
+
+/// Answers a field that no row of OVN follows from.
+fn no_effect(span: Span, field: &str, why: &str, sink: &mut Sink) {
+    let message = format!("`{field}` has no effect here");
+    sink.push(Diagnostic::new(Code::FieldWithoutEffect, span, message).note(why));
+}
+
+/// Answers a field whose rows this version does not write.
+fn not_yet(span: Span, field: &str, so: &str, sink: &mut Sink) {
+    let message = format!("`{field}` is not lowered by this version of northc");
+    sink.push(Diagnostic::new(Code::NotYet, span, message).note(so));
+}

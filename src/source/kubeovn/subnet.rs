@@ -1,0 +1,323 @@
+//! `kubeovn.io/v1` Subnet.
+//!
+//! A subnet becomes a switch, and a port of the VPC's router unless it is bridged to a physical network
+//! whose own gateway its guests use. Addresses, ACLs, DHCP and advertisements follow from its fields;
+//! fields that only Kubernetes nodes act upon are answered with a diagnostic. Refuses to judge blocks.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{choice, no_effect, not_yet, owned};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Setting, Subnet, VpcId};
+use crate::source::fields::{Fields, address, comma_list, network, network_or_address, part};
+use crate::source::object::Object;
+use crate::span::{Span, Spanned};
+
+/// A subnet whose names are not resolved yet.
+pub(crate) struct Declared {
+    /// What is known without looking elsewhere; its VPC is the default one, its provider unset.
+    pub(crate) subnet: Subnet,
+    /// `vpc`, if any.
+    pub(crate) vpc: Option<Spanned<String>>,
+    /// `provider`, if any.
+    pub(crate) provider: Option<Spanned<String>>,
+    /// `vlan`, if any.
+    pub(crate) vlan: Option<Spanned<String>>,
+    /// Whether the router has a port even where the subnet is bridged.
+    pub(crate) logical_gateway: bool,
+    /// Namespaces whose pods live here.
+    pub(crate) namespaces: Vec<String>,
+    /// Addresses that move between workloads.
+    pub(crate) vips: Vec<Spanned<IpAddr>>,
+}
+
+/// The subnet that an object describes.
+pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> {
+    let mut spec = object.spec("Subnet.spec", sink)?;
+    let vlan = spec.text("vlan", sink);
+    let block_text = spec.text("cidrBlock", sink);
+    if block_text.is_none() && vlan.is_none() {
+        sink.push(spec.missing("cidrBlock"));
+    }
+    let blocks = blocks(&mut spec, block_text, sink);
+    check_protocol(&mut spec, &blocks, sink);
+    let private = spec.flag("private", sink);
+    let allow = spec.texts("allowSubnets", sink);
+    let allow = allow.into_iter().filter_map(|t| network_or_address(t, "`allowSubnets`", sink)).collect();
+    let exclude = spec.texts("excludeIps", sink).into_iter().filter_map(|t| range(t, sink)).collect();
+    let vips = spec.texts("vips", sink).into_iter().filter_map(|t| address(t, "`vips`", sink)).collect();
+    let acls = spec.list("acls", sink).iter();
+    let acls = acls.filter_map(|node| acl(Fields::of("an ACL", node, sink), sink)).collect();
+    let subnet = Subnet {
+        name: owned(object.name),
+        description: object.description(),
+        vpc: VpcId(0),
+        blocks,
+        exclude,
+        provider: None,
+        routed: true,
+        private,
+        allow,
+        acls,
+        allow_east_west: spec.flag("allowEWTraffic", sink),
+        dhcp: dhcp(&mut spec, sink),
+        ra: ra(&mut spec, sink),
+        mtu: spec.int("mtu", sink).filter(|mtu| mtu.value != 0),
+        underlay: None,
+        route_table: spec.text("routeTable", sink).map(owned),
+        multicast_snooping: spec.flag("enableMulticastSnoop", sink),
+    };
+    let declared = Declared {
+        subnet,
+        vpc: spec.text("vpc", sink).map(owned),
+        provider: spec.text("provider", sink).map(owned),
+        vlan: vlan.map(owned),
+        logical_gateway: spec.flag("logicalGateway", sink).is_some(),
+        namespaces: spec.texts("namespaces", sink).into_iter().map(|n| n.value.to_owned()).collect(),
+        vips,
+    };
+    answer_nat(&mut spec, sink);
+    answer_others(&mut spec, sink);
+    spec.finish(sink);
+    object.fields.finish(sink);
+    Some(declared)
+}
+
+/// Blocks with their gateways, IPv4 first. A gateway of a family without a block is reported.
+fn blocks(spec: &mut Fields<'_>, text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Block> {
+    let cidrs = text.map_or(Vec::new(), comma_list);
+    let mut blocks: Vec<Block> = Vec::new();
+    for text in cidrs {
+        let Some(cidr) = network(text, "`cidrBlock`", sink) else { continue };
+        let twin = blocks.iter().find(|b| is_v4(b.cidr.value) == is_v4(cidr.value));
+        if let Some(twin) = twin {
+            let message = "a subnet has at most one block of each family";
+            sink.push(
+                Diagnostic::new(Code::CidrFamilies, cidr.span, message)
+                    .label(twin.cidr.span, "the first of this family"),
+            );
+            continue;
+        }
+        let first = cidr.value.hosts().next().unwrap_or(cidr.value.addr());
+        // An IPv6 network's first address is the subnet-router anycast address (RFC 4291 §2.6.1).
+        let first = if is_v4(cidr.value) || first != cidr.value.network() { first } else { next(first) };
+        blocks.push(Block { cidr, gateway: Spanned::new(first, cidr.span) });
+    }
+    for gateway in spec.text("gateway", sink).map_or(Vec::new(), comma_list) {
+        let Some(gateway) = address(gateway, "`gateway`", sink) else { continue };
+        match blocks.iter_mut().find(|b| is_v4(b.cidr.value) == gateway.value.is_ipv4()) {
+            Some(block) => block.gateway = gateway,
+            None => sink.push(Diagnostic::new(
+                Code::CidrFamilies,
+                gateway.span,
+                format!("gateway {gateway} has no block of its family"),
+            )),
+        }
+    }
+    blocks.sort_by_key(|b| !is_v4(b.cidr.value));
+    blocks
+}
+
+fn is_v4(net: IpNet) -> bool {
+    net.addr().is_ipv4()
+}
+
+fn next(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(a) => IpAddr::V4(u32::from(a).wrapping_add(1).into()),
+        IpAddr::V6(a) => IpAddr::V6(u128::from(a).wrapping_add(1).into()),
+    }
+}
+
+fn check_protocol(spec: &mut Fields<'_>, blocks: &[Block], sink: &mut Sink) {
+    let Some(text) = spec.text("protocol", sink) else { return };
+    let known = [("IPv4", "IPv4"), ("IPv6", "IPv6"), ("Dual", "Dual"), ("Mac", "Mac")];
+    let Some(said) = choice(text, "protocol", &known, sink) else { return };
+    let is = match blocks {
+        [] => "Mac",
+        [one] if is_v4(one.cidr.value) => "IPv4",
+        [_] => "IPv6",
+        _ => "Dual",
+    };
+    if said != is && !blocks.is_empty() {
+        let diagnostic = Diagnostic::new(
+            Code::ProtocolMismatch,
+            text.span,
+            format!("`protocol` says {said}, the block is {is}"),
+        );
+        let help = format!("write `protocol: {is}`, or leave it out: it follows from the block");
+        sink.push(diagnostic.label(blocks[0].cidr.span, format!("{is} by this")).help(help));
+    }
+}
+
+/// `a` or `a..b`.
+fn range(text: Spanned<&str>, sink: &mut Sink) -> Option<Spanned<AddressRange>> {
+    let (first, last) = match text.value.split_once("..") {
+        Some((first, last)) => (first.trim(), Some(last.trim())),
+        None => (text.value, None),
+    };
+    let first = address(part(text, first), "`excludeIps`", sink)?.value;
+    let last = match last {
+        Some(last) => address(part(text, last), "`excludeIps`", sink)?.value,
+        None => first,
+    };
+    if first.is_ipv4() != last.is_ipv4() || first > last {
+        let message = format!("`{text}` is not a range: it must go up, within one family");
+        sink.push(
+            Diagnostic::new(Code::BadAddress, text.span, message).help("write the lower address first"),
+        );
+        return None;
+    }
+    Some(Spanned::new(AddressRange { first, last }, text.span))
+}
+
+fn acl(mut fields: Fields<'_>, sink: &mut Sink) -> Option<Acl> {
+    let direction = fields.required("direction", sink).and_then(|text| {
+        let known = [("from-lport", Direction::FromGuest), ("to-lport", Direction::ToGuest)];
+        choice(text, "direction", &known, sink)
+    });
+    let priority = fields.int("priority", sink);
+    if fields.node("priority").is_none() {
+        sink.push(fields.missing("priority"));
+    }
+    let matching = fields.required("match", sink);
+    let action = fields.required("action", sink).and_then(|text| {
+        let known = [
+            ("allow", AclAction::Allow),
+            ("allow-related", AclAction::AllowRelated),
+            ("allow-stateless", AclAction::AllowStateless),
+            ("drop", AclAction::Drop),
+            ("reject", AclAction::Reject),
+            ("pass", AclAction::Pass),
+        ];
+        Some(Spanned::new(choice(text, "action", &known, sink)?, text.span))
+    });
+    let span = fields.span;
+    fields.finish(sink);
+    Some(Acl {
+        span,
+        direction: direction?,
+        priority: priority?,
+        matching: owned(matching?),
+        action: action?,
+    })
+}
+
+fn dhcp(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Dhcp> {
+    let v4 = spec.text("dhcpV4Options", sink);
+    let v6 = spec.text("dhcpV6Options", sink);
+    let on = spec.flag("enableDHCP", sink);
+    if on.is_none() {
+        for text in [v4, v6].into_iter().flatten() {
+            no_effect(text.span, "DHCP options", "`enableDHCP` is not true, so nobody answers guests", sink);
+        }
+    }
+    Some(Dhcp { span: on?, v4: settings(v4, sink), v6: settings(v6, sink) })
+}
+
+fn ra(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Vec<Setting>> {
+    let text = spec.text("ipv6RAConfigs", sink);
+    let on = spec.flag("enableIPv6RA", sink);
+    if let (None, Some(text)) = (on, text) {
+        no_effect(text.span, "ipv6RAConfigs", "`enableIPv6RA` is not true, so nothing is advertised", sink);
+    }
+    on.map(|_| settings(text, sink))
+}
+
+/// `name=value,name=value`, as Kube-OVN writes option lists.
+fn settings(text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Setting> {
+    let one = |item: Spanned<&str>| match item.value.split_once('=') {
+        Some((name, value)) => {
+            let (name, value) = (part(item, name.trim()), part(item, value.trim()));
+            Some(Setting { name: owned(name), value: owned(value) })
+        }
+        None => {
+            let message = format!("`{item}` is not `name=value`");
+            sink.push(Diagnostic::new(Code::BadValue, item.span, message));
+            None
+        }
+    };
+    text.map_or(Vec::new(), comma_list).into_iter().filter_map(one).collect()
+}
+
+fn answer_nat(spec: &mut Fields<'_>, sink: &mut Sink) {
+    if let Some(span) = spec.flag("natOutgoing", sink) {
+        not_yet(
+            span,
+            "natOutgoing",
+            "packets leave with their private source, and no reply finds back",
+            sink,
+        );
+    }
+    if let Some(first) = spec.list("natOutgoingPolicyRules", sink).first() {
+        not_yet(
+            first.span,
+            "natOutgoingPolicyRules",
+            "they refine `natOutgoing`, which is not lowered",
+            sink,
+        );
+    }
+    if let Some(text) = spec.text("externalEgressGateway", sink) {
+        not_yet(
+            text.span,
+            "externalEgressGateway",
+            "packets to the outside are routed as the VPC says",
+            sink,
+        );
+    }
+    if let Some(span) = spec.flag("u2oInterconnection", sink) {
+        not_yet(span, "u2oInterconnection", "the router gets no port in this bridged subnet", sink);
+    }
+}
+
+/// Fields that say nothing about OVN: the field, its value where it says nothing at all, and the reason.
+const WITHOUT_EFFECT: [(&str, &str, &str); 15] = [
+    (
+        "gatewayType",
+        "distributed",
+        "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own",
+    ),
+    ("gatewayNode", "", "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own"),
+    ("enableEcmp", "false", "it spreads the default VPC's exit over nodes, which are Kubernetes' own"),
+    ("default", "false", "it tells Kubernetes where to put pods, which is not OVN's business"),
+    ("disableGatewayCheck", "false", "it is about a check that the CNI makes when a pod starts"),
+    ("disableInterConnection", "false", "it is about OVN interconnection, which northc does not set up"),
+    ("enableLb", "true", "no service of Kubernetes is lowered, so there is nothing to attach"),
+    ("enableExternalLBAddress", "false", "it is about flows that a node's daemon installs"),
+    ("nodeNetwork", "", "it is about a node's tunnels"),
+    ("policyRoutingPriority", "0", "it is about a node's own routing"),
+    ("policyRoutingTableID", "0", "it is about a node's own routing"),
+    ("u2oInterconnectionIP", "", "it belongs to `u2oInterconnection`"),
+    ("namespaceSelectors", "", "it tells Kubernetes where to put pods, which is not OVN's business"),
+    (
+        "gatewayNodeSelectors",
+        "",
+        "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own",
+    ),
+    ("u2oFeatures", "", "it belongs to `u2oInterconnection`"),
+];
+
+fn answer_others(spec: &mut Fields<'_>, sink: &mut Sink) {
+    for (field, nothing, why) in WITHOUT_EFFECT {
+        let Some(node) = spec.node(field) else { continue };
+        let says_nothing = match &node.value {
+            crate::source::yaml::Yaml::Scalar { text, .. } => {
+                let text = text.trim();
+                text.is_empty() || text.eq_ignore_ascii_case(nothing)
+            }
+            crate::source::yaml::Yaml::Seq(items) => items.is_empty(),
+            crate::source::yaml::Yaml::Map(entries) => entries.is_empty(),
+            crate::source::yaml::Yaml::Null => true,
+        };
+        if !says_nothing {
+            no_effect(one_line(node.span, spec, field), field, why, sink);
+        }
+    }
+}
+
+/// A list or mapping is underlined at its key.
+fn one_line(span: Span, spec: &Fields<'_>, field: &str) -> Span {
+    spec.key_span(field).map_or(span, |key| if key.end <= span.start { key } else { span })
+}

@@ -1,0 +1,52 @@
+//! `kubeovn.io/v1` Vlan and ProviderNetwork: how a bridged subnet reaches a physical network.
+//!
+//! A Vlan gives a subnet's localnet port its tag and network name. A ProviderNetwork is about bridges on
+//! nodes and makes no row. Refuses to configure nodes.
+
+use super::owned;
+use crate::diag::Sink;
+use crate::source::object::Object;
+use crate::span::Spanned;
+
+/// A VLAN of a physical network.
+pub(crate) struct Vlan {
+    pub(crate) name: Spanned<String>,
+    /// 0 for untagged.
+    pub(crate) id: Spanned<i64>,
+    /// The ProviderNetwork's name.
+    pub(crate) provider: Option<Spanned<String>>,
+}
+
+/// The VLAN that an object describes.
+pub(crate) fn read_vlan(mut object: Object<'_>, sink: &mut Sink) -> Option<Vlan> {
+    let mut spec = object.spec("Vlan.spec", sink)?;
+    let id = spec.int("id", sink);
+    let old_id = spec.int("vlanId", sink);
+    let provider = spec.text("provider", sink);
+    let old_provider = spec.text("providerInterfaceName", sink);
+    if provider.or(old_provider).is_none() {
+        sink.push(spec.missing("provider"));
+    }
+    spec.finish(sink);
+    object.fields.finish(sink);
+    let id = id.or(old_id).unwrap_or(Spanned::new(0, object.name.span));
+    Some(Vlan { name: owned(object.name), id, provider: provider.or(old_provider).map(owned) })
+}
+
+/// The name of the physical network that an object describes.
+pub(crate) fn read_provider_network(mut object: Object<'_>, sink: &mut Sink) -> Option<Spanned<String>> {
+    let mut spec = object.spec("ProviderNetwork.spec", sink)?;
+    spec.skip(&[
+        "autoCreateVlanSubinterfaces",
+        "customInterfaces",
+        "defaultInterface",
+        "exchangeLinkName",
+        "excludeNodes",
+        "nodeSelector",
+        "preserveVlanInterfaces",
+        "vlanInterfaces",
+    ]);
+    spec.finish(sink);
+    object.fields.finish(sink);
+    Some(owned(object.name))
+}

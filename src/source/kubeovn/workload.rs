@@ -1,0 +1,366 @@
+//! `kubevirt.io/v1` VirtualMachine and core Pod: the interfaces they plug into subnets.
+//!
+//! An interface on an overlay network becomes a port `<workload>.<namespace>.<network>.<namespace>.ovn`,
+//! one on the built-in provider `<workload>.<namespace>`. Annotations `<provider>.kubernetes.io/…` give
+//! addresses and settings. Refuses what is inside the guest, except what cloud-init says of its network.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde_json::Value;
+
+use super::{no_effect, not_yet, owned};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::{Mac, Provider};
+use crate::nearest::nearest;
+use crate::source::fields::{Fields, address, comma_list, network_or_address};
+use crate::source::object::Object;
+use crate::source::yaml::{self, Node, Yaml};
+use crate::span::{Span, Spanned};
+
+/// What follows the slash in annotations that northc reads or answers.
+const ATTRIBUTES: [&str; 22] = [
+    "aaps",
+    "activation_strategy",
+    "cidr",
+    "default_route",
+    "dhcp-v4-options",
+    "dhcp-v6-options",
+    "egress_rate",
+    "gateway",
+    "ingress_rate",
+    "ip_address",
+    "ip_pool",
+    "layer2_forward",
+    "logical_router",
+    "logical_switch",
+    "mac_address",
+    "mirror",
+    "port_security",
+    "port_vips",
+    "routes",
+    "security_groups",
+    "vips",
+    "vlan_id",
+];
+
+/// An interface whose names are not resolved yet.
+pub(crate) struct Interface {
+    /// The port's name.
+    pub(crate) port: String,
+    /// Where the interface is declared.
+    pub(crate) span: Span,
+    /// `VirtualMachine default/web-1`
+    pub(crate) owner: String,
+    /// The workload's namespace.
+    pub(crate) namespace: String,
+    /// The workload's labels.
+    pub(crate) labels: Vec<(String, String)>,
+    /// The network; `None` for the built-in provider.
+    pub(crate) network: Option<Spanned<Provider>>,
+    /// The subnet by name, where an annotation says it.
+    pub(crate) subnet: Option<Spanned<String>>,
+    pub(crate) mac: Option<Spanned<Mac>>,
+    pub(crate) addresses: Vec<Spanned<IpAddr>>,
+    pub(crate) port_security: bool,
+    pub(crate) forwards: bool,
+    /// Names of virtual addresses that it may hold.
+    pub(crate) aaps: Vec<String>,
+    /// Virtual addresses of the subnet that it may hold.
+    pub(crate) port_vips: Vec<String>,
+    /// Further addresses that it may send from.
+    pub(crate) allowed_pairs: Vec<Spanned<IpNet>>,
+    pub(crate) guest_addresses: Vec<Spanned<IpAddr>>,
+    pub(crate) guest_default_route: bool,
+}
+
+/// The interfaces of a virtual machine.
+pub(crate) fn read_vm(mut object: Object<'_>, sink: &mut Sink) -> Option<Vec<Interface>> {
+    let mut spec = object.spec("VirtualMachine.spec", sink)?;
+    spec.skip(&[
+        "dataVolumeTemplates",
+        "instancetype",
+        "preference",
+        "runStrategy",
+        "running",
+        "updateVolumesStrategy",
+    ]);
+    let template = spec.map("template", "VirtualMachine.spec.template", sink);
+    spec.finish(sink);
+    object.fields.finish(sink);
+    let mut template = template?;
+    let mut metadata = template.map("metadata", "VirtualMachine.spec.template.metadata", sink);
+    let annotations = metadata.as_mut().and_then(|m| m.map("annotations", "annotations", sink));
+    let labels = metadata.as_mut().and_then(|m| m.map("labels", "labels", sink));
+    let mut annotated: Vec<_> = annotations.iter().flat_map(Fields::pairs).collect();
+    annotated.extend(object.annotations.iter().copied());
+    let labels: Vec<_> = labels.iter().flat_map(Fields::pairs).map(|(k, _, v)| (k, v.value)).collect();
+    let mut pod = template.map("spec", "VirtualMachine.spec.template.spec", sink)?;
+    let devices = pod.map("domain", "domain", sink).and_then(|mut d| d.map("devices", "devices", sink));
+    let declared = devices.map_or(&[][..], |mut d| d.list("interfaces", sink));
+    let harvester_macs = harvester_macs(&object, sink);
+    let guest = guest_network(&mut pod, sink);
+    let owner = format!("VirtualMachine {}/{}", object.namespace, object.name);
+    let mut interfaces = Vec::new();
+    for node in pod.list("networks", sink) {
+        let mut network = Fields::of("a network of the VM", node, sink);
+        let Some(name) = network.required("name", sink) else { continue };
+        let multus = network.map("multus", "multus", sink);
+        let provider = match multus.and_then(|mut m| m.required("networkName", sink)) {
+            Some(text) => Some(text.map(|t| provider_of_network(t, object.namespace))),
+            None if network.node("pod").is_some() => None,
+            None => continue,
+        };
+        let mut interface = interface(&object, &owner, &labels, provider, node.span, &annotated, sink);
+        if interface.mac.is_none() {
+            interface.mac = declared_mac(declared, name.value, sink)
+                .or_else(|| harvester_macs.iter().find(|(n, _)| n == name.value).map(|(_, mac)| *mac));
+        }
+        interfaces.push(interface);
+    }
+    if let [only] = interfaces.as_mut_slice() {
+        only.guest_addresses = guest.0;
+        only.guest_default_route = guest.1;
+    }
+    Some(interfaces)
+}
+
+/// The interfaces of a pod.
+pub(crate) fn read_pod(mut object: Object<'_>, sink: &mut Sink) -> Option<Vec<Interface>> {
+    object.fields.skip(&["spec"]);
+    let owner = format!("Pod {}/{}", object.namespace, object.name);
+    let annotated = object.annotations.clone();
+    let labels = object.labels.clone();
+    let mut interfaces = Vec::new();
+    interfaces.push(interface(&object, &owner, &labels, None, object.name.span, &annotated, sink));
+    if let Some(text) = object.annotation("k8s.v1.cni.cncf.io/networks") {
+        for provider in pod_networks(text, object.namespace, sink) {
+            let span = provider.span;
+            interfaces.push(interface(&object, &owner, &labels, Some(provider), span, &annotated, sink));
+        }
+    }
+    object.fields.finish(sink);
+    Some(interfaces)
+}
+
+/// One interface, with what annotations say of it.
+fn interface<'d>(
+    object: &Object<'_>,
+    owner: &str,
+    labels: &[(&str, &str)],
+    network: Option<Spanned<Provider>>,
+    span: Span,
+    annotations: &[(&'d str, Span, Spanned<&'d str>)],
+    sink: &mut Sink,
+) -> Interface {
+    let prefix =
+        network.as_ref().map_or("ovn".to_owned(), |n| format!("{}.{}.ovn", n.value.name, n.value.namespace));
+    let find = |attribute: &str| {
+        let wanted = format!("{prefix}.kubernetes.io/{attribute}");
+        let found = annotations.iter().find(|(key, _, _)| *key == wanted);
+        found.map(|(_, _, value)| *value).filter(|value| !value.value.is_empty())
+    };
+    near_misses(&prefix, annotations, sink);
+    answer_annotations(&find, sink);
+    let is_true = |attribute: &str| find(attribute).is_some_and(|v| v.value == "true");
+    let port = match &network {
+        Some(_) => format!("{}.{}.{prefix}", object.name, object.namespace),
+        None => format!("{}.{}", object.name, object.namespace),
+    };
+    let names = |attribute: &str| {
+        find(attribute).map_or(Vec::new(), comma_list).into_iter().map(|t| t.value.to_owned()).collect()
+    };
+    let addresses = find("ip_address").map_or(Vec::new(), comma_list);
+    let pairs = find("vips").map_or(Vec::new(), comma_list);
+    Interface {
+        port,
+        span: network.as_ref().map_or(span, |n| n.span),
+        owner: owner.to_owned(),
+        namespace: object.namespace.to_owned(),
+        labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        network,
+        subnet: find("logical_switch").map(owned),
+        mac: find("mac_address").and_then(|text| mac(text, sink)),
+        addresses: addresses.into_iter().filter_map(|t| address(t, "`ip_address`", sink)).collect(),
+        port_security: is_true("port_security"),
+        forwards: is_true("layer2_forward"),
+        aaps: names("aaps"),
+        port_vips: names("port_vips"),
+        allowed_pairs: pairs.into_iter().filter_map(|t| network_or_address(t, "`vips`", sink)).collect(),
+        guest_addresses: Vec::new(),
+        guest_default_route: false,
+    }
+}
+
+fn answer_annotations<'d>(find: &impl Fn(&str) -> Option<Spanned<&'d str>>, sink: &mut Sink) {
+    let waiting = [
+        ("security_groups", "the interface is not filtered by them"),
+        ("ip_pool", "the address comes from the whole subnet"),
+        ("dhcp-v4-options", "the interface is told what its subnet says"),
+        ("dhcp-v6-options", "the interface is told what its subnet says"),
+        ("activation_strategy", "the port is not bound to a chassis"),
+    ];
+    for (attribute, so) in waiting {
+        if let Some(value) = find(attribute) {
+            not_yet(value.span, attribute, so, sink);
+        }
+    }
+    for attribute in ["ingress_rate", "egress_rate", "mirror", "routes", "default_route"] {
+        if let Some(value) = find(attribute) {
+            no_effect(value.span, attribute, "a node's agent or the guest acts upon it, not OVN", sink);
+        }
+    }
+}
+
+/// Annotations that were probably meant for this provider and that nobody would read.
+fn near_misses(prefix: &str, annotations: &[(&str, Span, Spanned<&str>)], sink: &mut Sink) {
+    for (key, span, _) in annotations {
+        let Some((domain, attribute)) = key.split_once('/') else { continue };
+        let right = format!("{prefix}.kubernetes.io");
+        let meant = if domain == right && !ATTRIBUTES.contains(&attribute) {
+            match nearest(attribute, ATTRIBUTES) {
+                Some(near) => near,
+                None => continue,
+            }
+        } else if domain == prefix && prefix != "ovn" && ATTRIBUTES.contains(&attribute) {
+            attribute
+        } else {
+            continue;
+        };
+        let message = format!("nothing reads the annotation `{key}`");
+        sink.push(
+            Diagnostic::new(Code::AnnotationNearMiss, *span, message)
+                .help(format!("did you mean `{right}/{meant}`?")),
+        );
+    }
+}
+
+/// `namespace/name`, or a name in the workload's own namespace.
+fn provider_of_network(text: &str, namespace: &str) -> Provider {
+    let (namespace, name) = text.split_once('/').unwrap_or((namespace, text));
+    Provider { namespace: namespace.to_owned(), name: name.to_owned() }
+}
+
+/// `ns/name, name@interface` or a JSON list of objects, as Multus takes both.
+fn pod_networks(text: Spanned<&str>, namespace: &str, sink: &mut Sink) -> Vec<Spanned<Provider>> {
+    if !text.value.starts_with('[') {
+        let one = |item: Spanned<&str>| {
+            item.map(|t| provider_of_network(t.split('@').next().unwrap_or(t), namespace))
+        };
+        return comma_list(text).into_iter().map(one).collect();
+    }
+    let Ok(Value::Array(items)) = serde_json::from_str(text.value) else {
+        let message = "`k8s.v1.cni.cncf.io/networks` is neither a list of names nor JSON";
+        sink.push(Diagnostic::new(Code::BadEmbeddedJson, text.span, message));
+        return Vec::new();
+    };
+    let one = |item: &Value| {
+        let name = item.get("name")?.as_str()?.to_owned();
+        let namespace = item.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
+        Some(Spanned::new(Provider { namespace: namespace.to_owned(), name }, text.span))
+    };
+    items.iter().filter_map(one).collect()
+}
+
+/// A MAC address that an interface can have.
+pub(crate) fn mac(text: Spanned<&str>, sink: &mut Sink) -> Option<Spanned<Mac>> {
+    match text.value.parse::<Mac>() {
+        Ok(mac) if mac.is_unicast() => return Some(Spanned::new(mac, text.span)),
+        Ok(_) => {
+            let message = format!("no interface can have the MAC address `{text}`");
+            sink.push(
+                Diagnostic::new(Code::BadMac, text.span, message)
+                    .help("choose one whose first byte is even, like 02:00:00:00:00:01"),
+            );
+        }
+        Err(()) => {
+            let message = format!("`{text}` is not a MAC address");
+            sink.push(
+                Diagnostic::new(Code::BadAddress, text.span, message)
+                    .help("write six pairs of hexadecimal digits, like 02:00:00:00:00:01"),
+            );
+        }
+    }
+    None
+}
+
+fn declared_mac(interfaces: &[Node<'_>], name: &str, sink: &mut Sink) -> Option<Spanned<Mac>> {
+    for node in interfaces {
+        let mut fields = Fields::of("an interface of the VM", node, &mut Sink::new());
+        if fields.text("name", &mut Sink::new()).is_some_and(|n| n.value == name) {
+            return fields.text("macAddress", sink).and_then(|text| mac(text, sink));
+        }
+    }
+    None
+}
+
+/// Harvester keeps the MAC addresses that it has seen in an annotation: JSON from interface to address.
+fn harvester_macs(object: &Object<'_>, sink: &mut Sink) -> Vec<(String, Spanned<Mac>)> {
+    let Some(text) = object.annotation("harvesterhci.io/mac-address") else { return Vec::new() };
+    let Ok(Value::Object(macs)) = serde_json::from_str(text.value) else {
+        let message = "`harvesterhci.io/mac-address` does not hold a JSON object";
+        sink.push(Diagnostic::new(Code::BadEmbeddedJson, text.span, message));
+        return Vec::new();
+    };
+    let one = |(name, value): (&String, &Value)| {
+        let mac = mac(Spanned::new(value.as_str()?, text.span), sink)?;
+        Some((name.clone(), mac))
+    };
+    macs.iter().filter_map(one).collect()
+}
+
+/// What cloud-init's network data gives the guest's first interface: addresses, and whether a default route.
+fn guest_network(pod: &mut Fields<'_>, sink: &mut Sink) -> (Vec<Spanned<IpAddr>>, bool) {
+    let mut found = (Vec::new(), false);
+    for node in pod.list("volumes", sink) {
+        let mut volume = Fields::of("a volume of the VM", node, sink);
+        for source in ["cloudInitNoCloud", "cloudInitConfigDrive"] {
+            let data = volume.map(source, source, sink).and_then(|mut c| c.text("networkData", sink));
+            let Some(data) = data else { continue };
+            yaml::documents(data.span.file, data.value, &mut Sink::new(), |root, _| {
+                guest_addresses(root, data.span, &mut found);
+            });
+        }
+    }
+    found
+}
+
+fn guest_addresses(root: &Node<'_>, span: Span, found: &mut (Vec<Spanned<IpAddr>>, bool)) {
+    let ethernets = get(get(root, "network").unwrap_or(root), "ethernets");
+    let Some(Node { value: Yaml::Map(interfaces), .. }) = ethernets else { return };
+    for interface in interfaces {
+        let addresses = get(&interface.value, "addresses").map_or(&[][..], items);
+        for text in addresses.iter().filter_map(scalar) {
+            let address = text.split('/').next().unwrap_or(text);
+            found.0.extend(address.parse().ok().map(|a: IpAddr| Spanned::new(a, span)));
+        }
+        let routes = get(&interface.value, "routes").map_or(&[][..], items);
+        let to_all = |route: &Node<'_>| {
+            let to = get(route, "to").and_then(scalar).unwrap_or("");
+            matches!(to, "default" | "0.0.0.0/0" | "::/0")
+        };
+        let gateway = ["gateway4", "gateway6"].iter().any(|key| get(&interface.value, key).is_some());
+        found.1 |= gateway || routes.iter().any(to_all);
+    }
+}
+
+fn get<'n, 's>(node: &'n Node<'s>, key: &str) -> Option<&'n Node<'s>> {
+    match &node.value {
+        Yaml::Map(entries) => entries.iter().find(|e| e.key == key).map(|e| &e.value),
+        _ => None,
+    }
+}
+
+fn items<'n, 's>(node: &'n Node<'s>) -> &'n [Node<'s>] {
+    match &node.value {
+        Yaml::Seq(items) => items,
+        _ => &[],
+    }
+}
+
+fn scalar<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+    match &node.value {
+        Yaml::Scalar { text, .. } => Some(text),
+        _ => None,
+    }
+}

@@ -1,0 +1,473 @@
+//! Names to ids: VPCs, providers, subnets, VLANs, the workloads of a virtual address.
+//!
+//! Dangling and duplicate names are reported here, with the nearest name that exists. The result is
+//! sorted by name, so that nothing later can depend on the order of the input. Refuses to judge addresses.
+
+use std::collections::BTreeMap;
+
+use super::Declarations;
+use super::kubeovn::{ip, subnet, underlay, vip, workload};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::{
+    DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
+};
+use crate::nearest::nearest;
+use crate::span::{Span, Spanned};
+
+/// Network attachments by name: place and CNI plugin.
+type Networks = BTreeMap<Provider, (Span, String)>;
+
+/// Resolves everything that was declared. What dangles is reported and left out.
+pub(super) fn resolve(declared: Declarations, sink: &mut Sink) -> Model {
+    let mut model = Model { vpcs: vpcs(declared.vpcs, sink), ..Model::default() };
+    resolve_peers(&mut model.vpcs, sink);
+    let networks = networks(declared.networks, sink);
+    let physical = Physical { vlans: declared.vlans, networks: declared.provider_networks };
+    let subnets = subnets(declared.subnets, &model, &networks, &physical, sink);
+    let namespaces: Vec<(String, SubnetId)> = subnets.namespaces;
+    model.subnets = subnets.subnets;
+    let names = SubnetNames::new(&model);
+    let (ports, selectors) = ports(declared.interfaces, &names, &namespaces, &networks, &model, sink);
+    model.ports = ports;
+    records(declared.records, &names, &mut model, sink);
+    model.ports.sort_by(|a, b| a.name.cmp(&b.name));
+    model.vips = vips(declared.vips, subnets.vips, &selectors, &names, &model, sink);
+    model
+}
+
+/// Keeps the first of each name, in the order of names; a second one is reported.
+fn unique<T>(
+    kind: &str,
+    mut items: Vec<T>,
+    name: impl Fn(&T) -> &str,
+    span: impl Fn(&T) -> Option<Span>,
+    sink: &mut Sink,
+) -> Vec<T> {
+    items.sort_by(|a, b| name(a).cmp(name(b)).then(span(a).cmp(&span(b))));
+    let mut kept: Vec<T> = Vec::with_capacity(items.len());
+    for item in items {
+        match kept.last().filter(|last| name(last) == name(&item)) {
+            Some(last) => {
+                let message = format!("{kind} `{}` is declared twice", name(&item));
+                if let (Some(second), Some(first)) = (span(&item), span(last)) {
+                    sink.push(
+                        Diagnostic::new(Code::DuplicateObject, second, message).label(first, "first here"),
+                    );
+                }
+            }
+            None => kept.push(item),
+        }
+    }
+    kept
+}
+
+/// VPCs by name, the default one first whether or not it was declared.
+fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
+    let mut vpcs = unique("Vpc", declared, |v| &v.name, |v| v.span, sink);
+    let default = match vpcs.iter().position(|v| v.name == DEFAULT_VPC) {
+        Some(at) => vpcs.remove(at),
+        None => Vpc {
+            name: DEFAULT_VPC.to_owned(),
+            span: None,
+            description: String::new(),
+            cidrs: Vec::new(),
+            static_routes: Vec::new(),
+            policy_routes: Vec::new(),
+            peerings: Vec::new(),
+        },
+    };
+    vpcs.insert(0, default);
+    vpcs
+}
+
+fn find_vpc(vpcs: &[Vpc], name: &str) -> Option<VpcId> {
+    if name == DEFAULT_VPC {
+        return Some(VpcId(0));
+    }
+    let rest = vpcs.get(1..).unwrap_or(&[]);
+    rest.binary_search_by(|v| v.name.as_str().cmp(name)).ok().map(|at| VpcId(at + 1))
+}
+
+fn resolve_peers(vpcs: &mut [Vpc], sink: &mut Sink) {
+    for at in 0..vpcs.len() {
+        for peer in 0..vpcs[at].peerings.len() {
+            let remote = vpcs[at].peerings[peer].remote.clone();
+            let found = find_vpc(vpcs, &remote.value);
+            if found.is_none() {
+                let message =
+                    format!("VPC `{}` peers with `{remote}`, which is not in the input", vpcs[at].name);
+                let diagnostic = Diagnostic::new(Code::PeerUnknown, remote.span, message);
+                sink.push(suggest(diagnostic, &remote.value, vpcs.iter().map(|v| v.name.as_str())));
+            }
+            vpcs[at].peerings[peer].remote_id = found;
+        }
+    }
+}
+
+fn suggest<'c>(diagnostic: Diagnostic, name: &str, known: impl Iterator<Item = &'c str>) -> Diagnostic {
+    match nearest(name, known) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic,
+    }
+}
+
+fn networks(declared: Vec<super::network::Network>, sink: &mut Sink) -> Networks {
+    let mut networks = Networks::new();
+    for network in declared {
+        if let Some((first, _)) = networks.get(&network.provider) {
+            let message = format!("NetworkAttachmentDefinition `{}` is declared twice", network.provider);
+            sink.push(
+                Diagnostic::new(Code::DuplicateObject, network.span, message).label(*first, "first here"),
+            );
+            continue;
+        }
+        networks.insert(network.provider, (network.span, network.cni));
+    }
+    networks
+}
+
+/// The physical side: VLANs and the networks that they are on.
+struct Physical {
+    vlans: Vec<underlay::Vlan>,
+    networks: Vec<Spanned<String>>,
+}
+
+impl Physical {
+    /// What a subnet's `vlan` stands for.
+    fn underlay(&self, name: &Spanned<String>, sink: &mut Sink) -> Option<Underlay> {
+        let Some(vlan) = self.vlans.iter().find(|v| v.name.value == name.value) else {
+            let diagnostic =
+                Diagnostic::new(Code::UnknownVlan, name.span, format!("no Vlan `{name}` in the input"));
+            sink.push(suggest(diagnostic, &name.value, self.vlans.iter().map(|v| v.name.value.as_str())));
+            return None;
+        };
+        let physical = vlan.provider.clone()?;
+        if !self.networks.is_empty() && !self.networks.iter().any(|n| n.value == physical.value) {
+            let message = format!("no ProviderNetwork `{physical}` in the input");
+            let diagnostic = Diagnostic::new(Code::UnknownVlan, physical.span, message);
+            sink.push(suggest(diagnostic, &physical.value, self.networks.iter().map(|n| n.value.as_str())));
+        }
+        let tag = (vlan.id.value != 0).then_some(vlan.id);
+        Some(Underlay { physical, vlan: tag })
+    }
+}
+
+struct Subnets {
+    subnets: Vec<Subnet>,
+    /// Which namespaces' pods live where.
+    namespaces: Vec<(String, SubnetId)>,
+    /// Addresses that subnets themselves declare as virtual.
+    vips: Vec<(SubnetId, Spanned<std::net::IpAddr>)>,
+}
+
+fn subnets(
+    declared: Vec<subnet::Declared>,
+    model: &Model,
+    networks: &Networks,
+    physical: &Physical,
+    sink: &mut Sink,
+) -> Subnets {
+    let declared = unique("Subnet", declared, |d| &d.subnet.name.value, |d| Some(d.subnet.name.span), sink);
+    let mut out = Subnets { subnets: Vec::new(), namespaces: Vec::new(), vips: Vec::new() };
+    let mut taken: BTreeMap<Provider, (String, Span)> = BTreeMap::new();
+    for mut d in declared {
+        if is_built_in(&d, sink) {
+            continue;
+        }
+        let Some(vpc) = subnet_vpc(&d, model, sink) else { continue };
+        d.subnet.vpc = vpc;
+        let kind = d.provider.as_ref().map_or(ProviderKind::BuiltIn, |p| provider_kind(&p.value));
+        if let (ProviderKind::OnlyAddresses, Some(provider)) = (&kind, &d.provider) {
+            let message = format!("subnet `{}` only manages addresses for another plugin", d.subnet.name);
+            sink.push(
+                Diagnostic::new(Code::FieldWithoutEffect, provider.span, message)
+                    .note("a provider of one part, or without `.ovn` on a network that is not kube-ovn, makes no switch"),
+            );
+            continue;
+        }
+        if let (ProviderKind::Overlay(provider), Some(said)) = (kind, &d.provider) {
+            check_network(&provider, said.span, networks, sink);
+            if let Some((other, span)) = taken.get(&provider) {
+                let message = format!("subnets `{other}` and `{}` are on one overlay network", d.subnet.name);
+                sink.push(
+                    Diagnostic::new(Code::ProviderInUse, said.span, message)
+                        .at(format!("{provider} a second time"))
+                        .label(*span, "first here")
+                        .help("give each subnet a network of its own"),
+                );
+            } else {
+                taken.insert(provider.clone(), (d.subnet.name.value.clone(), said.span));
+            }
+            d.subnet.provider = Some(Spanned::new(provider, said.span));
+        }
+        if let Some(vlan) = &d.vlan {
+            d.subnet.underlay = physical.underlay(vlan, sink);
+            d.subnet.routed = d.logical_gateway;
+        }
+        d.subnet.routed &= !d.subnet.blocks.is_empty();
+        let id = SubnetId(out.subnets.len());
+        out.namespaces.extend(d.namespaces.into_iter().map(|n| (n, id)));
+        out.vips.extend(d.vips.into_iter().map(|v| (id, v)));
+        out.subnets.push(d.subnet);
+    }
+    out
+}
+
+/// True for the default VPC's own subnets, which are Kube-OVN's business; their names elsewhere are refused.
+fn is_built_in(d: &subnet::Declared, sink: &mut Sink) -> bool {
+    let name = &d.subnet.name;
+    if !DEFAULT_SUBNETS.contains(&name.value.as_str()) {
+        return false;
+    }
+    match d.vpc.as_ref().filter(|vpc| vpc.value != DEFAULT_VPC) {
+        Some(vpc) => {
+            let message = format!("the name `{name}` belongs to the default VPC's own subnet");
+            sink.push(
+                Diagnostic::new(Code::ReservedName, name.span, message)
+                    .label(vpc.span, "not the default VPC"),
+            );
+        }
+        None => {
+            let message = format!("subnet `{name}` is Kube-OVN's own and is left out");
+            sink.push(Diagnostic::new(Code::BuiltInLeftOut, name.span, message));
+        }
+    }
+    true
+}
+
+fn subnet_vpc(d: &subnet::Declared, model: &Model, sink: &mut Sink) -> Option<VpcId> {
+    let Some(vpc) = &d.vpc else { return Some(VpcId(0)) };
+    let found = find_vpc(&model.vpcs, &vpc.value);
+    if found.is_none() {
+        let message = format!("subnet `{}` is in VPC `{vpc}`, which is not in the input", d.subnet.name);
+        let diagnostic = Diagnostic::new(Code::UnknownVpc, vpc.span, message);
+        sink.push(suggest(diagnostic, &vpc.value, model.vpcs.iter().map(|v| v.name.as_str())));
+    }
+    found
+}
+
+enum ProviderKind {
+    /// Kube-OVN's primary network.
+    BuiltIn,
+    /// An overlay network of its own.
+    Overlay(Provider),
+    /// Addresses for another CNI plugin.
+    OnlyAddresses,
+}
+
+/// `default/vswitch1`, `vswitch1.default.ovn` and `vswitch1.default` are one provider (Harvester's page and
+/// Kube-OVN write it differently); `ovn` is the built-in one.
+fn provider_kind(text: &str) -> ProviderKind {
+    let overlay = |namespace: &str, name: &str| {
+        ProviderKind::Overlay(Provider { namespace: namespace.to_owned(), name: name.to_owned() })
+    };
+    if text == "ovn" {
+        return ProviderKind::BuiltIn;
+    }
+    if let Some((namespace, name)) = text.split_once('/') {
+        return overlay(namespace, name);
+    }
+    match text.strip_suffix(".ovn").unwrap_or(text).rsplit_once('.') {
+        Some((name, namespace)) => overlay(namespace, name),
+        None => ProviderKind::OnlyAddresses,
+    }
+}
+
+/// Where the input has networks at all, a provider must be one of them, and one that OVN makes.
+fn check_network(provider: &Provider, span: Span, networks: &Networks, sink: &mut Sink) {
+    match networks.get(provider) {
+        Some((_, cni)) if cni == "kube-ovn" => {}
+        Some((at, cni)) => {
+            let message = format!("the network `{provider}` is made by `{cni}`, not by kube-ovn");
+            sink.push(Diagnostic::new(Code::NotAnOverlay, span, message).label(*at, "declared here"));
+        }
+        None if networks.is_empty() => {}
+        None => {
+            let message = format!("no NetworkAttachmentDefinition `{provider}` in the input");
+            let names: Vec<String> = networks.keys().map(Provider::to_string).collect();
+            let diagnostic = Diagnostic::new(Code::UnknownProvider, span, message);
+            sink.push(suggest(diagnostic, &provider.to_string(), names.iter().map(String::as_str)));
+        }
+    }
+}
+
+/// Subnets by name and by provider.
+struct SubnetNames {
+    by_name: BTreeMap<String, SubnetId>,
+    by_provider: BTreeMap<Provider, SubnetId>,
+}
+
+impl SubnetNames {
+    fn new(model: &Model) -> SubnetNames {
+        let by_name = model.subnets().map(|(id, s)| (s.name.value.clone(), id)).collect();
+        let providers = model.subnets().filter_map(|(id, s)| Some((s.provider.as_ref()?.value.clone(), id)));
+        SubnetNames { by_name, by_provider: providers.collect() }
+    }
+
+    fn find(&self, name: &Spanned<String>, who: &str, sink: &mut Sink) -> Option<SubnetId> {
+        let found = self.by_name.get(&name.value).copied();
+        if found.is_none() && !DEFAULT_SUBNETS.contains(&name.value.as_str()) {
+            let message = format!("{who} is on subnet `{name}`, which is not in the input");
+            let diagnostic = Diagnostic::new(Code::UnknownSubnet, name.span, message);
+            sink.push(suggest(diagnostic, &name.value, self.by_name.keys().map(String::as_str)));
+        }
+        found
+    }
+}
+
+/// What a virtual address needs to know of a workload: its namespace, labels, and the ones that it names.
+struct Selectable {
+    port: String,
+    namespace: String,
+    labels: Vec<(String, String)>,
+    aaps: Vec<String>,
+    port_vips: Vec<String>,
+}
+
+fn ports(
+    interfaces: Vec<workload::Interface>,
+    names: &SubnetNames,
+    namespaces: &[(String, SubnetId)],
+    networks: &Networks,
+    model: &Model,
+    sink: &mut Sink,
+) -> (Vec<Port>, Vec<Selectable>) {
+    let interfaces = unique("the interface", interfaces, |i| &i.port, |i| Some(i.span), sink);
+    let mut ports = Vec::with_capacity(interfaces.len());
+    let mut selectable = Vec::new();
+    for i in interfaces {
+        let Some(subnet) = interface_subnet(&i, names, namespaces, networks, model, sink) else { continue };
+        if !i.aaps.is_empty() || !i.port_vips.is_empty() {
+            selectable.push(Selectable {
+                port: i.port.clone(),
+                namespace: i.namespace,
+                labels: i.labels,
+                aaps: i.aaps,
+                port_vips: i.port_vips,
+            });
+        }
+        ports.push(Port {
+            name: i.port,
+            span: i.span,
+            owner: i.owner,
+            subnet,
+            mac: i.mac,
+            addresses: i.addresses,
+            port_security: i.port_security,
+            allowed_pairs: i.allowed_pairs,
+            forwards: i.forwards,
+            guest_addresses: i.guest_addresses,
+            guest_default_route: i.guest_default_route,
+        });
+    }
+    (ports, selectable)
+}
+
+/// Where an interface lives; `None` also for the management network, which is not ours.
+fn interface_subnet(
+    i: &workload::Interface,
+    names: &SubnetNames,
+    namespaces: &[(String, SubnetId)],
+    networks: &Networks,
+    model: &Model,
+    sink: &mut Sink,
+) -> Option<SubnetId> {
+    let said = match &i.subnet {
+        Some(name) => Some(names.find(name, &i.owner, sink)?),
+        None => None,
+    };
+    let Some(network) = &i.network else {
+        let by_namespace = || namespaces.iter().find(|(n, _)| *n == i.namespace).map(|(_, id)| *id);
+        return said.or_else(by_namespace);
+    };
+    let Some(&own) = names.by_provider.get(&network.value) else {
+        let foreign = networks.get(&network.value).is_some_and(|(_, cni)| cni != "kube-ovn");
+        if foreign {
+            return None;
+        }
+        let message = format!("{} is on network `{}`, which no subnet is bound to", i.owner, network.value);
+        let known: Vec<String> = names.by_provider.keys().map(Provider::to_string).collect();
+        let diagnostic = Diagnostic::new(Code::ProviderWithoutSubnet, network.span, message)
+            .note("Kube-OVN would plug it into the default subnet, without a word");
+        sink.push(suggest(diagnostic, &network.value.to_string(), known.iter().map(String::as_str)));
+        return None;
+    };
+    if let (Some(said), Some(name)) = (said.filter(|s| *s != own), &i.subnet) {
+        let message = format!(
+            "{} is on network `{}` of subnet `{}`, but is told to use subnet `{}`",
+            i.owner,
+            network.value,
+            model.subnet(own).name,
+            model.subnet(said).name
+        );
+        sink.push(Diagnostic::new(Code::WrongSubnet, name.span, message).label(network.span, "its network"));
+    }
+    Some(own)
+}
+
+/// Lays Kube-OVN's own records over the ports: they pin addresses, and stand for ports that are not declared.
+fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sink: &mut Sink) {
+    let records = unique("IP", records, |r| &r.name.value, |r| Some(r.name.span), sink);
+    let at: BTreeMap<String, usize> =
+        model.ports.iter().enumerate().map(|(at, p)| (p.name.clone(), at)).collect();
+    for record in records {
+        if let Some(&at) = at.get(&record.name.value) {
+            let port = &mut model.ports[at];
+            if port.addresses.is_empty() {
+                port.addresses = record.addresses;
+            }
+            port.mac = port.mac.or(record.mac);
+            continue;
+        }
+        let Some(name) = record.subnet else { continue };
+        let Some(subnet) = names.find(&name, &record.owner, sink) else { continue };
+        model.ports.push(Port {
+            name: record.name.value,
+            span: record.name.span,
+            owner: record.owner,
+            subnet,
+            mac: record.mac,
+            addresses: record.addresses,
+            port_security: false,
+            allowed_pairs: Vec::new(),
+            forwards: false,
+            guest_addresses: Vec::new(),
+            guest_default_route: false,
+        });
+    }
+}
+
+fn vips(
+    declared: Vec<vip::Declared>,
+    of_subnets: Vec<(SubnetId, Spanned<std::net::IpAddr>)>,
+    workloads: &[Selectable],
+    names: &SubnetNames,
+    model: &Model,
+    sink: &mut Sink,
+) -> Vec<Vip> {
+    let port_id = |name: &str| model.ports.binary_search_by(|p| p.name.as_str().cmp(name)).ok().map(PortId);
+    let mut vips: Vec<Vip> = Vec::new();
+    for d in unique("Vip", declared, |d| &d.name.value, |d| Some(d.name.span), sink) {
+        let Some(subnet) = d.subnet.and_then(|s| names.find(&s, &format!("Vip {}", d.name), sink)) else {
+            continue;
+        };
+        let holds = |w: &&Selectable| {
+            d.namespace.as_ref() == Some(&w.namespace)
+                && w.aaps.contains(&d.name.value)
+                && d.selector.iter().all(|label| w.labels.contains(label))
+        };
+        let parents = workloads.iter().filter(holds).filter_map(|w| port_id(&w.port));
+        let parents = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
+        vips.push(Vip { name: d.name.value, span: d.name.span, subnet, addresses: d.addresses, parents });
+    }
+    for (subnet, address) in of_subnets {
+        let name = format!("{}-vip-{}", model.subnet(subnet).name, address);
+        let text = address.value.to_string();
+        let holds = |w: &&Selectable| w.port_vips.contains(&text);
+        let parents = workloads.iter().filter(holds).filter_map(|w| port_id(&w.port));
+        let parents = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
+        vips.push(Vip { name, span: address.span, subnet, addresses: vec![address], parents });
+    }
+    vips.sort_by(|a, b| a.name.cmp(&b.name));
+    vips
+}

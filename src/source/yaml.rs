@@ -1,0 +1,328 @@
+//! YAML text to trees of nodes with spans: the only user of the YAML crate.
+//!
+//! JSON is YAML here. Anchors, aliases and merge keys are resolved, within limits that no honest file
+//! reaches. A broken document is a diagnostic, and reading goes on with the next one. Refuses to know
+//! kinds and fields.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError};
+
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::span::{FileId, Span};
+
+/// Deepest nesting of a document.
+const DEPTH_MAX: usize = 100;
+/// Most nodes that the aliases of one document may copy.
+const ALIAS_NODES_MAX: usize = 100_000;
+
+/// A value with its place. A scalar's span covers its text without quotes wherever that text stands in
+/// the source as it is, so that offsets into the value are offsets into the source.
+#[derive(Clone, Debug)]
+pub(crate) struct Node<'s> {
+    /// What it is.
+    pub(crate) value: Yaml<'s>,
+    /// Where it stands.
+    pub(crate) span: Span,
+}
+
+/// A YAML value, not yet typed by a schema.
+#[derive(Clone, Debug)]
+pub(crate) enum Yaml<'s> {
+    /// `null`, `~` or nothing.
+    Null,
+    /// Any other scalar; `plain` is false for quoted and block scalars, which are always strings.
+    Scalar {
+        /// The text after escapes.
+        text: Cow<'s, str>,
+        /// Whether it was written without quotes.
+        plain: bool,
+    },
+    /// A sequence.
+    Seq(Vec<Node<'s>>),
+    /// A mapping, in the order written.
+    Map(Vec<Entry<'s>>),
+}
+
+/// A key of a mapping and its value.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry<'s> {
+    /// The key.
+    pub(crate) key: Cow<'s, str>,
+    /// Where the key stands.
+    pub(crate) key_span: Span,
+    /// The value.
+    pub(crate) value: Node<'s>,
+}
+
+impl Node<'_> {
+    /// What it is, for "expected …, found …".
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.value {
+            Yaml::Null => "nothing",
+            Yaml::Scalar { .. } => "a single value",
+            Yaml::Seq(_) => "a list",
+            Yaml::Map(_) => "a mapping",
+        }
+    }
+}
+
+/// Calls `each` with every non-empty document of a text, in order.
+pub(crate) fn documents<'s>(
+    file: FileId,
+    text: &'s str,
+    sink: &mut Sink,
+    mut each: impl FnMut(&Node<'s>, &mut Sink),
+) {
+    let mut options = Options::default();
+    options.block_nesting_limit = DEPTH_MAX;
+    options.flow_nesting_limit = DEPTH_MAX;
+    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut builder = Builder::new(file, text);
+    loop {
+        match parser.next_event() {
+            None | Some(Ok((Event::StreamEnd, _))) => break,
+            Some(Ok((Event::DocumentEnd, _))) => {
+                if let Some(root) = builder.finish().filter(|root| !matches!(root.value, Yaml::Null)) {
+                    each(&root, sink);
+                }
+            }
+            Some(Ok((event, span))) => {
+                let range = span.byte_range().unwrap_or(0..0);
+                if let Err(problem) = builder.event(event, Span::new(file, range), sink) {
+                    sink.push(*problem);
+                    builder = Builder::new(file, text);
+                    if !parser.proceed_next_document().unwrap_or(false) {
+                        break;
+                    }
+                }
+            }
+            Some(Err(error)) => {
+                sink.push(syntax_error(file, text, &error));
+                builder = Builder::new(file, text);
+                if !parser.proceed_next_document().unwrap_or(false) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn syntax_error(file: FileId, text: &str, error: &ScanError) -> Diagnostic {
+    let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
+    let end = text.get(at..).and_then(|t| t.chars().next()).map_or(at, |c| at + c.len_utf8());
+    let info = error.info();
+    let mut diagnostic =
+        Diagnostic::new(Code::YamlSyntax, Span::new(file, at..end), format!("not YAML: {info}"));
+    let line_start = text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |nl| nl + 1);
+    if text.get(line_start..at).is_some_and(|line| line.contains('\t')) {
+        diagnostic = diagnostic.help("indent with spaces: YAML does not allow tabs");
+    }
+    diagnostic
+}
+
+/// Builds one document's tree from events.
+struct Builder<'s> {
+    file: FileId,
+    text: &'s str,
+    root: Option<Node<'s>>,
+    open: Vec<Open<'s>>,
+    anchors: HashMap<usize, Node<'s>>,
+    n_alias_nodes: usize,
+}
+
+/// A collection whose end has not come yet.
+struct Open<'s> {
+    anchor: usize,
+    start: Span,
+    items: Items<'s>,
+}
+
+enum Items<'s> {
+    Seq(Vec<Node<'s>>),
+    /// Entries so far, and the key that waits for its value.
+    Map(Vec<Entry<'s>>, Option<(Cow<'s, str>, Span)>),
+}
+
+impl<'s> Builder<'s> {
+    fn new(file: FileId, text: &'s str) -> Builder<'s> {
+        Builder { file, text, root: None, open: Vec::new(), anchors: HashMap::new(), n_alias_nodes: 0 }
+    }
+
+    fn finish(&mut self) -> Option<Node<'s>> {
+        self.anchors.clear();
+        self.n_alias_nodes = 0;
+        self.root.take()
+    }
+
+    fn event(&mut self, event: Event<'s>, span: Span, sink: &mut Sink) -> Result<(), Box<Diagnostic>> {
+        match event {
+            Event::Scalar(text, style, anchor, _) => {
+                let node = self.scalar(text, style, span);
+                self.place(node, anchor, sink)
+            }
+            Event::SequenceStart(_, anchor, _) => self.open(anchor, span, Items::Seq(Vec::new())),
+            Event::MappingStart(_, anchor, _) => self.open(anchor, span, Items::Map(Vec::new(), None)),
+            Event::SequenceEnd | Event::MappingEnd => {
+                let Some(open) = self.open.pop() else { return Ok(()) };
+                let span = Span { end: span.end.max(open.start.end), ..open.start };
+                let value = match open.items {
+                    Items::Seq(items) => Yaml::Seq(items),
+                    Items::Map(entries, _) => Yaml::Map(merged(without_late_twins(entries, sink))),
+                };
+                self.place(Node { value, span }, open.anchor, sink)
+            }
+            Event::Alias(anchor) => {
+                let Some(node) = self.anchors.get(&anchor) else {
+                    return Err(Diagnostic::new(
+                        Code::YamlSyntax,
+                        span,
+                        "an alias to a value that contains it",
+                    )
+                    .into());
+                };
+                self.n_alias_nodes += count(node);
+                if self.n_alias_nodes > ALIAS_NODES_MAX {
+                    let message = format!("aliases copy more than {ALIAS_NODES_MAX} values");
+                    return Err(Diagnostic::new(Code::TooDeep, span, message)
+                        .help("write the values out, or split the document")
+                        .into());
+                }
+                let node = node.clone();
+                self.place(node, 0, sink)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, anchor: usize, start: Span, items: Items<'s>) -> Result<(), Box<Diagnostic>> {
+        self.open.push(Open { anchor, start, items });
+        if self.open.len() > DEPTH_MAX {
+            return Err(Diagnostic::new(
+                Code::TooDeep,
+                start,
+                format!("nested deeper than {DEPTH_MAX} levels"),
+            )
+            .into());
+        }
+        Ok(())
+    }
+
+    fn scalar(&self, text: Cow<'s, str>, style: ScalarStyle, span: Span) -> Node<'s> {
+        let plain = style == ScalarStyle::Plain;
+        if plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
+            return Node { value: Yaml::Null, span };
+        }
+        let wanted = text.trim();
+        let source = self.text.get(span.range()).unwrap_or("");
+        let inner = source.find(wanted).filter(|_| !wanted.is_empty()).map(|at| {
+            let start = span.range().start + at;
+            Span::new(self.file, start..start + wanted.len())
+        });
+        Node { value: Yaml::Scalar { text, plain }, span: inner.unwrap_or(span) }
+    }
+
+    /// Puts a finished node where it belongs: the root, the open sequence, or a key's value.
+    fn place(&mut self, node: Node<'s>, anchor: usize, sink: &mut Sink) -> Result<(), Box<Diagnostic>> {
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        match self.open.last_mut().map(|open| &mut open.items) {
+            None => self.root = Some(node),
+            Some(Items::Seq(items)) => items.push(node),
+            Some(Items::Map(entries, waiting)) => match waiting.take() {
+                None => *waiting = Some(key_of(node)?),
+                Some((key, key_span)) => add_entry(entries, Entry { key, key_span, value: node }, sink),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn key_of(node: Node<'_>) -> Result<(Cow<'_, str>, Span), Box<Diagnostic>> {
+    match node.value {
+        Yaml::Scalar { text, .. } => Ok((text, node.span)),
+        Yaml::Null => Ok((Cow::Borrowed("null"), node.span)),
+        Yaml::Seq(_) | Yaml::Map(_) => {
+            Err(Diagnostic::new(Code::YamlSyntax, node.span, "a key must be a single value").into())
+        }
+    }
+}
+
+/// Mappings up to this size are searched for duplicate keys as they grow.
+const SMALL_MAP: usize = 32;
+
+fn add_entry<'s>(entries: &mut Vec<Entry<'s>>, entry: Entry<'s>, sink: &mut Sink) {
+    let twin = if entries.len() < SMALL_MAP {
+        entries.iter().find(|e| e.key == entry.key && entry.key != "<<")
+    } else {
+        None
+    };
+    match twin {
+        None => entries.push(entry),
+        Some(first) => sink.push(twice(first.key_span, &entry)),
+    }
+}
+
+/// Drops the duplicates that [`add_entry`] did not look for, in mappings too large to search each time.
+fn without_late_twins<'s>(entries: Vec<Entry<'s>>, sink: &mut Sink) -> Vec<Entry<'s>> {
+    if entries.len() <= SMALL_MAP {
+        return entries;
+    }
+    let mut first: HashMap<String, Span> = HashMap::new();
+    let mut kept = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match first.get(&*entry.key) {
+            Some(twin) if entry.key != "<<" => sink.push(twice(*twin, &entry)),
+            _ => {
+                first.insert(entry.key.to_string(), entry.key_span);
+                kept.push(entry);
+            }
+        }
+    }
+    kept
+}
+
+fn twice(first: Span, second: &Entry<'_>) -> Diagnostic {
+    Diagnostic::new(Code::DuplicateKey, second.key_span, format!("`{}` stands here twice", second.key))
+        .at("a second time")
+        .label(first, "first here")
+        .help("keep one of them: readers of YAML disagree on which one counts")
+}
+
+/// Resolves merge keys (`<<: *anchor`): what the mapping says itself wins.
+fn merged(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
+    if !entries.iter().any(|e| e.key == "<<") {
+        return entries;
+    }
+    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|e| e.key == "<<");
+    let mut seen: HashSet<String> = own.iter().map(|e| e.key.to_string()).collect();
+    for merge in merges {
+        let maps = match merge.value.value {
+            Yaml::Seq(items) => items,
+            _ => vec![merge.value],
+        };
+        for entry in maps
+            .into_iter()
+            .filter_map(|node| match node.value {
+                Yaml::Map(entries) => Some(entries),
+                _ => None,
+            })
+            .flatten()
+        {
+            if seen.insert(entry.key.to_string()) {
+                own.push(entry);
+            }
+        }
+    }
+    own
+}
+
+fn count(node: &Node<'_>) -> usize {
+    match &node.value {
+        Yaml::Null | Yaml::Scalar { .. } => 1,
+        Yaml::Seq(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Yaml::Map(entries) => 1 + entries.iter().map(|e| count(&e.value)).sum::<usize>(),
+    }
+}
