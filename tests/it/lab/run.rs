@@ -18,8 +18,9 @@ pub(super) enum Way {
     Apply,
 }
 
-/// How long a check that should succeed is given, and one that should not.
-const PATIENCE: [u32; 2] = [3, 8];
+/// Seconds that a check is given to come out as expected: one that expects less than `ok`, one that
+/// expects `ok`.
+const PATIENCE: [u32; 2] = [3, 20];
 const NIC: &str = "enp1s0";
 
 /// A machine that is plugged in.
@@ -251,9 +252,23 @@ impl Run<'_> {
         self.bench.lab(&["serve", "-"], &lines.into_iter().collect::<String>()).map(drop)
     }
 
+    /// `*` is every machine, and `next` the one after it.
+    fn expand(&self, check: &Check) -> Vec<Check> {
+        if check.from != "*" {
+            return vec![check.clone()];
+        }
+        let names: Vec<&String> = self.plugged.keys().collect();
+        let pair = |(at, from): (usize, &&String)| {
+            let to = if check.to == "next" { names[(at + 1) % names.len()] } else { &check.to };
+            Check { from: (*from).clone(), to: to.clone(), ..check.clone() }
+        };
+        names.iter().enumerate().map(pair).filter(|c| c.from != c.to).collect()
+    }
+
     fn checks(&mut self, checks: &[Check]) -> Result<(), String> {
+        let checks: Vec<Check> = checks.iter().flat_map(|check| self.expand(check)).collect();
         let mut services = Vec::new();
-        for check in checks {
+        for check in &checks {
             if let Some(port) = check.port {
                 let (address, name) = self.destination(check)?;
                 let name = name.unwrap_or_else(|| "internet".to_owned());

@@ -230,7 +230,7 @@ fn controls(steps: &Steps) -> Result<(), String> {
         .collect();
     for check in all().filter(|check| check.outcome != "noroute" && !check.wants_ok() && check.bounds.is_empty()) {
         for end in [&check.from, &check.to] {
-            let outside = end.parse::<IpAddr>().is_ok() || end == "internet" || end == "gateway";
+            let outside = end.parse::<IpAddr>().is_ok() || ["internet", "gateway", "*", "next"].contains(&end.as_str());
             if !outside && !live.contains(end.as_str()) {
                 return Err(format!(
                     "line {}: nothing shows that {end} can be reached at all; add a check with `ok` for it",
