@@ -2,9 +2,10 @@
 
 mod cases;
 mod expressions;
-mod laws;
 mod fixtures;
 mod guests;
+mod lab;
+mod laws;
 mod matching;
 mod memory;
 mod ovn;
@@ -12,9 +13,9 @@ mod ovn;
 mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
+mod reformat;
 #[cfg(feature = "live")]
 mod servers;
-mod reformat;
 mod stack;
 mod steps;
 mod trace;
