@@ -9,6 +9,7 @@ use super::op::{Compare, Mutator, Name, Op, Until, Which};
 use crate::nb::{Atom, Datum, Ref};
 
 /// The parameters of `transact` (RFC 7047 §4.1.3).
+#[cfg(feature = "live")]
 pub(crate) fn transact_params(database: &str, ops: &[Op]) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + ops.len() * 256);
     out.push(b'[');
@@ -22,7 +23,8 @@ pub(crate) fn transact_params(database: &str, ops: &[Op]) -> Vec<u8> {
 }
 
 impl Op {
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Writes the operation as a JSON object.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"op\":");
         write_text(out, self.name());
         if let Some(table) = self.table() {
@@ -87,6 +89,15 @@ impl Which {
                 out.extend_from_slice(b"[\"_uuid\",\"==\",[\"uuid\",\"");
                 write_uuid(out, *uuid);
                 out.extend_from_slice(b"\"]]");
+            }
+            Which::RowIf(uuid, clauses) => {
+                out.extend_from_slice(b"[\"_uuid\",\"==\",[\"uuid\",\"");
+                write_uuid(out, *uuid);
+                out.extend_from_slice(b"\"]]");
+                for (column, compare, datum) in clauses {
+                    out.push(b',');
+                    write_triple(out, column, compare.text(), datum);
+                }
             }
             Which::Where(column, compare, datum) => write_triple(out, column, compare.text(), datum),
         }

@@ -86,6 +86,8 @@ pub enum Op {
 pub enum Which {
     /// The row of this UUID: found without a scan.
     Row(Uuid),
+    /// The row of this UUID, if these columns of it compare so.
+    RowIf(Uuid, Vec<(Name, Compare, Datum)>),
     /// All rows, as in `NB_Global`, which has one.
     All,
     /// Rows whose column compares so: a scan of the table, for small tables only.
@@ -170,7 +172,7 @@ impl Op {
             | Op::Mutate { rows, .. }
             | Op::Delete { rows, .. }
             | Op::Wait { rows, .. } => match rows {
-                Which::Row(uuid) => Some(*uuid),
+                Which::Row(uuid) | Which::RowIf(uuid, _) => Some(*uuid),
                 Which::All | Which::Where(..) => None,
             },
             Op::CommitDurable | Op::Comment(_) | Op::Assert(_) => None,
