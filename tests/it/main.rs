@@ -1,7 +1,11 @@
 //! The only test binary.
 
+#[cfg(feature = "live")]
+mod drift;
 mod expressions;
 mod laws;
+#[cfg(feature = "live")]
+mod live;
 mod matching;
 mod memory;
 mod ovn;
