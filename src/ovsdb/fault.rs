@@ -302,7 +302,7 @@ impl Why {
 
     /// True when the remote is a healthy member of a cluster that will have a leader again.
     pub(crate) fn is_election(&self) -> bool {
-        matches!(self, Why::Follower | Why::Alone | Why::Stale | Why::Changed)
+        matches!(self, Why::Follower | Why::Alone | Why::Stale)
     }
 }
 

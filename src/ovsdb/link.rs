@@ -65,7 +65,7 @@ pub(crate) async fn open(
     let server_params =
         format!(r#"["_Server","{MONITOR}",{{"Database":{{"columns":{columns}}}}}]"#).into_bytes();
     let mut schema_params = vec![b'['];
-    super::op::write_text(&mut schema_params, &options.database);
+    super::encode::write_text(&mut schema_params, &options.database);
     schema_params.push(b']');
     for (id, method, params) in [
         (ID_SERVER, "monitor", server_params.as_slice()),
@@ -197,12 +197,10 @@ impl Server {
     }
 
     /// Where the cluster of our database is now.
-    pub(crate) fn seen(&self, options: &Options) -> Seen {
-        let databases = self.databases.iter().flat_map(BTreeMap::values);
-        match databases.into_iter().find(|database| database.name == options.database) {
-            Some(database) => Seen { cluster: database.cluster, index: database.index.unwrap_or(0) },
-            None => Seen::default(),
-        }
+    pub(crate) fn seen(&self, options: &Options) -> Option<Seen> {
+        let mut databases = self.databases.iter().flat_map(BTreeMap::values);
+        let database = databases.find(|database| database.name == options.database)?;
+        Some(Seen { cluster: database.cluster, index: database.index.unwrap_or(0) })
     }
 
     fn names(&self) -> String {

@@ -5,7 +5,7 @@
 //! | `endpoint` | `unix:`, `tcp:`, `ssl:`, and lists of them |
 //! | `frame` | bytes → complete JSON objects; no sockets |
 //! | `message` | requests, replies, notifications; the one place that knows JSON-RPC |
-//! | `op` | operations of a transaction, straight to bytes |
+//! | `op`, `encode` | operations of a transaction, straight to bytes |
 //! | `decode` | what a monitor sends, straight into rows |
 //! | `schema` | what the server can hold |
 //! | `tls`, `stream` | socket and framer; not yet a session |
@@ -51,6 +51,7 @@
 mod decode;
 #[cfg(feature = "live")]
 mod driver;
+mod encode;
 #[cfg(feature = "live")]
 pub mod endpoint;
 #[cfg(feature = "live")]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::decode::{self, Change, Layout, Updates, What};
-use super::op::write_text;
+use super::encode::write_text;
 use super::schema::Schema;
 use crate::nb::actual::{Actual, Lack};
 use crate::nb::{Datum, Table};

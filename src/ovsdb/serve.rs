@@ -99,7 +99,7 @@ impl Driver {
                 break End::Lost(why);
             }
         };
-        self.seen = serving.link.server.seen(&self.options);
+        self.seen = serving.link.server.seen(&self.options).unwrap_or(self.seen);
         self.settle(serving, &end);
         end
     }
@@ -138,7 +138,6 @@ impl Driver {
     }
 
     fn receive(&mut self, serving: &mut Serving, bytes: &[u8]) -> Result<(), Why> {
-        serving.probed = None;
         match message::parse(bytes).map_err(Why::Protocol)? {
             Incoming::Echo { id, params } => {
                 serving.link.stream.send(Arc::new(message::echo_reply(id, params)));
@@ -240,7 +239,7 @@ impl Driver {
             return Err(why.clone());
         }
         let probe = self.options.probe;
-        match serving.probed {
+        match serving.unanswered_probe() {
             // Work under way has deadlines of its own.
             Some(probed) if probed + probe <= now && serving.is_idle() => Err(Why::Silent(now - heard)),
             None if heard + probe <= now => {
@@ -278,6 +277,11 @@ impl Driver {
 impl Serving {
     fn is_idle(&self) -> bool {
         self.flights.is_empty() && !matches!(self.dump, Dump::Asked(_))
+    }
+
+    /// Our probe, until the server says anything at all.
+    fn unanswered_probe(&self) -> Option<Instant> {
+        self.probed.filter(|probed| self.link.stream.heard() <= *probed)
     }
 
     /// Sends nothing more, and goes when the last reply is in or late.
@@ -321,7 +325,7 @@ impl Serving {
 
     fn next_wake(&self, probe: Duration, dump_silence: Duration) -> Instant {
         let heard = self.link.stream.heard();
-        let probing = match self.probed {
+        let probing = match self.unanswered_probe() {
             None => Some(heard + probe),
             Some(probed) => self.is_idle().then_some(probed + probe),
         };

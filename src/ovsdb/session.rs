@@ -14,12 +14,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::driver::{Ask, Driver, Request};
+use super::encode;
 use super::endpoint::{self, Endpoint, Remotes};
 use super::fault::{Attempt, Fault, Why};
 use super::frame;
 use super::link::ID_FIRST;
 use super::message::{self, OpResult};
-use super::op::{self, Op};
+use super::op::Op;
 use super::schema::Schema;
 use super::tls::{self, TlsFiles};
 use crate::nb::actual::Actual;
@@ -190,7 +191,7 @@ impl Session {
 
     async fn call(&self, ops: &[Op], budget: impl Fn(usize) -> Duration) -> Result<Vec<OpResult>, Fault> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let params = op::transact_params(&self.database, ops);
+        let params = encode::transact_params(&self.database, ops);
         let message = Arc::new(message::request(id, "transact", &params));
         let (reply, answer) = oneshot::channel();
         let budget = budget(message.len());

@@ -58,10 +58,10 @@ pub(crate) async fn connect(
             let name = ServerName::IpAddress(std::net::Ipv4Addr::LOCALHOST.into());
             let tcp = connect_tcp(address).await?;
             let connected = TlsConnector::from(Arc::clone(config)).connect(name, tcp).await;
-            Box::new(connected.map_err(|error| match error.kind() {
-                // The server closed instead of saying why.
-                io::ErrorKind::UnexpectedEof => Why::Tls(TlsFailure::Other("the server hung up".to_owned())),
-                _ => why(&error),
+            Box::new(connected.map_err(|error| match why(&error) {
+                // It speaks something else, or does not say why.
+                Why::Hangup => Why::Tls(TlsFailure::Other("the server hung up".to_owned())),
+                other => other,
             })?)
         }
     };
@@ -86,9 +86,10 @@ async fn connect_tcp(address: &Address) -> Result<TcpStream, Why> {
 }
 
 fn why(error: &io::Error) -> Why {
-    match tls::failure(error) {
-        Some(failure) => Why::Tls(failure),
-        None => Why::Io(error.to_string()),
+    match (tls::failure(error), error.kind()) {
+        (Some(failure), _) => Why::Tls(failure),
+        (None, io::ErrorKind::UnexpectedEof) => Why::Hangup,
+        (None, _) => Why::Io(error.to_string()),
     }
 }
 

@@ -168,7 +168,9 @@ fn alert_failure(alert: AlertDescription) -> TlsFailure {
         AlertDescription::CertificateRequired => "it wants one",
         AlertDescription::BadCertificate | AlertDescription::UnsupportedCertificate => "it cannot be used",
         AlertDescription::DecryptError => "it is not signed by the CA that it names",
-        AlertDescription::HandshakeFailure => "or it shares no cipher with us",
+        AlertDescription::HandshakeFailure => {
+            return TlsFailure::Other("the server wants another certificate or cipher".to_owned());
+        }
         other => return TlsFailure::Other(format!("the server sent the alert {other:?}")),
     };
     TlsFailure::RefusedUs(reason.to_owned())

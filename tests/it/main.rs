@@ -1,8 +1,12 @@
 //! The only test binary.
 
+mod cases;
 #[cfg(feature = "live")]
 mod drift;
 mod expressions;
+mod fixtures;
+mod guests;
+mod lab;
 mod laws;
 #[cfg(feature = "live")]
 mod live;
@@ -13,5 +17,9 @@ mod ovn;
 mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
+mod reformat;
 #[cfg(feature = "live")]
 mod servers;
+mod stack;
+mod steps;
+mod trace;
