@@ -50,7 +50,7 @@
 #[cfg(feature = "live")]
 mod decode;
 #[cfg(feature = "live")]
-mod driver;
+pub mod driver;
 mod encode;
 #[cfg(feature = "live")]
 pub mod endpoint;
