@@ -165,7 +165,9 @@ impl Transaction<'_> {
     }
 
     async fn failure(&self, session: &Session, fault: Fault) -> Failure {
-        let Fault::Refused(refusal) = &fault else { return Failure::Fault(Box::new(fault), self.n_committed) };
+        let Fault::Refused(refusal) = &fault else {
+            return Failure::Fault(Box::new(fault), self.n_committed);
+        };
         if fault.remedy() != Remedy::Resync {
             return Failure::Fault(Box::new(fault), self.n_committed);
         }
