@@ -1,11 +1,15 @@
 //! The only test binary.
 
 mod cases;
+#[cfg(feature = "live")]
+mod drift;
 mod expressions;
 mod fixtures;
 mod guests;
 mod lab;
 mod laws;
+#[cfg(feature = "live")]
+mod live;
 mod matching;
 mod memory;
 mod ovn;
