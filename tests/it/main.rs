@@ -7,6 +7,7 @@ mod guests;
 mod matching;
 mod ovn;
 mod reformat;
+mod script;
 mod stack;
 mod steps;
 mod trace;
