@@ -4,8 +4,10 @@
 
 pub mod actual;
 pub mod datum;
+pub mod dhcp;
 pub mod key;
 pub mod matching;
+pub mod record;
 pub mod schema;
 pub mod stamp;
 pub mod table;

@@ -3,11 +3,18 @@
 mod cases;
 mod expressions;
 mod fixtures;
-mod guests;
+mod lab;
+mod laws;
 mod matching;
+mod memory;
 mod ovn;
+#[cfg(feature = "live")]
+mod ovsdb;
+#[cfg(feature = "live")]
+mod proxy;
 mod reformat;
 mod script;
+#[cfg(feature = "live")]
+mod servers;
 mod stack;
-mod steps;
 mod trace;

@@ -27,12 +27,8 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn network(&self, v6: bool) -> Option<IpNet> {
-        self.addresses.iter().copied().find(|a| a.addr().is_ipv6() == v6)
-    }
-
     pub(crate) fn address(&self, v6: bool) -> Option<IpAddr> {
-        self.network(v6).map(|net| net.addr())
+        self.addresses.iter().map(IpNet::addr).find(|a| a.is_ipv6() == v6)
     }
 
     pub(crate) fn gateway(&self, v6: bool) -> Option<IpAddr> {
@@ -44,6 +40,8 @@ impl Guest {
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) guests: BTreeMap<String, Guest>,
+    /// Names of physical networks.
+    pub(crate) physical: BTreeSet<String>,
 }
 
 impl World {
@@ -56,10 +54,7 @@ impl World {
         let fitting: Vec<&Guest> = self.guests.values().filter(|g| g.lsp.starts_with(&start)).collect();
         match fitting.as_slice() {
             [one] => Ok(one),
-            [] => {
-                let names: Vec<&str> = self.guests.keys().map(String::as_str).collect();
-                Err(format!("no machine {name}; there are: {}", names.join(", ")))
-            }
+            [] => Err(format!("no machine {name}; there are: {}", self.names())),
             many => {
                 let many: Vec<&str> = many.iter().map(|g| g.lsp.as_str()).collect();
                 Err(format!("{name} may be any of {}", many.join(", ")))
@@ -71,42 +66,70 @@ impl World {
     pub(crate) fn holders(&self, address: IpAddr) -> impl Iterator<Item = &Guest> {
         self.guests.values().filter(move |g| g.addresses.iter().any(|a| a.addr() == address))
     }
+
+    /// The shortest name of each machine that means no other.
+    pub(crate) fn short_names(&self) -> Vec<String> {
+        self.guests
+            .keys()
+            .map(|lsp| {
+                let dots = lsp.match_indices('.').map(|(at, _)| &lsp[..at]);
+                dots.into_iter().find(|n| self.guest(n).is_ok()).unwrap_or(lsp).to_owned()
+            })
+            .collect()
+    }
+
+    fn names(&self) -> String {
+        self.guests.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
 }
+
+type Columns<'a> = &'a Value;
 
 /// Reads what `northc compile --to rows` prints.
 pub(crate) fn read(json: &str) -> Result<World, String> {
     let document: Value = serde_json::from_str(json).map_err(|e| format!("rows: {e}"))?;
     let rows = document["rows"].as_array().ok_or("rows: no array `rows`")?;
-    let mut tables: BTreeMap<(&str, &str), &Value> = BTreeMap::new();
+    let mut tables: BTreeMap<(&str, &str), Columns<'_>> = BTreeMap::new();
     for row in rows {
         if let (Some(table), Some(key)) = (row["table"].as_str(), row["key"].as_str()) {
             tables.insert((table, key), &row["columns"]);
         }
     }
     let of = |table: &'static str| tables.iter().filter(move |((t, _), _)| *t == table).map(|(_, c)| *c);
-    let router_ports: BTreeMap<&str, &Value> =
+    let router_ports: BTreeMap<&str, Columns<'_>> =
         of("Logical_Router_Port").filter_map(|c| Some((c["name"].as_str()?, c))).collect();
+
     let mut world = World::default();
     for switch in of("Logical_Switch") {
-        let ports =
-            refs(&switch["ports"]).filter_map(|key| tables.get(&("Logical_Switch_Port", key)).copied());
-        let ports: Vec<&Value> = ports.collect();
-        let routers = ports.iter().filter_map(|p| router_ports.get(p["options"]["router-port"].as_str()?));
-        let routers: Vec<&Value> = routers.copied().collect();
-        for port in ports.iter().filter(|p| p["type"].as_str().unwrap_or("").is_empty()) {
-            if let Some(mut guest) = guest(port, &routers)? {
-                guest.switch = switch["name"].as_str().unwrap_or_default().to_owned();
-                let dhcp =
-                    refs(&port["dhcpv4_options"]).next().and_then(|key| tables.get(&("DHCP_Options", key)));
-                guest.is_told_router = dhcp.is_some_and(|row| row["options"]["router"].is_string());
-                world.guests.insert(guest.lsp.clone(), guest);
+        let ports: Vec<Columns<'_>> = refs(&switch["ports"])
+            .filter_map(|key| tables.get(&("Logical_Switch_Port", key)).copied())
+            .collect();
+        let routers: Vec<Columns<'_>> = ports
+            .iter()
+            .filter_map(|p| router_ports.get(p["options"]["router-port"].as_str()?).copied())
+            .collect();
+        for port in &ports {
+            match port["type"].as_str().unwrap_or("") {
+                "" => {
+                    if let Some(mut guest) = guest(port, &routers)? {
+                        guest.switch = switch["name"].as_str().unwrap_or_default().to_owned();
+                        let dhcp = refs(&port["dhcpv4_options"]).next();
+                        let dhcp = dhcp.and_then(|key| tables.get(&("DHCP_Options", key)));
+                        guest.is_told_router = dhcp.is_some_and(|row| row["options"]["router"].is_string());
+                        world.guests.insert(guest.lsp.clone(), guest);
+                    }
+                }
+                "localnet" => {
+                    world.physical.extend(port["options"]["network_name"].as_str().map(str::to_owned));
+                }
+                _ => {}
             }
         }
     }
     Ok(world)
 }
 
-fn guest(port: &Value, routers: &[&Value]) -> Result<Option<Guest>, String> {
+fn guest(port: Columns<'_>, routers: &[Columns<'_>]) -> Result<Option<Guest>, String> {
     let name = port["name"].as_str().ok_or("rows: a port without a name")?;
     let networks: Vec<IpNet> =
         routers.iter().flat_map(|r| strings(&r["networks"])).filter_map(|n| n.parse().ok()).collect();
@@ -125,7 +148,8 @@ fn guest(port: &Value, routers: &[&Value]) -> Result<Option<Guest>, String> {
             .iter()
             .find(|n| n.contains(&address))
             .map_or(if address.is_ipv4() { 24 } else { 64 }, IpNet::prefix_len);
-        guest.addresses.push(IpNet::new(address, length).map_err(|e| format!("rows: port {name}: {e}"))?);
+        let net = IpNet::new(address, length).map_err(|e| format!("rows: port {name}: {e}"))?;
+        guest.addresses.push(net);
     }
     let set = |column: &str| refs(&port[column]).next().is_some();
     if set("dhcpv4_options") {
@@ -146,6 +170,41 @@ fn strings(value: &Value) -> impl Iterator<Item = &str> {
 
 /// The keys of the rows that a column refers to: one reference or an array of them.
 fn refs(value: &Value) -> impl Iterator<Item = &str> {
-    let all = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    all.iter().filter_map(|v| v["ref"]["key"].as_str())
+    value
+        .as_array()
+        .map_or(std::slice::from_ref(value), Vec::as_slice)
+        .iter()
+        .filter_map(|v| v["ref"]["key"].as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: &str = r#"{"format_version":"1.0","kind":"northc.rows","rows":[
+      {"table":"Logical_Switch","key":"s1","columns":{"name":"s1","ports":[
+        {"ref":{"table":"Logical_Switch_Port","key":"vm1.a.s1"}},
+        {"ref":{"table":"Logical_Switch_Port","key":"vm1.b.s1"}},
+        {"ref":{"table":"Logical_Switch_Port","key":"s1-vpc"}}]}},
+      {"table":"Logical_Switch_Port","key":"vm1.a.s1","columns":{"name":"vm1.a.s1",
+        "addresses":["02:00:00:00:00:01 10.0.0.2 fd00::2"],
+        "dhcpv4_options":{"ref":{"table":"DHCP_Options","key":"s1/dhcpv4"}}}},
+      {"table":"Logical_Switch_Port","key":"vm1.b.s1","columns":{"name":"vm1.b.s1",
+        "addresses":["02:00:00:00:00:02 10.0.0.3","unknown"]}},
+      {"table":"Logical_Switch_Port","key":"s1-vpc","columns":{"name":"s1-vpc","type":"router",
+        "addresses":["router"],"options":{"router-port":"vpc-s1"}}},
+      {"table":"Logical_Router_Port","key":"vpc-s1","columns":{"name":"vpc-s1",
+        "networks":["10.0.0.1/20","fd00::1/64"],"ipv6_ra_configs":{"address_mode":"slaac"}}}]}"#;
+
+    #[test]
+    fn a_guest_is_its_port_and_what_its_network_offers() {
+        let world = read(ROWS).expect("rows");
+        let guest = world.guest("vm1.a").expect("one fits");
+        assert_eq!(guest.mac, "02:00:00:00:00:01");
+        assert_eq!(format!("{:?}", guest.addresses), "[10.0.0.2/20, fd00::2/64]");
+        assert_eq!(guest.gateway(true), "fd00::1".parse().ok());
+        assert_eq!(guest.offers, BTreeSet::from(["dhcp", "ra"]));
+        assert!(world.guest("vm1").expect_err("two fit").contains("any of"));
+        assert_eq!(world.short_names(), ["vm1.a", "vm1.b"]);
+    }
 }
