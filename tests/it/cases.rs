@@ -85,15 +85,8 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every case, by name, but those of `fixtures/lab`, which are about packets alone.
+/// Every case, by name. Those of `fixtures/lab` are about what real machines do, and not here.
 pub(crate) fn all() -> Vec<Case> {
-    let mut cases = with_packets();
-    cases.retain(|case| !case.name.starts_with("lab/"));
-    cases
-}
-
-/// Every case, by name.
-pub(crate) fn with_packets() -> Vec<Case> {
     let mut folders = Vec::new();
     walk(&root().join("fixtures"), &mut folders);
     let case = |folder: PathBuf| {
@@ -103,6 +96,7 @@ pub(crate) fn with_packets() -> Vec<Case> {
         Case { name, folder }
     };
     let mut cases: Vec<Case> = folders.into_iter().map(case).collect();
+    cases.retain(|case| !case.name.starts_with("lab/"));
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     assert!(!cases.is_empty(), "there are fixtures");
     cases

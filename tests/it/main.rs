@@ -17,4 +17,5 @@ mod script;
 #[cfg(feature = "live")]
 mod servers;
 mod stack;
+mod tidy;
 mod trace;
