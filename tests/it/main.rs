@@ -5,7 +5,6 @@ mod cases;
 mod drift;
 mod expressions;
 mod fixtures;
-mod guests;
 mod lab;
 mod laws;
 #[cfg(feature = "live")]
@@ -18,8 +17,9 @@ mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
 mod reformat;
+mod script;
 #[cfg(feature = "live")]
 mod servers;
 mod stack;
-mod steps;
+mod tidy;
 mod trace;
