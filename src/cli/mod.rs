@@ -5,6 +5,7 @@
 mod check;
 mod compile;
 pub mod exit;
+mod explain;
 mod input;
 
 use std::ffi::OsString;
@@ -29,6 +30,8 @@ enum Verb {
     Check(check::Args),
     /// Write the rows as an ovn-nbctl script, an OVSDB transaction or JSON
     Compile(compile::Args),
+    /// What a problem's code means, with an example of each side
+    Explain(explain::Args),
 }
 
 /// Where a verb reads and writes.
@@ -76,5 +79,6 @@ where
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),
+        Verb::Explain(args) => explain::run(&args, &mut streams),
     }
 }
