@@ -1,8 +1,10 @@
 //! The only test binary.
 
+mod bad_input;
 mod cases;
 #[cfg(feature = "live")]
 mod drift;
+mod explain;
 mod expressions;
 mod fixtures;
 mod lab;
