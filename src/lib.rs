@@ -1,5 +1,7 @@
 //! northc turns a description of virtual private clouds into rows of OVN's Northbound database.
 
+#[cfg(feature = "live")]
+pub mod apply;
 pub mod assign;
 pub mod check;
 pub mod cli;
@@ -13,6 +15,8 @@ pub mod model;
 mod names;
 pub mod nb;
 pub mod nearest;
+pub mod ovsdb;
+pub mod plan;
 pub mod source;
 pub mod span;
 pub mod target;

@@ -1,11 +1,20 @@
 //! Is this network coherent, and can the target hold it?
 //!
-//! Every rule of the list below looks at the whole model and reports everything it finds; one run shows all.
-//! A model without errors becomes [`Checked`], which nothing else can make. Refuses YAML and rows.
+//! Every rule looks at the whole model and reports everything it finds; one run shows all. A model without
+//! errors becomes [`Checked`], which nothing else can make. Refuses YAML and rows.
 
-use crate::assign::{self, Assignment, Remembered};
-use crate::diag::Sink;
-use crate::model::Model;
+mod addressing;
+mod matching;
+mod names;
+mod options;
+mod peering;
+mod policy;
+mod ports;
+mod routing;
+
+use crate::assign::{self, Assignment, Exhausted, Remembered};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::{Model, SubnetId};
 use crate::target::Target;
 
 /// A model that was found coherent, with the choices made for it. INVARIANT: only [`check`] makes one.
@@ -27,6 +36,21 @@ impl<'m> Checked<'m> {
     }
 }
 
+/// What every rule sees.
+struct Ctx<'m> {
+    model: &'m Model,
+    target: Target,
+    /// The subnets of each VPC.
+    by_vpc: Vec<Vec<SubnetId>>,
+    sink: &'m mut Sink,
+}
+
+impl Ctx<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.sink.push(diagnostic);
+    }
+}
+
 /// Checks everything. `None` when anything reported so far, here or before, is an error.
 pub fn check<'m>(
     model: &'m Model,
@@ -34,8 +58,41 @@ pub fn check<'m>(
     remembered: &Remembered,
     sink: &mut Sink,
 ) -> Option<Checked<'m>> {
-    let _ = target;
     let (assignment, full) = assign::assign(model, remembered);
-    let _ = full;
+    let mut ctx = Ctx { model, target, by_vpc: model.subnets_by_vpc(), sink };
+    nothing(&mut ctx);
+    names::check(&mut ctx);
+    addressing::check(&mut ctx);
+    ports::check(&mut ctx, &full);
+    peering::check(&mut ctx);
+    routing::check(&mut ctx);
+    policy::check(&mut ctx);
+    options::check(&mut ctx);
     (!sink.has_errors()).then_some(Checked { model, assignment })
+}
+
+/// An input that holds nothing is probably the wrong folder.
+fn nothing(ctx: &mut Ctx<'_>) {
+    let model = ctx.model;
+    let declared = model.vpcs.iter().any(|vpc| vpc.span.is_some()) || !model.subnets.is_empty();
+    if !declared && !ctx.sink.has_errors() {
+        let message = "the input holds no VPC and no subnet";
+        ctx.report(
+            Diagnostic::general(Code::NothingToCompile, message).help("name the files or folders to read"),
+        );
+    }
+}
+
+/// Subnets without a free address.
+fn full(ctx: &mut Ctx<'_>, full: &[Exhausted]) {
+    for exhausted in full {
+        let subnet = ctx.model.subnet(exhausted.subnet);
+        let message = format!("subnet `{}` has no free address left", subnet.name);
+        let place = subnet.blocks.first().map_or(subnet.name.span, |b| b.cidr.span);
+        let diagnostic = Diagnostic::new(Code::SubnetFull, place, message);
+        ctx.report(match exhausted.port.map(|id| &ctx.model.ports[id.0]) {
+            Some(port) => diagnostic.label(port.span, format!("{} goes without", port.owner)),
+            None => diagnostic,
+        });
+    }
 }

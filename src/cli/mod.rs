@@ -2,10 +2,24 @@
 //!
 //! Standard output is data, standard error is speech. Refuses to do a verb's work itself; each has a file.
 
+#[cfg(feature = "live")]
+mod apply;
 mod check;
 mod compile;
+#[cfg(feature = "live")]
+mod confirm;
+#[cfg(feature = "live")]
+mod database;
+#[cfg(feature = "live")]
+mod destroy;
+#[cfg(feature = "live")]
+mod duration;
 pub mod exit;
 mod input;
+mod plan;
+mod planning;
+#[cfg(feature = "live")]
+mod report;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -29,6 +43,18 @@ enum Verb {
     Check(check::Args),
     /// Write the rows as an ovn-nbctl script, an OVSDB transaction or JSON
     Compile(compile::Args),
+    /// Show what would change in a live database, or between two inputs
+    #[command(visible_alias = "diff")]
+    Plan(plan::Args),
+    /// Make a live database hold the rows: plan, ask, do it atomically, wait, read back
+    #[cfg(feature = "live")]
+    Apply(apply::Args),
+    /// Remove what an owner owns
+    #[cfg(feature = "live")]
+    Destroy(destroy::Args),
+    /// Keep what `apply --confirm-within` did
+    #[cfg(feature = "live")]
+    Confirm(confirm::Args),
 }
 
 /// Where a verb reads and writes.
@@ -76,5 +102,12 @@ where
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),
+        Verb::Plan(args) => plan::run(&args, &mut streams),
+        #[cfg(feature = "live")]
+        Verb::Apply(args) => apply::run(&args, &mut streams),
+        #[cfg(feature = "live")]
+        Verb::Destroy(args) => destroy::run(&args, &mut streams),
+        #[cfg(feature = "live")]
+        Verb::Confirm(args) => confirm::run(&args, &mut streams),
     }
 }

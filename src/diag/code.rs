@@ -125,7 +125,7 @@ codes! {
     "N0421" NextHopOwn "next-hop-own" Error "a next hop that is the router itself";
     "N0422" FamilyMix "family-mix" Error "IPv4 and IPv6 where one family is needed";
     "N0423" RouteTwice "route-twice" Error "the same route twice";
-    "N0424" RouteTie "route-tie" Warning "routes that tie, so that OVN may take either";
+    "N0424" SeveralNextHops "several-next-hops" Note "next hops that share a prefix's traffic";
     "N0425" SourceRouteWins "source-route-wins" Warning "a source route that beats a peering route";
     "N0426" RouteNeverUsed "route-never-used" Warning "a route that a connected network always beats";
     "N0427" RouteTableUnknown "route-table-unknown" Warning "a route table without routes, or routes that no subnet uses";
@@ -157,6 +157,14 @@ codes! {
     "N0604" RaOption "ra-option" Error "a router advertisement setting that OVN does not take";
     "N0605" TooManyPorts "too-many-ports" Error "more ports than a datapath can number";
     "N0606" LockInvalid "lock-invalid" Error "a lock file that can't be read";
+
+    "N0701" RowInTheWay "row-in-the-way" Error "a row of somebody else has a wanted name";
+    "N0702" UuidInTheWay "uuid-in-the-way" Error "a row of somebody else has the UUID of a wanted row";
+    "N0703" PortNameShared "port-name-shared" Error "a router port and a switch port of one name, one of them not ours";
+    "N0704" HoldsForeign "holds-foreign" Error "a row that is to go holds a row of somebody else";
+    "N0705" ReferredByForeign "referred-by-foreign" Error "a row of somebody else refers to a row that is to go";
+    "N0706" HeldByForeign "held-by-foreign" Error "a row of ours is also in a row of somebody else";
+    "N0707" ServerLacks "server-lacks" Error "the database's schema has no place for what is wanted";
 }
 
 impl fmt::Display for Code {

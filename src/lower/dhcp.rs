@@ -2,12 +2,13 @@
 //!
 //! Without settings by hand a guest is told its router, the MTU and a lease of an hour; settings by hand
 //! stand in their place, and what OVN requires (`server_id`, `server_mac`, `lease_time`) is added where it
-//! is missing. Lists, which Kube-OVN separates with `;`, become OVN's `{a, b}`. Fixtures: `dhcp/*`.
+//! is missing. Values are written as OVN takes them: strings in quotes, lists in braces. Fixtures: `dhcp/*`.
 
 use std::collections::BTreeMap;
 
 use crate::assign::derived_mac;
 use crate::model::{Dhcp, Model, Setting, Subnet};
+use crate::nb::dhcp;
 use crate::nb::{DhcpOptions, Key, Rows, Table};
 
 /// The rows that ports of a subnet refer to.
@@ -48,7 +49,7 @@ pub(super) fn lower(model: &Model, subnet: &Subnet, rows: &mut Rows) -> Options 
 }
 
 fn v4_options(subnet: &Subnet, dhcp: &Dhcp, gateway: String, server: &str) -> BTreeMap<String, String> {
-    let mut options = by_hand(&dhcp.v4);
+    let mut options = by_hand(&dhcp.v4, true);
     if dhcp.v4.is_empty() {
         options.insert("router".to_owned(), gateway);
         let mtu = if subnet.underlay.is_some() { UNDERLAY_MTU } else { OVERLAY_MTU };
@@ -64,16 +65,16 @@ fn v4_options(subnet: &Subnet, dhcp: &Dhcp, gateway: String, server: &str) -> BT
 }
 
 fn v6_options(dhcp: &Dhcp, server: &str) -> BTreeMap<String, String> {
-    let mut options = by_hand(&dhcp.v6);
+    let mut options = by_hand(&dhcp.v6, false);
     options.entry("server_id".to_owned()).or_insert_with(|| server.to_owned());
     options
 }
 
-fn by_hand(settings: &[Setting]) -> BTreeMap<String, String> {
-    settings.iter().map(|s| (s.name.value.clone(), value(&s.value.value))).collect()
-}
-
-fn value(text: &str) -> String {
-    let parts: Vec<&str> = text.split(';').map(str::trim).filter(|p| !p.is_empty()).collect();
-    if parts.len() > 1 { format!("{{{}}}", parts.join(", ")) } else { text.to_owned() }
+fn by_hand(settings: &[Setting], v4: bool) -> BTreeMap<String, String> {
+    let one = |s: &Setting| {
+        let value = &s.value.value;
+        let written = dhcp::kind(v4, &s.name.value).map_or_else(|| value.clone(), |kind| kind.written(value));
+        (s.name.value.clone(), written)
+    };
+    settings.iter().map(one).collect()
 }

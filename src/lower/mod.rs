@@ -27,6 +27,29 @@ fn described(description: &str) -> BTreeMap<String, String> {
     text.into_iter().collect()
 }
 
+/// Keys for rules that have no name but a place (direction, priority) and a match: `at` is that place. Rules
+/// that share both get a number behind it, in the order given, and one that says the same again gets none.
+struct RuleKeys<T> {
+    seen: BTreeMap<String, Vec<T>>,
+}
+
+impl<T: PartialEq> RuleKeys<T> {
+    fn new() -> RuleKeys<T> {
+        RuleKeys { seen: BTreeMap::new() }
+    }
+
+    /// The key of a rule with this match and this verdict; `None` when it stands there already.
+    fn mint(&mut self, at: &str, matching: &str, verdict: T) -> Option<String> {
+        let key = format!("{at}/{}", short_digest(matching));
+        let others = self.seen.entry(key.clone()).or_default();
+        if others.contains(&verdict) {
+            return None;
+        }
+        others.push(verdict);
+        Some(if others.len() == 1 { key } else { format!("{key}/{}", others.len()) })
+    }
+}
+
 /// Eight hexadecimal digits that stand for a text in a key.
 fn short_digest(text: &str) -> String {
     uuid::Uuid::new_v5(&uuid::Uuid::nil(), text.as_bytes()).simple().to_string()[..8].to_owned()

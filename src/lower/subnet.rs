@@ -150,11 +150,15 @@ fn family(net: IpNet) -> &'static str {
 }
 
 fn by_hand(subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
-    for acl in &subnet.acls {
+    let mut rules: Vec<&model::Acl> = subnet.acls.iter().collect();
+    rules.sort_by_key(|acl| (acl.direction, acl.priority.value, acl.action.value));
+    let mut keys = super::RuleKeys::new();
+    for acl in rules {
         let direction = direction(acl.direction);
         let text = matching::one_line(&acl.matching.value);
-        let digest = super::short_digest(&text);
-        let key = Key::new(Table::Acl, format!("{}/acl/{direction}/{}/{digest}", subnet.name, acl.priority));
+        let at = format!("{}/acl/{direction}/{}", subnet.name, acl.priority);
+        let Some(key) = keys.mint(&at, &text, acl.action.value) else { continue };
+        let key = Key::new(Table::Acl, key);
         let row = Acl {
             direction: direction.to_owned(),
             priority: acl.priority.value,
@@ -162,10 +166,8 @@ fn by_hand(subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
             action: action(acl.action.value).to_owned(),
             ..Acl::default()
         };
-        // The same rule twice says nothing new; `check` mentions it.
-        if acls.insert(Ref::Key(key.clone())) {
-            rows.insert(key, row, Some(acl.span));
-        }
+        acls.insert(Ref::Key(key.clone()));
+        rows.insert(key, row, Some(acl.span));
     }
     let Some(span) = subnet.allow_east_west.filter(|_| !subnet.acls.is_empty()) else { return };
     for block in &subnet.blocks {

@@ -12,6 +12,7 @@
 //! `harvester/*`, `routes/*`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -41,8 +42,7 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
         ports.extend(vpc.peerings.iter().map(|peering| Ref::Key(peer_port(vpc, peering, rows))));
         let routes = vpc.static_routes.iter().map(|route| static_route(vpc, route, rows));
         let static_routes = routes.map(Ref::Key).collect();
-        let policies = vpc.policy_routes.iter().map(|policy| policy_route(vpc, policy, rows));
-        let policies = policies.map(Ref::Key).collect();
+        let policies = policy_routes(vpc, rows);
         let row = LogicalRouter {
             name: names::router(vpc),
             ports,
@@ -147,17 +147,31 @@ fn prefix(net: IpNet) -> String {
     net.to_string()
 }
 
-fn policy_route(vpc: &model::Vpc, policy: &PolicyRoute, rows: &mut Rows) -> Key {
+/// Every policy once; those of one priority and match in an order that does not depend on the input's.
+fn policy_routes(vpc: &model::Vpc, rows: &mut Rows) -> BTreeSet<Ref> {
+    let hops =
+        |policy: &PolicyRoute| -> BTreeSet<IpAddr> { policy.next_hops.iter().map(|hop| hop.value).collect() };
+    let mut policies: Vec<&PolicyRoute> = vpc.policy_routes.iter().collect();
+    policies.sort_by_key(|policy| (policy.priority.value, policy.action.value, hops(policy)));
+    let mut keys = super::RuleKeys::new();
+    let mut refs = BTreeSet::new();
+    for policy in policies {
+        let at = format!("{}/policy/{}", vpc.name, policy.priority);
+        let text = matching::one_line(&policy.matching.value);
+        if let Some(key) = keys.mint(&at, &text, (policy.action.value, hops(policy))) {
+            refs.insert(Ref::Key(policy_route(key, text, policy, rows)));
+        }
+    }
+    refs
+}
+
+fn policy_route(key: String, text: String, policy: &PolicyRoute, rows: &mut Rows) -> Key {
     let action = match policy.action.value {
         PolicyAction::Allow => "allow",
         PolicyAction::Drop => "drop",
         PolicyAction::Reroute => "reroute",
     };
-    let text = matching::one_line(&policy.matching.value);
-    let key = Key::new(
-        Table::LogicalRouterPolicy,
-        format!("{}/policy/{}/{}", vpc.name, policy.priority, super::short_digest(&text)),
-    );
+    let key = Key::new(Table::LogicalRouterPolicy, key);
     let nexthops = match policy.action.value {
         PolicyAction::Reroute => policy.next_hops.iter().map(|hop| hop.value.to_string()).collect(),
         PolicyAction::Allow | PolicyAction::Drop => BTreeSet::new(),

@@ -62,6 +62,8 @@ pub struct Port {
     pub mac: Option<Spanned<Mac>>,
     /// Given by hand, at most one a family; the others are allocated.
     pub addresses: Vec<Spanned<IpAddr>>,
+    /// Whether the guest sets up its own network, as a machine does and a container does not.
+    pub is_machine: bool,
     /// Whether the port may only send from its own addresses.
     pub port_security: bool,
     /// Further addresses that it may send from.

@@ -4,8 +4,10 @@
 
 pub mod actual;
 pub mod datum;
+pub mod dhcp;
 pub mod key;
 pub mod matching;
+pub mod record;
 pub mod schema;
 pub mod stamp;
 pub mod table;
@@ -101,9 +103,10 @@ impl Rows {
         }
         for to in row.data.iter().flat_map(Datum::refs) {
             if let Ref::Key(to) = to
-                && !to.table.is_root() {
-                    self.parents.insert(to.clone(), key.clone());
-                }
+                && !to.table.is_root()
+            {
+                self.parents.insert(to.clone(), key.clone());
+            }
         }
         let taken = self.rows.insert(key, row);
         assert!(taken.is_none(), "checks keep keys apart");

@@ -111,6 +111,11 @@ impl Kind {
         }
     }
 
+    /// True where the column may hold more than one atom or pair.
+    pub fn is_composite(self) -> bool {
+        matches!(self, Kind::TextSet | Kind::RefSet | Kind::Map)
+    }
+
     /// True where the column holds exactly one atom.
     pub fn is_scalar(self) -> bool {
         matches!(self, Kind::Text | Kind::Int | Kind::Bool)

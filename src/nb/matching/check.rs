@@ -61,7 +61,7 @@ pub(super) fn action_field(field: &FieldRef) -> Option<Problem> {
     (field.symbol.definition == Definition::ActionField).then(|| {
         let message = format!("`{}` can be set by actions, but not matched", field.symbol.name);
         Problem::new(ProblemKind::ActionField, field.range.clone(), message)
-            .help("OVN accepts it, and every ovn-controller that installs the flow crashes")
+            .help("OVN accepts it, and then whatever evaluates the flow crashes")
     })
 }
 
@@ -183,7 +183,8 @@ fn meaning(field: &FieldRef, constant: &Constant) -> Option<Problem> {
     let all_ones = prefix_mask(field.width, field.width);
     let is_partial = |mask: u128| mask & all_ones != all_ones;
     if symbol.level == Level::Nominal && number.mask.is_some_and(is_partial) {
-        let message = format!("`{}` cannot be masked, and OVN would drop the condition", symbol.name);
+        let message =
+            format!("`{}` can only be matched whole, and OVN would drop the condition", symbol.name);
         return Some(Problem::new(ProblemKind::MaskIgnored, constant.range.clone(), message));
     }
     if (number.value | number.mask.unwrap_or(0)) & !all_ones != 0 {

@@ -10,6 +10,7 @@
 
 mod ast;
 mod check;
+mod implied;
 mod lex;
 mod number;
 mod parse;
@@ -35,3 +36,6 @@ pub struct Parsed {
     /// All there is to say about it, in the order of the text.
     pub problems: Vec<Problem>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,14 @@
 
 use std::ops::Range;
 
+use super::Parsed;
 use super::ast::{Bound, Constant, ConstantKind, Expr, ExprKind, FieldRef, Format, Number, RelOp, Text};
 use super::check::{self, Comparison};
+use super::implied;
 use super::lex::{self, Token, TokenKind, Written};
 use super::problem::{Problem, ProblemKind};
 use super::suggest;
 use super::symbols::SymbolSet;
-use super::{Parsed, Severity};
 
 /// How many parentheses OVN allows inside each other.
 const NESTING_MAX: usize = 100;
@@ -48,15 +49,23 @@ struct Constants {
 
 /// Reads `text` as a match of the OVN version that `symbols` stands for.
 pub fn parse(text: &str, symbols: SymbolSet) -> Parsed {
+    let (expr, mut problems) = read(text, symbols);
+    if let Some(expr) = &expr {
+        problems.extend(implied::contradictions(expr, symbols));
+    }
+    problems.sort_by_key(|problem| problem.range.start);
+    Parsed { expr, problems }
+}
+
+/// The same without a look at how its parts go together.
+pub(super) fn read(text: &str, symbols: SymbolSet) -> (Option<Expr>, Vec<Problem>) {
     let tokens = lex::tokens(text);
     let (at, n_open) = (0, 0);
     let (problems, is_negated) = (Vec::new(), false);
     let mut parser = Parser { text, symbols, tokens, at, problems, is_negated, n_open };
     let expr = parser.whole().unwrap_or(None);
-    let mut problems = parser.problems;
-    problems.sort_by_key(|problem| problem.range.start);
-    let is_refused = problems.iter().any(|problem| problem.kind.severity() == Severity::Error);
-    Parsed { expr: expr.filter(|_| !is_refused), problems }
+    let is_refused = parser.problems.iter().any(Problem::is_error);
+    (expr.filter(|_| !is_refused), parser.problems)
 }
 
 impl Parser<'_> {

@@ -3,6 +3,7 @@
 //! Refuses to guess where nothing is near.
 
 use super::symbols::SymbolSet;
+use crate::nearest::nearest;
 
 /// What other firewalls and other people call things.
 const ALIASES: &[(&str, &str)] = &[
@@ -40,10 +41,8 @@ pub(super) fn instead(name: &str, symbols: SymbolSet) -> Option<String> {
     if let Some(versions) = elsewhere(name, symbols) {
         return Some(versions);
     }
-    let distance_max = 1 + name.len() / 6;
-    let distances = symbols.symbols().map(|symbol| (distance(name, symbol.name), symbol.name));
-    let (nearest, symbol) = distances.min()?;
-    (nearest <= distance_max).then(|| format!("did you mean `{symbol}`?"))
+    let symbol = nearest(name, symbols.symbols().map(|symbol| symbol.name))?;
+    Some(format!("did you mean `{symbol}`?"))
 }
 
 /// Which OVN versions have it, where this one does not.
@@ -57,31 +56,4 @@ fn elsewhere(name: &str, symbols: SymbolSet) -> Option<String> {
     } else {
         format!("OVN had it up to {last}")
     })
-}
-
-/// How many letters to insert, delete, replace or swap to get from one name to the other.
-fn distance(from: &str, to: &str) -> usize {
-    /// Longer than any symbol, so that nothing that long is near one.
-    const LEN_MAX: usize = 64;
-    if from.len() > LEN_MAX {
-        return LEN_MAX;
-    }
-    let (from, to) = (from.as_bytes(), to.as_bytes());
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=to.len()).collect();
-    for (row, &letter) in from.iter().enumerate() {
-        let mut current = vec![row + 1];
-        for (column, &other) in to.iter().enumerate() {
-            let replaced = above[column] + usize::from(letter != other);
-            let mut best = replaced.min(above[column + 1] + 1).min(current[column] + 1);
-            let is_swap = row > 0 && column > 0 && letter == to[column - 1] && from[row - 1] == other;
-            if is_swap {
-                best = best.min(before[column - 1] + 1);
-            }
-            current.push(best);
-        }
-        before = above;
-        above = current;
-    }
-    above[to.len()]
 }

@@ -62,6 +62,8 @@ pub(crate) struct Interface {
     pub(crate) subnet: Option<Spanned<String>>,
     pub(crate) mac: Option<Spanned<Mac>>,
     pub(crate) addresses: Vec<Spanned<IpAddr>>,
+    /// Whether it is a virtual machine's.
+    pub(crate) is_machine: bool,
     pub(crate) port_security: bool,
     pub(crate) forwards: bool,
     /// Names of virtual addresses that it may hold.
@@ -182,6 +184,7 @@ fn interface<'d>(
         subnet: find("logical_switch").map(owned),
         mac: find("mac_address").and_then(|text| mac(text, sink)),
         addresses: addresses.into_iter().filter_map(|t| address(t, "`ip_address`", sink)).collect(),
+        is_machine: owner.starts_with("VirtualMachine "),
         port_security: is_true("port_security"),
         forwards: is_true("layer2_forward"),
         aaps: names("aaps"),

@@ -1,0 +1,44 @@
+//! Names: do two objects mint one OVN name?
+//!
+//! Kube-OVN's scheme joins names with `-`, so VPC `a` with subnet `b-c` and VPC `a-b` with subnet `c` meet.
+//! Port names are unique in the whole database, and northd drops a switch port that has a router port's
+//! name (N0206). A subnet with its VPC's name is refused as Kube-OVN refuses it (N0211).
+
+use std::collections::BTreeMap;
+
+use super::Ctx;
+use crate::diag::{Code, Diagnostic};
+use crate::names::{self, Minted};
+
+pub(super) fn check(ctx: &mut Ctx<'_>) {
+    let mut seen: BTreeMap<String, Minted> = BTreeMap::new();
+    for minted in names::router_ports(ctx.model).into_iter().chain(names::switch_ports(ctx.model)) {
+        match seen.get(&minted.name) {
+            Some(first) => {
+                let message = format!("two ports would be called `{}`", minted.name);
+                ctx.report(
+                    Diagnostic::new(Code::NameCollision, minted.span, message)
+                        .at(minted.what.clone())
+                        .label(first.span, first.what.clone())
+                        .help("rename one of them"),
+                );
+            }
+            None => {
+                seen.insert(minted.name.clone(), minted);
+            }
+        }
+    }
+    for (_, subnet) in ctx.model.subnets() {
+        let vpc = ctx.model.vpc(subnet.vpc);
+        if vpc.name == subnet.name.value {
+            let message = format!("subnet `{}` has the name of its VPC", subnet.name);
+            let diagnostic = Diagnostic::new(Code::SubnetNamedAsVpc, subnet.name.span, message);
+            ctx.report(match vpc.span {
+                Some(span) => {
+                    diagnostic.label(span, "the VPC").help("rename one of them: Kube-OVN refuses this")
+                }
+                None => diagnostic,
+            });
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Settings that OVN reads late and drops silently: DHCP options, router advertisements, VLAN tags.
+//!
+//! | rule | code |
+//! |---|---|
+//! | a DHCP option is one of OVN's, with a value that it parses | N0603 |
+//! | a router advertisement has a mode and numbers that OVN takes, and a family to advertise | N0604, N0120 |
+//! | a VLAN tag exists | N0602 |
+
+use super::Ctx;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Setting, Subnet};
+use crate::nb::dhcp;
+use crate::nearest::nearest;
+
+/// ovn-nb(5), Logical_Router_Port.ipv6_ra_configs.
+const RA_SETTINGS: [&str; 10] = [
+    "address_mode",
+    "dnssl",
+    "max_interval",
+    "min_interval",
+    "mtu",
+    "rdnss",
+    "route_info",
+    "router_preference",
+    "send_periodic",
+    "prefix",
+];
+const RA_MODES: [&str; 3] = ["slaac", "dhcpv6_stateful", "dhcpv6_stateless"];
+
+pub(super) fn check(ctx: &mut Ctx<'_>) {
+    let model = ctx.model;
+    for (_, subnet) in model.subnets() {
+        if let Some(dhcp) = &subnet.dhcp {
+            dhcp_options(ctx, &dhcp.v4, true);
+            dhcp_options(ctx, &dhcp.v6, false);
+        }
+        advertisements(ctx, subnet);
+        if let Some(vlan) = subnet.underlay.as_ref().and_then(|u| u.vlan.as_ref())
+            && !(1..=4094).contains(&vlan.value)
+        {
+            let message = format!("{vlan} is not a VLAN: tags are 1 – 4094, and 0 for none");
+            ctx.report(Diagnostic::new(Code::VlanRange, vlan.span, message));
+        }
+    }
+}
+
+fn dhcp_options(ctx: &mut Ctx<'_>, settings: &[Setting], v4: bool) {
+    let family = if v4 { "DHCPv4" } else { "DHCPv6" };
+    for setting in settings {
+        let name = setting.name.value.as_str();
+        let Some(kind) = dhcp::kind(v4, name) else {
+            let message = format!("OVN has no {family} option `{name}`; guests would get no {family} at all");
+            let known = dhcp::options(v4).iter().map(|(known, _)| *known);
+            let diagnostic = Diagnostic::new(Code::DhcpOption, setting.name.span, message);
+            ctx.report(match nearest(name, known) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                None => diagnostic,
+            });
+            continue;
+        };
+        if !kind.takes(&setting.value.value) {
+            let message = format!("`{name}` takes {}, not `{}`", kind.wants(), setting.value);
+            ctx.report(Diagnostic::new(Code::DhcpOption, setting.value.span, message));
+        }
+    }
+}
+
+fn advertisements(ctx: &mut Ctx<'_>, subnet: &Subnet) {
+    let Some(settings) = &subnet.ra else { return };
+    if subnet.v6().is_none() || !subnet.routed {
+        let why = if subnet.v6().is_none() { "has no IPv6 block" } else { "has no router" };
+        let message = format!("`enableIPv6RA` has no effect here: subnet `{}` {why}", subnet.name);
+        ctx.report(Diagnostic::new(Code::FieldWithoutEffect, subnet.name.span, message));
+    }
+    for setting in settings {
+        let (name, value) = (setting.name.value.as_str(), setting.value.value.as_str());
+        let number = |least: u32| value.parse::<u32>().is_ok_and(|n| n >= least);
+        let wants = match name {
+            "address_mode" if !RA_MODES.contains(&value) => "slaac, dhcpv6_stateful or dhcpv6_stateless",
+            "mtu" if !number(1280) => "a number of at least 1280",
+            "max_interval" if !number(4) => "a number of at least 4 seconds",
+            "min_interval" if !number(3) => "a number of at least 3 seconds",
+            "send_periodic" if !matches!(value, "true" | "false") => "true or false",
+            "router_preference" if !matches!(value, "HIGH" | "MEDIUM" | "LOW") => "HIGH, MEDIUM or LOW",
+            known if RA_SETTINGS.contains(&known) => continue,
+            unknown => {
+                let message = format!("OVN has no router advertisement setting `{unknown}`");
+                let diagnostic = Diagnostic::new(Code::RaOption, setting.name.span, message);
+                ctx.report(match nearest(unknown, RA_SETTINGS) {
+                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+                    None => diagnostic,
+                });
+                continue;
+            }
+        };
+        let message = format!("`{name}` takes {wants}, not `{value}`");
+        ctx.report(Diagnostic::new(Code::RaOption, setting.value.span, message));
+    }
+    if !settings.is_empty() && !settings.iter().any(|s| s.name.value == "address_mode") {
+        let message = "router advertisements without `address_mode` are not sent";
+        ctx.report(
+            Diagnostic::new(Code::RaOption, settings[0].name.span, message)
+                .help("add address_mode=slaac or dhcpv6_stateful"),
+        );
+    }
+}

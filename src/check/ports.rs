@@ -1,0 +1,166 @@
+//! Ports: addresses and MAC addresses given by hand, and what guests learn of their network.
+//!
+//! | rule | code |
+//! |---|---|
+//! | an address lies in its subnet, is a host's, and is nobody else's; at most one a family | N0308, N0310, N0309, N0318 |
+//! | there is an address left for those without | N0311 |
+//! | a MAC address is one interface's on its switch | N0312 |
+//! | cloud-init configures the address that the port has | N0319 |
+//! | a machine learns a default route | N0320 |
+//! | a switch has no more ports than OVN can number | N0605 |
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{Ctx, addressing, full};
+use crate::assign::Exhausted;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Mac, Port, Subnet, SubnetId};
+use crate::span::{Span, Spanned};
+
+/// ovn-sb(5), Port_Binding.tunnel_key: 15 bits.
+const PORTS_MAX: usize = 32767;
+
+pub(super) fn check(ctx: &mut Ctx<'_>, exhausted: &[Exhausted]) {
+    full(ctx, exhausted);
+    addresses(ctx);
+    macs(ctx);
+    for (_, port) in ctx.model.ports() {
+        guest_addresses(ctx, port);
+    }
+    let mut by_subnet: Vec<Vec<&Port>> = vec![Vec::new(); ctx.model.subnets.len()];
+    for (_, port) in ctx.model.ports() {
+        by_subnet[port.subnet.0].push(port);
+    }
+    for (id, subnet) in ctx.model.subnets() {
+        too_many(ctx, subnet, by_subnet[id.0].len());
+        default_route(ctx, subnet, &by_subnet[id.0]);
+    }
+}
+
+fn addresses(ctx: &mut Ctx<'_>) {
+    let model = ctx.model;
+    let mut seen: BTreeMap<(SubnetId, IpAddr), (Span, &str)> = BTreeMap::new();
+    let ports = model.ports.iter().map(|p| (p.subnet, p.owner.as_str(), &p.addresses));
+    let vips = model.vips.iter().map(|v| (v.subnet, v.name.as_str(), &v.addresses));
+    for (id, owner, addresses) in ports.chain(vips) {
+        let subnet = model.subnet(id);
+        for (nth, address) in addresses.iter().enumerate() {
+            if let Some(first) =
+                addresses[..nth].iter().find(|a| a.value.is_ipv4() == address.value.is_ipv4())
+            {
+                let message = format!("{owner} has two addresses of one family");
+                ctx.report(
+                    Diagnostic::new(Code::CidrFamilies, address.span, message)
+                        .label(first.span, "the first of them"),
+                );
+                continue;
+            }
+            if !fits(ctx, subnet, owner, address) {
+                continue;
+            }
+            if let Some((span, other)) = seen.get(&(id, address.value)) {
+                let message = format!("{address} is given to {other} and to {owner}");
+                ctx.report(
+                    Diagnostic::new(Code::AddressTaken, address.span, message).label(*span, "first here"),
+                );
+            } else {
+                seen.insert((id, address.value), (address.span, owner));
+            }
+        }
+    }
+}
+
+/// Whether a host of the subnet can have the address.
+fn fits(ctx: &mut Ctx<'_>, subnet: &Subnet, owner: &str, address: &Spanned<IpAddr>) -> bool {
+    let inside = subnet.block_for(address.value).filter(|b| b.cidr.value.contains(&address.value));
+    let Some(block) = inside else {
+        let message = format!("{address} of {owner} is outside subnet `{}`", subnet.name);
+        let diagnostic = Diagnostic::new(Code::AddressOutside, address.span, message);
+        ctx.report(match subnet.block_for(address.value) {
+            Some(block) => diagnostic.label(block.cidr.span, "its block"),
+            None => diagnostic.label(subnet.name.span, "it has no block of that family"),
+        });
+        return false;
+    };
+    let what = if address.value == block.gateway.value {
+        Some("gateway")
+    } else {
+        addressing::no_host(block.cidr.value, address.value)
+    };
+    if let Some(what) = what {
+        let message = format!("{address} of {owner} is the {what} of subnet `{}`", subnet.name);
+        let place = if what == "gateway" { block.gateway.span } else { block.cidr.span };
+        ctx.report(Diagnostic::new(Code::AddressReserved, address.span, message).label(place, "by this"));
+    }
+    what.is_none()
+}
+
+fn macs(ctx: &mut Ctx<'_>) {
+    let model = ctx.model;
+    let mut seen: BTreeMap<(SubnetId, Mac), (Span, &str)> = BTreeMap::new();
+    for (_, port) in model.ports() {
+        let Some(mac) = &port.mac else { continue };
+        if let Some((span, other)) = seen.get(&(port.subnet, mac.value)) {
+            let subnet = &model.subnet(port.subnet).name;
+            let message = format!("{mac} is given to {other} and to {} on subnet `{subnet}`", port.owner);
+            ctx.report(Diagnostic::new(Code::MacTaken, mac.span, message).label(*span, "first here"));
+        } else {
+            seen.insert((port.subnet, mac.value), (mac.span, &port.owner));
+        }
+    }
+}
+
+fn guest_addresses(ctx: &mut Ctx<'_>, port: &Port) {
+    for said in &port.guest_addresses {
+        let differs = port
+            .addresses
+            .iter()
+            .find(|a| a.value.is_ipv4() == said.value.is_ipv4() && a.value != said.value);
+        if let Some(given) = differs {
+            let message = format!("cloud-init gives {} the address {said}, the network {given}", port.owner);
+            ctx.report(
+                Diagnostic::new(Code::GuestAddressDiffers, said.span, message)
+                    .label(given.span, "the port's address")
+                    .note("with port security the port drops what the guest sends; without it, replies go astray"),
+            );
+        }
+    }
+}
+
+fn too_many(ctx: &mut Ctx<'_>, subnet: &Subnet, n_ports: usize) {
+    let n_others = usize::from(subnet.routed) + usize::from(subnet.underlay.is_some());
+    if n_ports + n_others > PORTS_MAX {
+        let message =
+            format!("subnet `{}` has {n_ports} ports; OVN numbers {PORTS_MAX} at most", subnet.name);
+        ctx.report(Diagnostic::new(Code::TooManyPorts, subnet.name.span, message).help("split it"));
+    }
+}
+
+/// Machines that get neither DHCP nor an advertisement nor a route from cloud-init have no way out.
+fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
+    let learns_v4 = subnet.dhcp.as_ref().is_some_and(|dhcp| {
+        dhcp.v4.is_empty()
+            || dhcp.v4.iter().any(|s| matches!(&*s.name.value, "router" | "classless_static_route"))
+    });
+    let learns = match (subnet.v4(), subnet.v6()) {
+        (None, None) => return,
+        (None, Some(_)) => subnet.ra.is_some(),
+        (Some(_), _) => learns_v4,
+    };
+    let mut without = ports.iter().filter(|p| p.is_machine && !p.guest_default_route);
+    let (Some(first), false) = (without.next(), learns || !subnet.routed) else { return };
+    let gateway = subnet.blocks[0].gateway.value;
+    let who = match without.count() {
+        0 => format!("{} on subnet `{}` learns", first.owner, subnet.name),
+        n => format!("{} and {n} more on subnet `{}` learn", first.owner, subnet.name),
+    };
+    let message = format!("{who} no default route");
+    ctx.report(
+        Diagnostic::new(Code::GuestWithoutRoute, subnet.name.span, message)
+            .label(first.span, "reaches its own subnet alone")
+            .help(format!(
+                "set `enableDHCP: true`, or add the route in the guest: ip route add default via {gateway}"
+            )),
+    );
+}

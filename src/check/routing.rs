@@ -1,0 +1,236 @@
+//! Static routes and policies: does each next hop exist, and does each rule have an effect?
+//!
+//! | rule | code |
+//! |---|---|
+//! | prefix and next hop are of one family | N0422 |
+//! | a next hop is on a network of the router, and not the router itself | N0420, N0421 |
+//! | a route stands there once; several next hops of a prefix are mentioned | N0423, N0424 |
+//! | a route is not one that a connected network always beats | N0426 |
+//! | a subnet's route table has routes, and routes in a table are used | N0427 |
+//! | a policy's priority is OVN's, above its own catch-all | N0429 |
+//! | reroutes have next hops, others have none | N0431, N0432 |
+//! | policies of one priority agree, or look at different packets | N0430 |
+//! | a policy's match is one that OVN takes | N05… |
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Ctx;
+use super::matching::{self, Place};
+use crate::diag::{Code, Diagnostic};
+use crate::model::{PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc, VpcId};
+use crate::span::{Span, Spanned};
+
+pub(super) fn check(ctx: &mut Ctx<'_>) {
+    for (id, vpc) in ctx.model.vpcs() {
+        let networks = Networks::of(ctx, id, vpc);
+        routes(ctx, vpc, &networks);
+        tables(ctx, id, vpc);
+        policies(ctx, vpc, &networks);
+    }
+}
+
+/// The networks that a router is attached to, and its own address in each.
+struct Networks {
+    connected: Vec<(IpNet, IpAddr, Span)>,
+}
+
+impl Networks {
+    fn of(ctx: &Ctx<'_>, id: VpcId, vpc: &Vpc) -> Networks {
+        let subnets = ctx.by_vpc[id.0].iter().map(|id| ctx.model.subnet(*id)).filter(|s| s.routed);
+        let subnets = subnets.flat_map(|s| s.blocks.iter());
+        let subnets = subnets.map(|b| (b.cidr.value, b.gateway.value, b.cidr.span));
+        let links = vpc.peerings.iter().flat_map(|p| &p.addresses);
+        let links = links.map(|a| (a.value.trunc(), a.value.addr(), a.span));
+        Networks { connected: subnets.chain(links).collect() }
+    }
+
+    fn check_hop(&self, ctx: &mut Ctx<'_>, vpc: &Vpc, hop: &Spanned<IpAddr>) {
+        if let Some((_, _, span)) = self.connected.iter().find(|(_, own, _)| *own == hop.value) {
+            let message = format!("next hop {hop} is an address of VPC `{}`'s own router", vpc.name);
+            ctx.report(
+                Diagnostic::new(Code::NextHopOwn, hop.span, message)
+                    .label(*span, "its address here")
+                    .help("name the address of the router at the other end"),
+            );
+        } else if !self.connected.iter().any(|(net, _, _)| net.contains(&hop.value)) {
+            let message = format!("next hop {hop} is on no network of VPC `{}`", vpc.name);
+            let nets: Vec<String> =
+                self.connected.iter().take(8).map(|(net, _, _)| net.to_string()).collect();
+            let diagnostic = Diagnostic::new(Code::NextHopUnreachable, hop.span, message);
+            ctx.report(if nets.is_empty() {
+                diagnostic.note("the VPC has no network at all")
+            } else {
+                diagnostic.help(format!("its router is attached to {}", nets.join(", ")))
+            });
+        }
+    }
+}
+
+/// What makes two routes compete: table, selector, prefix.
+type Slot<'v> = (&'v str, RouteSelector, IpNet);
+
+fn slot(route: &StaticRoute) -> Slot<'_> {
+    let table = route.table.as_ref().map_or("", |t| t.value.as_str());
+    (table, route.selector, route.prefix.value)
+}
+
+fn routes(ctx: &mut Ctx<'_>, vpc: &Vpc, networks: &Networks) {
+    let mut slots: BTreeMap<Slot<'_>, Vec<&StaticRoute>> = BTreeMap::new();
+    for route in &vpc.static_routes {
+        if route.prefix.value.addr().is_ipv4() != route.next_hop.value.is_ipv4() {
+            let message = format!("next hop {} is not of the family of {}", route.next_hop, route.prefix);
+            ctx.report(
+                Diagnostic::new(Code::FamilyMix, route.next_hop.span, message)
+                    .label(route.prefix.span, "the prefix"),
+            );
+            continue;
+        }
+        networks.check_hop(ctx, vpc, &route.next_hop);
+        never_used(ctx, route, networks);
+        let others = slots.entry(slot(route)).or_default();
+        match others.iter().find(|other| other.next_hop.value == route.next_hop.value) {
+            Some(first) => {
+                let message = format!("VPC `{}` has this route twice", vpc.name);
+                ctx.report(
+                    Diagnostic::new(Code::RouteTwice, route.span, message).label(first.span, "first here"),
+                );
+            }
+            None => others.push(route),
+        }
+    }
+    for routes in slots.values() {
+        if let [first, .., last] = routes.as_slice() {
+            let message = format!("{} has {} next hops in VPC `{}`", first.prefix, routes.len(), vpc.name);
+            ctx.report(
+                Diagnostic::new(Code::SeveralNextHops, last.next_hop.span, message)
+                    .label(first.next_hop.span, "another")
+                    .note("connections are spread over them, and one that is dead keeps its share"),
+            );
+        }
+    }
+}
+
+fn never_used(ctx: &mut Ctx<'_>, route: &StaticRoute, networks: &Networks) {
+    let same = |(net, _, _): &&(IpNet, IpAddr, Span)| *net == route.prefix.value;
+    let connected = networks.connected.iter().find(same);
+    if let (RouteSelector::Destination, Some((net, _, span))) = (route.selector, connected) {
+        let message = format!("the route to {net} is never used: the router is attached to that network");
+        ctx.report(
+            Diagnostic::new(Code::RouteNeverUsed, route.prefix.span, message).label(*span, "attached here"),
+        );
+    }
+}
+
+/// Route tables by name: those that subnets use, and those that have routes.
+fn tables(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
+    let with_routes: BTreeMap<&str, Span> = vpc
+        .static_routes
+        .iter()
+        .filter_map(|r| r.table.as_ref())
+        .map(|t| (t.value.as_str(), t.span))
+        .collect();
+    let model = ctx.model;
+    let subnets = ctx.by_vpc[id.0].clone().into_iter().map(|id| model.subnet(id));
+    let used: BTreeMap<&str, Span> =
+        subnets.filter_map(|s| s.route_table.as_ref()).map(|t| (t.value.as_str(), t.span)).collect();
+    for (table, span) in used.iter().filter(|(table, _)| !with_routes.contains_key(*table)) {
+        let message = format!("route table `{table}` has no routes in VPC `{}`", vpc.name);
+        let near = crate::nearest::nearest(table, with_routes.keys().copied());
+        let diagnostic = Diagnostic::new(Code::RouteTableUnknown, *span, message)
+            .note("packets from here reach the VPC's own subnets and links alone");
+        ctx.report(match near {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic,
+        });
+    }
+    for (table, span) in with_routes.iter().filter(|(table, _)| !used.contains_key(*table)) {
+        let message = format!("no subnet of VPC `{}` uses route table `{table}`", vpc.name);
+        ctx.report(
+            Diagnostic::new(Code::RouteTableUnknown, *span, message)
+                .help("set `routeTable` of the subnets that it is for"),
+        );
+    }
+}
+
+fn policies(ctx: &mut Ctx<'_>, vpc: &Vpc, networks: &Networks) {
+    let mut by_priority: BTreeMap<i64, Vec<(&PolicyRoute, Option<crate::nb::matching::Expr>)>> =
+        BTreeMap::new();
+    for policy in &vpc.policy_routes {
+        priority(ctx, policy);
+        hops(ctx, vpc, policy, networks);
+        let expr = matching::check(ctx, &policy.matching, Place::Policy);
+        by_priority.entry(policy.priority.value).or_default().push((policy, expr));
+    }
+    for policies in by_priority.values() {
+        for (nth, (policy, expr)) in policies.iter().enumerate() {
+            let rival = policies[..nth].iter().find(|(other, rival)| {
+                verdict(policy) != verdict(other) && matching::may_meet(expr.as_ref(), rival.as_ref())
+            });
+            if let Some((rival, _)) = rival {
+                let message =
+                    format!("two policies of priority {} differ, and may see one packet", policy.priority);
+                ctx.report(
+                    Diagnostic::new(Code::PolicyTie, policy.priority.span, message)
+                        .label(rival.priority.span, "the other")
+                        .help("OVN may take either; give them different priorities"),
+                );
+            }
+        }
+    }
+}
+
+/// What a policy does, in full.
+fn verdict(policy: &PolicyRoute) -> (PolicyAction, Vec<IpAddr>) {
+    let mut hops: Vec<IpAddr> = policy.next_hops.iter().map(|hop| hop.value).collect();
+    hops.sort_unstable();
+    (policy.action.value, hops)
+}
+
+fn priority(ctx: &mut Ctx<'_>, policy: &PolicyRoute) {
+    let span = policy.priority.span;
+    match policy.priority.value {
+        1..=32767 => {}
+        0 => {
+            let message = "priority 0 is where OVN's own catch-all stands, and either may be taken";
+            ctx.report(Diagnostic::new(Code::PriorityRange, span, message).help("take 1 or more"));
+        }
+        other => {
+            let message = format!("priority {other} is outside 1 – 32767");
+            ctx.report(Diagnostic::new(Code::PriorityRange, span, message));
+        }
+    }
+}
+
+fn hops(ctx: &mut Ctx<'_>, vpc: &Vpc, policy: &PolicyRoute, networks: &Networks) {
+    match (policy.action.value, policy.next_hops.as_slice()) {
+        (PolicyAction::Reroute, []) => {
+            let message = "a reroute needs a next hop: OVN leaves the policy out without one";
+            ctx.report(
+                Diagnostic::new(Code::RerouteWithoutHop, policy.action.span, message).help("add `nextHopIP`"),
+            );
+        }
+        (PolicyAction::Reroute, hops) => {
+            let first = &hops[0];
+            for hop in hops {
+                networks.check_hop(ctx, vpc, hop);
+                if hop.value.is_ipv4() != first.value.is_ipv4() {
+                    let message = "the next hops of a policy must be of one family";
+                    ctx.report(
+                        Diagnostic::new(Code::FamilyMix, hop.span, message).label(first.span, "the first"),
+                    );
+                }
+            }
+        }
+        (PolicyAction::Allow | PolicyAction::Drop, [hop, ..]) => {
+            let message = "only a reroute has next hops; this one has no effect";
+            ctx.report(
+                Diagnostic::new(Code::HopWithoutReroute, hop.span, message)
+                    .label(policy.action.span, "not a reroute"),
+            );
+        }
+        (PolicyAction::Allow | PolicyAction::Drop, []) => {}
+    }
+}
