@@ -1,21 +1,20 @@
 //! The only test binary.
 
-#[cfg(feature = "live")]
-#[cfg(feature = "live")]
-#[cfg(feature = "live")]
 mod cases;
 mod expressions;
 mod fixtures;
 mod guests;
 mod lab;
-mod lab;
 mod laws;
 mod matching;
 mod memory;
 mod ovn;
+#[cfg(feature = "live")]
 mod ovsdb;
+#[cfg(feature = "live")]
 mod proxy;
 mod reformat;
+#[cfg(feature = "live")]
 mod servers;
 mod stack;
 mod steps;
