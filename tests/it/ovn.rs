@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Whether the OVN programs can be run. Panics where they should be there and are not.
 pub(crate) fn is_present() -> bool {
-    let programs = ["ovsdb-server", "ovsdb-tool", "ovn-trace"];
+    let programs = ["ovsdb-server", "ovsdb-tool", "ovn-northd", "ovn-nbctl", "ovn-trace"];
     let is_missing = |program: &&str| Command::new(program).arg("--version").output().is_err();
     let missing: Vec<_> = programs.into_iter().filter(is_missing).collect();
     if missing.is_empty() {

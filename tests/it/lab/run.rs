@@ -277,7 +277,8 @@ impl Run<'_> {
             if let Some(source) = check.facts.get("as") {
                 let name = self.name(&check.from)?;
                 if self.spoofed.insert((name.clone(), source.clone())) {
-                    self.bench.lab(&["vm", "exec", &name, "--", "ip", "addr", "add", source, "dev", NIC], "")?;
+                    self.bench
+                        .lab(&["vm", "exec", &name, "--", "ip", "addr", "add", source, "dev", NIC], "")?;
                 }
             }
         }
@@ -317,7 +318,11 @@ impl Run<'_> {
                 None => self.n_checks += 1,
                 Some(why) => {
                     let (line, text) = (check.line, &check.text);
-                    let _ = writeln!(failures, "  line {line}: {} -> {}: {why}\n    {text}", check.from, check.to);
+                    let _ = writeln!(
+                        failures,
+                        "  line {line}: {} -> {}: {why}\n    {text}",
+                        check.from, check.to
+                    );
                 }
             }
         }

@@ -16,19 +16,39 @@ pub(super) struct Steps {
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
     Apply(Vec<String>),
-    Refuse { paths: Vec<String>, code: String },
+    Refuse {
+        paths: Vec<String>,
+        code: String,
+    },
     /// `name` is `*` for every machine that is not there yet.
-    Plug { name: String, node: Option<String>, guest: Guest },
+    Plug {
+        name: String,
+        node: Option<String>,
+        guest: Guest,
+    },
     Unplug(String),
-    Route { name: String, on: bool },
-    Has { name: String, words: Vec<String> },
+    Route {
+        name: String,
+        on: bool,
+    },
+    Has {
+        name: String,
+        words: Vec<String>,
+    },
     /// Neighbouring checks, sent at once.
     Checks(Vec<Check>),
-    Serve { name: String, proto: String, port: u16 },
+    Serve {
+        name: String,
+        proto: String,
+        port: u16,
+    },
     Flow(Check),
     Settle,
     Nbctl(Vec<String>),
-    Exec { name: String, command: Vec<String> },
+    Exec {
+        name: String,
+        command: Vec<String>,
+    },
     Freeze(String),
     Thaw(String),
 }
@@ -219,18 +239,23 @@ fn with_port(text: &str, kind: &str) -> Result<(String, Option<u16>), String> {
 
 /// A packet that must not arrive proves nothing if none ever could.
 fn controls(steps: &Steps) -> Result<(), String> {
-    let all = || steps.steps.iter().flat_map(|(_, step)| match step {
-        Step::Checks(checks) => checks.as_slice(),
-        Step::Flow(check) => std::slice::from_ref(check),
-        _ => &[],
-    });
+    let all = || {
+        steps.steps.iter().flat_map(|(_, step)| match step {
+            Step::Checks(checks) => checks.as_slice(),
+            Step::Flow(check) => std::slice::from_ref(check),
+            _ => &[],
+        })
+    };
     let live: BTreeSet<&str> = all()
         .filter(|check| check.wants_ok() || !check.bounds.is_empty())
         .flat_map(|check| [check.from.as_str(), check.to.as_str()])
         .collect();
-    for check in all().filter(|check| check.outcome != "noroute" && !check.wants_ok() && check.bounds.is_empty()) {
+    for check in
+        all().filter(|check| check.outcome != "noroute" && !check.wants_ok() && check.bounds.is_empty())
+    {
         for end in [&check.from, &check.to] {
-            let outside = end.parse::<IpAddr>().is_ok() || ["internet", "gateway", "*", "next"].contains(&end.as_str());
+            let outside =
+                end.parse::<IpAddr>().is_ok() || ["internet", "gateway", "*", "next"].contains(&end.as_str());
             if !outside && !live.contains(end.as_str()) {
                 return Err(format!(
                     "line {}: nothing shows that {end} can be reached at all; add a check with `ok` for it",
