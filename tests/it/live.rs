@@ -89,7 +89,7 @@ fn large(n_switches: u8, n_ports: usize) -> Rows {
     all
 }
 
-fn northc(remote: &str, args: &[&str]) -> (u8, String, String) {
+pub(crate) fn northc(remote: &str, args: &[&str]) -> (u8, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut all = vec!["northc"];
     all.extend(args);

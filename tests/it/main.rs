@@ -23,3 +23,5 @@ mod servers;
 mod stack;
 mod steps;
 mod trace;
+#[cfg(feature = "live")]
+mod verbs;
