@@ -1,11 +1,12 @@
 //! The only test binary.
 
+mod bad_input;
 mod cases;
 #[cfg(feature = "live")]
 mod drift;
+mod explain;
 mod expressions;
 mod fixtures;
-mod guests;
 mod lab;
 mod laws;
 #[cfg(feature = "live")]
@@ -18,10 +19,11 @@ mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
 mod reformat;
+mod script;
 #[cfg(feature = "live")]
 mod servers;
 mod stack;
-mod steps;
+mod tidy;
 mod trace;
 #[cfg(feature = "live")]
 mod verbs;
