@@ -62,7 +62,8 @@ impl<'r, 's> Reporter<'r, 's> {
         {
             let what = guard_text(guard);
             if !is_terminal {
-                self.streams.say(&format!("error[N0708]: {what}; if that is meant, pass --yes-delete\n"));
+                let code = Code::MuchDeleted;
+                self.streams.say(&format!("error[{code}]: {what}; if that is meant, pass --yes-delete\n"));
                 self.declined = exit::CONFLICT;
                 return false;
             }

@@ -173,8 +173,13 @@ fn nobody_there_is_exit_4_and_nobody_confirming_is_exit_5() {
     assert_eq!(code, 4, "{err}");
     let (code, _, err) = northc("udp:1.2.3.4", &["plan", &input]);
     assert_eq!(code, 64, "{err}");
+    let wait = ["apply", &input, "--yes", "--wait", "sb", "--timeout", "200ms"];
+    let (code, _, err) = northc(&lab.server.remote(), &wait);
+    assert_eq!(code, 5, "{err}");
+    assert!(err.contains("no row"), "{err}");
+    assert_eq!(lab.northc(&["destroy", "--yes"]).0, 0);
+    // And with the row there is still no ovn-northd.
     lab.nbctl(&["init"]);
-    // There is no ovn-northd.
     let wait = ["apply", &input, "--yes", "--wait", "sb", "--timeout", "200ms"];
     let (code, _, err) = northc(&lab.server.remote(), &wait);
     assert_eq!(code, 5, "{err}");
