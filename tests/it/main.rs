@@ -1,10 +1,16 @@
 //! The only test binary.
 
+mod bad_input;
 mod cases;
+#[cfg(feature = "live")]
+mod drift;
+mod explain;
 mod expressions;
 mod fixtures;
 mod lab;
 mod laws;
+#[cfg(feature = "live")]
+mod live;
 mod matching;
 mod memory;
 mod ovn;
