@@ -1,5 +1,9 @@
 //! northc turns a description of virtual private clouds into rows of OVN's Northbound database.
+//!
+#![doc = include_str!("ARCHITECTURE.md")]
 
+#[cfg(feature = "live")]
+pub mod apply;
 pub mod assign;
 pub mod check;
 pub mod cli;
@@ -13,6 +17,8 @@ pub mod model;
 mod names;
 pub mod nb;
 pub mod nearest;
+pub mod ovsdb;
+pub mod plan;
 pub mod source;
 pub mod span;
 pub mod target;

@@ -37,7 +37,7 @@ enum Form {
 }
 
 /// A name that can stand in a database and in a script's comment.
-fn owner(text: &str) -> Result<String, String> {
+pub(super) fn owner(text: &str) -> Result<String, String> {
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err("an owner's name is not empty and holds no control characters".to_owned());
     }

@@ -75,12 +75,22 @@ enum Format {
 impl InputArgs {
     /// Reads the texts. What can't be read is in `sink`.
     pub(super) fn read(&self, sink: &mut Sink) -> SourceMap {
-        let (sources, failures) = files::read(&self.paths);
+        self.read_paths(&self.paths, sink)
+    }
+
+    /// Reads the texts at other paths. What can't be read is in `sink`.
+    pub(super) fn read_paths(&self, paths: &[PathBuf], sink: &mut Sink) -> SourceMap {
+        let (sources, failures) = files::read(paths);
         for failure in failures {
             let message = format!("can't read `{}`: {}", failure.path, failure.reason);
             sink.push(Diagnostic::general(Code::Unreadable, message));
         }
         sources
+    }
+
+    /// True when data is wanted as JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.format == Format::Json
     }
 
     /// Reads the lock file, if one is named and there.

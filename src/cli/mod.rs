@@ -2,11 +2,25 @@
 //!
 //! Standard output is data, standard error is speech. Refuses to do a verb's work itself; each has a file.
 
+#[cfg(feature = "live")]
+mod apply;
 mod check;
 mod compile;
+#[cfg(feature = "live")]
+mod confirm;
+#[cfg(feature = "live")]
+mod database;
+#[cfg(feature = "live")]
+mod destroy;
+#[cfg(feature = "live")]
+mod duration;
 pub mod exit;
 mod explain;
 mod input;
+mod plan;
+mod planning;
+#[cfg(feature = "live")]
+mod report;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -30,6 +44,18 @@ enum Verb {
     Check(check::Args),
     /// Write the rows as an ovn-nbctl script, an OVSDB transaction or JSON
     Compile(compile::Args),
+    /// Show what would change in a live database, or between two inputs
+    #[command(visible_alias = "diff")]
+    Plan(plan::Args),
+    /// Make a live database hold the rows: plan, ask, do it atomically, wait, read back
+    #[cfg(feature = "live")]
+    Apply(apply::Args),
+    /// Remove what an owner owns
+    #[cfg(feature = "live")]
+    Destroy(destroy::Args),
+    /// Keep what `apply --confirm-within` did
+    #[cfg(feature = "live")]
+    Confirm(confirm::Args),
     /// What a problem's code means, with an example of each side
     Explain(explain::Args),
 }
@@ -79,6 +105,13 @@ where
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),
+        Verb::Plan(args) => plan::run(&args, &mut streams),
+        #[cfg(feature = "live")]
+        Verb::Apply(args) => apply::run(&args, &mut streams),
+        #[cfg(feature = "live")]
+        Verb::Destroy(args) => destroy::run(&args, &mut streams),
+        #[cfg(feature = "live")]
+        Verb::Confirm(args) => confirm::run(&args, &mut streams),
         Verb::Explain(args) => explain::run(&args, &mut streams),
     }
 }

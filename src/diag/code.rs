@@ -169,6 +169,22 @@ codes! {
     "N0604" RaOption "ra-option" Error "a router advertisement setting that OVN does not take";
     "N0605" TooManyPorts "too-many-ports" Error "more ports than a datapath can number";
     "N0606" LockInvalid "lock-invalid" Error "a lock file that can't be read";
+
+    "N0701" RowInTheWay "row-in-the-way" Error "a row of somebody else has a wanted name";
+    "N0702" UuidInTheWay "uuid-in-the-way" Error "a row of somebody else has the UUID of a wanted row";
+    "N0703" PortNameShared "port-name-shared" Error "a router port and a switch port of one name, one of them not ours";
+    "N0704" HoldsForeign "holds-foreign" Error "a row that is to go holds a row of somebody else";
+    "N0705" ReferredByForeign "referred-by-foreign" Error "a row of somebody else refers to a row that is to go";
+    "N0706" HeldByForeign "held-by-foreign" Error "a row of ours is also in a row of somebody else";
+    "N0707" ServerLacks "server-lacks" Error "the database's schema has no place for what is wanted";
+
+    "N0801" StalePlan "stale-plan" Error "the database is not what the plan was made for";
+    "N0802" DatabaseFault "database-fault" Error "the database can't be reached or refuses";
+    "N0803" NotInEffect "not-in-effect" Error "committed, and not confirmed by OVN in time";
+    "N0804" OutcomeUnknown "outcome-unknown" Error "whether it was committed could not be found out";
+    "N0805" TakenBack "taken-back" Error "a provisional apply was not confirmed and is undone";
+    "N0806" NotTakenBack "not-taken-back" Error "a provisional apply was not confirmed and could not be undone";
+    "N0807" ReadBackDiffers "read-back-differs" Error "what was written was changed by somebody at once";
 }
 
 impl fmt::Display for Code {

@@ -51,7 +51,12 @@ impl Actual {
 
     /// Takes a row out; `None` when there was none.
     pub fn remove(&mut self, table: Table, uuid: Uuid) -> Option<Arc<Row>> {
-        self.tables.get_mut(&table)?.remove(&uuid)
+        let rows = self.tables.get_mut(&table)?;
+        let row = rows.remove(&uuid);
+        if rows.is_empty() {
+            self.tables.remove(&table);
+        }
+        row
     }
 
     /// A row by its UUID.
@@ -149,6 +154,20 @@ impl View {
         }
         view.fill(actual);
         view
+    }
+
+    /// The same view after the owner took these foreign rows over: each keeps its UUID.
+    #[must_use]
+    pub fn adopt(mut self, actual: &Actual, taken: BTreeMap<Key, Uuid>) -> View {
+        for (key, uuid) in taken {
+            self.foreign.remove(&(key.table, uuid));
+            if let Some(old) = self.uuids.insert(key.clone(), uuid) {
+                self.extra.insert((key.table, old), Some(key));
+            }
+        }
+        self.rows = Rows::new();
+        self.fill(actual);
+        self
     }
 
     /// Copies the owner's rows with references to its own rows turned into keys.

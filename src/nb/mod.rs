@@ -7,6 +7,7 @@ pub mod datum;
 pub mod dhcp;
 pub mod key;
 pub mod matching;
+pub mod record;
 pub mod schema;
 pub mod stamp;
 pub mod table;

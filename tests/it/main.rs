@@ -1,7 +1,27 @@
 //! The only test binary.
 
 mod bad_input;
+mod cases;
+#[cfg(feature = "live")]
+mod drift;
 mod explain;
 mod expressions;
+mod fixtures;
+mod lab;
+mod laws;
+#[cfg(feature = "live")]
+mod live;
 mod matching;
+mod memory;
 mod ovn;
+#[cfg(feature = "live")]
+mod ovsdb;
+#[cfg(feature = "live")]
+mod proxy;
+mod reformat;
+mod script;
+#[cfg(feature = "live")]
+mod servers;
+mod stack;
+mod tidy;
+mod trace;

@@ -1,0 +1,192 @@
+//! One plan's transactions, in order, each with an outcome that is known before the next is sent.
+//!
+//! Every transaction moves the owner's record from the id of the one before to its own. So a transaction
+//! whose answer was lost can be looked up, and one that is sent again after all cannot be executed twice:
+//! its guard on the record fails. Refuses to wait for effects.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Event, Failure, OnEvent, Options, Wait};
+use crate::emit::operations::{operations, record_operations};
+use crate::nb::actual::Actual;
+use crate::nb::record::{self, Record};
+use crate::nb::{Atom, Datum, Table};
+use crate::ovsdb::fault::{Fault, Remedy};
+use crate::ovsdb::message::OpResult;
+use crate::ovsdb::op::{Mutator, Op, Which};
+use crate::ovsdb::session::Session;
+use crate::plan::batch::batches;
+use crate::plan::step::Step;
+use crate::plan::{Mode, Plan, effect};
+
+/// How often a transaction whose answer was lost is looked up and, if it was not committed, sent again.
+const N_SENDS_MAX: usize = 5;
+
+/// What becomes of the owner's record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It tells of this apply.
+    Keep,
+    /// It goes with the last row.
+    Leave,
+}
+
+/// What the transactions came to.
+#[derive(Debug)]
+pub(super) struct Committed {
+    /// How many there were.
+    pub(super) n_transactions: usize,
+    /// The number that northd and the chassis will confirm, where it was asked for.
+    pub(super) nb_cfg: Option<i64>,
+}
+
+/// Commits the plan under `id`.
+pub(super) async fn commit(
+    session: &Session,
+    plan: &Plan,
+    id: &str,
+    options: &Options,
+    ending: Ending,
+    on_event: OnEvent<'_>,
+) -> Result<Committed, Failure> {
+    let mut batches = batches(plan, &options.limits);
+    if batches.is_empty() {
+        batches.push(Vec::new());
+    }
+    let n_transactions = batches.len();
+    let mut before = plan.base.clone();
+    let mut nb_cfg = None;
+    for (at, steps) in batches.iter().enumerate() {
+        let is_last = at + 1 == n_transactions;
+        let after = match (is_last, ending) {
+            (true, Ending::Leave) => None,
+            (true, Ending::Keep) | (false, _) => {
+                Some(record_after(plan, id, at, is_last, options.is_provisional))
+            }
+        };
+        let mut ops = record_operations(&plan.owner, before.as_ref(), after.as_ref());
+        ops.extend(operations(plan, steps));
+        ops.push(Op::Comment(format!("northc {id}: owner {}, {} of {n_transactions}", plan.owner, at + 1)));
+        if is_last {
+            ops.push(Op::CommitDurable);
+            if options.wait != Wait::None {
+                ops.extend(next_number());
+            }
+        }
+        let start = Instant::now();
+        let txn = Transaction { plan, ops, before: before.as_ref(), after: after.as_ref(), n_committed: at };
+        let results = txn.send(session, on_event).await?;
+        on_event(committed(at + 1, n_transactions, steps, start.elapsed()));
+        if is_last && options.wait != Wait::None {
+            nb_cfg = match results.as_deref().and_then(number_of) {
+                Some(number) => Some(number),
+                None => super::settle::number(session).await,
+            };
+        }
+        before = after;
+    }
+    Ok(Committed { n_transactions, nb_cfg })
+}
+
+fn committed(number: usize, n_transactions: usize, steps: &[Step], took: Duration) -> Event {
+    Event::Committed { number, n_transactions, n_steps: steps.len(), took }
+}
+
+/// The record as transaction `at` leaves it.
+fn record_after(plan: &Plan, id: &str, at: usize, is_last: bool, is_provisional: bool) -> Record {
+    let is_whole = is_last && plan.mode == Mode::All;
+    Record {
+        txn: Some(format!("{id}.{}", at + 1)),
+        rows: is_whole.then(|| plan.rows.clone()).filter(|rows| !rows.is_empty()),
+        pending: (!is_last).then(|| id.to_owned()),
+        confirm: is_provisional.then(|| super::provisional::waiting(id)),
+    }
+}
+
+/// Raises the number that northd copies once it is done (ovn-nb(5), `NB_Global`), and reads it.
+fn next_number() -> [Op; 2] {
+    let add = ("nb_cfg".into(), Mutator::Add, Datum::set([Atom::Int(1)]));
+    [
+        Op::Mutate { table: "NB_Global".into(), rows: Which::All, mutations: vec![add] },
+        Op::Select { table: "NB_Global".into(), rows: Which::All, columns: vec!["nb_cfg".into()] },
+    ]
+}
+
+fn number_of(results: &[OpResult]) -> Option<i64> {
+    match results.last()? {
+        OpResult::Rows(rows) => rows.first()?.int("nb_cfg"),
+        OpResult::Inserted(_) | OpResult::Count(_) | OpResult::Done => None,
+    }
+}
+
+struct Transaction<'t> {
+    plan: &'t Plan,
+    ops: Vec<Op>,
+    before: Option<&'t Record>,
+    after: Option<&'t Record>,
+    n_committed: usize,
+}
+
+impl Transaction<'_> {
+    /// Sends it until it is known to be committed or refused. `None` when it was committed and its
+    /// results are lost.
+    async fn send(&self, session: &Session, on_event: OnEvent<'_>) -> Result<Option<Vec<OpResult>>, Failure> {
+        let mut n_sends = 0;
+        loop {
+            n_sends += 1;
+            let fault = match session.transact(&self.ops).await {
+                Ok(results) => return Ok(Some(results)),
+                Err(fault) => fault,
+            };
+            let is_unknown = fault.outcome_unknown();
+            let is_refused = matches!(fault, Fault::Refused(_));
+            if is_unknown {
+                on_event(Event::Unsure(Box::new(fault.clone())));
+            }
+            // A refusal of what was sent before may be the echo of its own success.
+            if is_unknown || (is_refused && n_sends > 1) {
+                let actual = session.actual().await.map_err(|_| Failure::Unknown(Box::new(fault.clone())))?;
+                let was_committed = self.is_in(&actual);
+                if is_unknown {
+                    on_event(Event::Sure { was_committed });
+                }
+                if was_committed {
+                    return Ok(None);
+                }
+            }
+            let is_retry = is_unknown || (is_refused && fault.remedy() == Remedy::Retry);
+            if is_retry && n_sends < N_SENDS_MAX {
+                continue;
+            }
+            return Err(self.failure(session, fault).await);
+        }
+    }
+
+    async fn failure(&self, session: &Session, fault: Fault) -> Failure {
+        let Fault::Refused(refusal) = &fault else {
+            return Failure::Fault(Box::new(fault), self.n_committed);
+        };
+        if fault.remedy() != Remedy::Resync {
+            return Failure::Fault(Box::new(fault), self.n_committed);
+        }
+        let changed = match session.actual().await {
+            Ok(actual) if self.n_committed == 0 => effect::changed_since(self.plan, &actual),
+            Ok(_) | Err(_) => Vec::new(),
+        };
+        let changed = if changed.is_empty() { vec![refusal.to_string()] } else { changed };
+        Failure::Stale(changed, self.n_committed)
+    }
+
+    /// True when the database shows that this transaction was committed.
+    fn is_in(&self, actual: &Actual) -> bool {
+        let live = actual.get(Table::DhcpOptions, record::uuid(&self.plan.owner));
+        let live = live.map(|row| Record::read(row));
+        match self.after {
+            Some(after) => live.is_some_and(|live| live.txn == after.txn),
+            None if self.before.is_some() => live.is_none(),
+            None => effect::missing(self.plan, actual).is_empty(),
+        }
+    }
+}

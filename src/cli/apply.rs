@@ -1,0 +1,230 @@
+//! `northc apply`: plan, ask, do it, wait, read back; or do a saved plan exactly. Refuses to plan by itself.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use super::database::{DatabaseArgs, block_on, refuse};
+use super::planning::{PlanningArgs, tell_conflicts, wanted};
+use super::report::{Consent, Reporter, finish};
+use super::{Streams, duration, exit, input};
+use crate::apply::provisional::{Outcome, hold};
+use crate::apply::{Done, Failure, Options, Wait, apply, execute};
+use crate::diag::Code;
+use crate::files;
+use crate::nb::Rows;
+use crate::ovsdb::fault::Fault;
+use crate::ovsdb::session::Session;
+use crate::plan::{Plan, plan, saved};
+use crate::span::SourceMap;
+
+/// Arguments of `northc apply`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: input::InputArgs,
+    #[command(flatten)]
+    planning: PlanningArgs,
+    #[command(flatten)]
+    pub(super) applying: ApplyingArgs,
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Undo it after this time unless `northc confirm` comes
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    confirm_within: Option<Duration>,
+    /// Show the plan and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How to apply; the same for `destroy`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ApplyingArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Do not ask about much that is deleted
+    #[arg(long)]
+    pub(super) yes_delete: bool,
+    /// How far to wait: not at all, for ovn-northd, for every chassis
+    #[arg(long, value_name = "WHAT", default_value = "sb", value_enum)]
+    wait: WaitArg,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration::parse)]
+    timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum WaitArg {
+    None,
+    Sb,
+    Hv,
+}
+
+impl ApplyingArgs {
+    /// The options that they make.
+    pub(super) fn options(&self, database: &DatabaseArgs) -> Result<Options, Fault> {
+        let wait = match self.wait {
+            WaitArg::None => Wait::None,
+            WaitArg::Sb => Wait::Sb,
+            WaitArg::Hv => Wait::Hv,
+        };
+        let southbound = if wait == Wait::None { None } else { database.southbound()? };
+        Ok(Options { wait, timeout: self.timeout, southbound, ..Options::default() })
+    }
+
+    /// What has been agreed to already.
+    pub(super) fn consent(&self) -> Consent {
+        Consent { yes: self.yes, yes_delete: self.yes_delete, word: None }
+    }
+}
+
+pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
+    let reviewed = match reviewed(args) {
+        Ok(reviewed) => reviewed,
+        Err(unusable) => {
+            streams.say(&format!(
+                "error[{}]: {}: {unusable}\n",
+                Code::StalePlan,
+                args.input.paths[0].display()
+            ));
+            return exit::CONFLICT;
+        }
+    };
+    let owner = &args.planning.owner;
+    let input = match &reviewed {
+        Some(_) => (Rows::new(), SourceMap::new()),
+        None => match wanted(&args.input, &args.input.paths, owner, streams) {
+            Some(input) => input,
+            None => return exit::NO,
+        },
+    };
+    let opened =
+        args.database.northbound().and_then(|session| Ok((session, args.applying.options(&args.database)?)));
+    let (session, options) = match opened {
+        Ok(opened) => opened,
+        Err(fault) => return refuse(&fault, streams),
+    };
+    let options = Options { is_provisional: args.confirm_within.is_some(), ..options };
+    block_on(carry_out(args, reviewed, &input, &session, &options, streams))
+}
+
+/// The saved plan, when the only path is one.
+fn reviewed(args: &Args) -> Result<Option<Plan>, saved::Unusable> {
+    let [path] = args.input.paths.as_slice() else { return Ok(None) };
+    if path.is_dir() || path.as_os_str() == "-" {
+        return Ok(None);
+    }
+    let (sources, _) = files::read(std::slice::from_ref(path));
+    match sources.iter().next() {
+        Some((_, source)) if saved::is_plan(&source.text) => saved::read(&source.text).map(Some),
+        Some(_) | None => Ok(None),
+    }
+}
+
+async fn carry_out(
+    args: &Args,
+    reviewed: Option<Plan>,
+    (desired, sources): &(Rows, SourceMap),
+    session: &Session,
+    options: &Options,
+    streams: &mut Streams<'_>,
+) -> u8 {
+    let request = args.planning.request(sources);
+    let reporter = RefCell::new(Reporter::new(streams, args.applying.consent()));
+    let mut on_event = |event| reporter.borrow_mut().event(&event);
+    if args.dry_run {
+        let made = match (reviewed, session.actual().await) {
+            (_, Err(fault)) => return refuse(&fault, reporter.borrow_mut().streams),
+            (Some(made), Ok(_)) => made,
+            (None, Ok(actual)) => plan(desired, &actual, &request),
+        };
+        reporter.borrow_mut().show(&made);
+        return conflict_code(args, &made, desired, sources, reporter.into_inner().streams);
+    }
+    let result = match reviewed {
+        Some(made) if !reporter.borrow_mut().consent.allows_deletions(&made) => {
+            reporter.borrow_mut().approve(&made);
+            Err(Failure::Declined)
+        }
+        Some(made) => execute(session, made, options, &mut on_event).await.map(Some),
+        None => {
+            let mut approve = |made: &Plan| reporter.borrow_mut().approve(made);
+            apply(session, desired, &request, options, &mut approve, &mut on_event).await
+        }
+    };
+    if let Err(Failure::Conflicts(made)) = &result {
+        return conflict_code(args, made, desired, sources, reporter.into_inner().streams);
+    }
+    if let (Ok(Some(done)), Some(patience)) = (&result, args.confirm_within) {
+        let code = provisional(args, session, done, patience, options, &reporter).await;
+        if let Some(code) = code {
+            return code;
+        }
+    }
+    finish(&result, &mut reporter.into_inner())
+}
+
+fn conflict_code(
+    args: &Args,
+    made: &Plan,
+    desired: &Rows,
+    sources: &SourceMap,
+    streams: &mut Streams<'_>,
+) -> u8 {
+    if made.conflicts.is_empty() {
+        return exit::OK;
+    }
+    tell_conflicts(made, desired, sources, &args.input, streams);
+    streams.say("nothing was written\n");
+    exit::CONFLICT
+}
+
+/// Waits for the confirmation; the exit code where it did not come.
+async fn provisional(
+    args: &Args,
+    session: &Session,
+    done: &Done,
+    patience: Duration,
+    options: &Options,
+    reporter: &RefCell<Reporter<'_, '_>>,
+) -> Option<u8> {
+    let how_long = duration::show(patience);
+    let owner = &args.planning.owner;
+    reporter.borrow_mut().streams.say(&format!(
+        "applied provisionally; it is undone in {how_long} unless you run: northc confirm --owner {owner}\n"
+    ));
+    let interrupted = async {
+        // Without a signal handler there is no interruption to wait for.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let mut on_event = |event| reporter.borrow_mut().event(&event);
+    let outcome = hold(session, done, patience, interrupted, options, &mut on_event).await;
+    let reporter = &mut reporter.borrow_mut();
+    match outcome {
+        Outcome::Confirmed => {
+            reporter.streams.say("confirmed\n");
+            None
+        }
+        Outcome::Overtaken => {
+            reporter.streams.say("another apply of this owner followed; nothing is undone\n");
+            None
+        }
+        Outcome::Undone(_) => {
+            reporter.streams.say(&format!(
+                "error[{}]: not confirmed in time; everything is as it was before\n",
+                Code::TakenBack
+            ));
+            Some(exit::UNCONFIRMED)
+        }
+        Outcome::Stuck(failure) => {
+            reporter.streams.say(&format!(
+                "error[{}]: not confirmed in time, and it could not be undone\n",
+                Code::NotTakenBack
+            ));
+            finish(&Err(failure), reporter);
+            Some(exit::UNCONFIRMED)
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Which database, and how to reach it; the same options for every verb that needs one.
+//!
+//! Refuses to read or write it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Streams, duration, exit};
+use crate::diag::Code;
+use crate::ovsdb::endpoint::{OVN_NB, Remotes};
+use crate::ovsdb::fault::{Fault, Remedy};
+use crate::ovsdb::session::{Members, Notice, Options, Session};
+use crate::ovsdb::tls::TlsFiles;
+
+/// How to reach the database.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Database")]
+pub(super) struct DatabaseArgs {
+    /// The Northbound database: unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT; a cluster's with commas between
+    #[arg(long, value_name = "REMOTES", env = "NORTHC_DB")]
+    db: Option<String>,
+    /// The Southbound database, asked whether ovn-northd is done
+    #[arg(long, value_name = "REMOTES", env = "OVN_SB_DB")]
+    sb_db: Option<String>,
+    /// Our private key, for ssl:
+    #[arg(short = 'p', long, value_name = "FILE")]
+    private_key: Option<PathBuf>,
+    /// Our certificate, for ssl:
+    #[arg(short = 'c', long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// The certificate of the server's CA, for ssl:
+    #[arg(short = 'C', long, value_name = "FILE")]
+    ca_cert: Option<PathBuf>,
+    /// Talk to any member of a cluster, not only to the leader
+    #[arg(long)]
+    no_leader_only: bool,
+    /// How long to wait for a server, or for the end of an election
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration::parse)]
+    retry_for: Duration,
+}
+
+impl DatabaseArgs {
+    /// Where the Northbound database is said to be.
+    pub(super) fn remotes(&self) -> String {
+        let said = self.db.clone().or_else(|| std::env::var("OVN_NB_DB").ok().filter(|db| !db.is_empty()));
+        said.unwrap_or_else(|| OVN_NB.to_owned())
+    }
+
+    /// A session with the Northbound database.
+    pub(super) fn northbound(&self) -> Result<Session, Fault> {
+        Session::start(self.options(Options::northbound(Remotes::parse(&self.remotes())?)))
+    }
+
+    /// A session with the Southbound database, if it is known where that is.
+    pub(super) fn southbound(&self) -> Result<Option<Session>, Fault> {
+        let Some(remotes) = &self.sb_db else { return Ok(None) };
+        let mut options = self.options(Options::southbound(Remotes::parse(remotes)?));
+        options.on_notice = None;
+        Session::start(options).map(Some)
+    }
+
+    fn options(&self, options: Options) -> Options {
+        let tls = match (&self.private_key, &self.certificate, &self.ca_cert) {
+            (Some(private_key), Some(certificate), Some(ca_cert)) => Some(TlsFiles {
+                private_key: private_key.clone(),
+                certificate: certificate.clone(),
+                ca_cert: ca_cert.clone(),
+            }),
+            _ => None,
+        };
+        let members = if self.no_leader_only { Members::Any } else { Members::Leader };
+        Options { tls, members, patience: self.retry_for, on_notice: Some(Arc::new(tell)), ..options }
+    }
+}
+
+/// Says that we wait, as it happens: the session has a thread of its own.
+fn tell(notice: &Notice) {
+    if let Notice::Waiting { .. } = notice {
+        let _ = writeln!(std::io::stderr(), "{notice}");
+    }
+}
+
+/// Says what went wrong with the database, and gives the exit code.
+pub(super) fn refuse(fault: &Fault, streams: &mut Streams<'_>) -> u8 {
+    streams.say(&format!("error[{}]: {fault}\n", Code::DatabaseFault));
+    match fault {
+        Fault::Endpoint(_) => exit::USAGE,
+        Fault::Refused(_) | Fault::Rpc { .. } if fault.remedy() == Remedy::Stop => {
+            streams.say("  = this is a bug of northc or a database of an unknown kind; please report it\n");
+            exit::BUG
+        }
+        Fault::Refused(_) => exit::CONFLICT,
+        _ if fault.outcome_unknown() => exit::UNKNOWN,
+        _ => exit::UNREACHABLE,
+    }
+}
+
+/// Runs what talks to a database.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("the system gives a timer and a poller").block_on(work)
+}

@@ -1,0 +1,147 @@
+//! `northc plan`: what would change in a live database, or between two inputs. Refuses to write either.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::planning::{PlanningArgs, guard_text, paint, tell_conflicts, wanted};
+use super::{Streams, exit, input};
+use crate::emit;
+use crate::files;
+use crate::nb::Rows;
+use crate::plan::batch::{Limits, batches};
+use crate::plan::{Plan, as_if_applied, json, plan, render};
+use crate::span::SourceMap;
+
+/// Arguments of `northc plan`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: input::InputArgs,
+    #[command(flatten)]
+    planning: PlanningArgs,
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    database: super::database::DatabaseArgs,
+    /// Compare with this input instead of a database
+    #[arg(long, value_name = "OLD", num_args = 1..)]
+    from: Vec<PathBuf>,
+    /// With --from: the new input. Else the form to write: nbctl or ovsdb
+    #[arg(long, value_name = "NEW|FORM", num_args = 1..)]
+    to: Vec<OsString>,
+    /// Save the plan, to apply exactly it later
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exit with 2 when there are differences
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Words,
+    Json,
+    Nbctl,
+    Ovsdb,
+}
+
+pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
+    let (form, new) = match form(args) {
+        Ok(said) => said,
+        Err(problem) => {
+            streams.say(&format!("error: {problem}\n"));
+            return exit::USAGE;
+        }
+    };
+    let owner = &args.planning.owner;
+    let Some((desired, sources)) = wanted(&args.input, &new, owner, streams) else { return exit::NO };
+    let made = if args.from.is_empty() {
+        match against_database(args, &desired, &sources, streams) {
+            Ok(made) => made,
+            Err(code) => return code,
+        }
+    } else {
+        let Some((old, _)) = wanted(&args.input, &args.from, owner, streams) else { return exit::NO };
+        plan(&desired, &as_if_applied(&old, owner), &args.planning.request(&sources))
+    };
+    show(args, form, &made, streams);
+    if !made.conflicts.is_empty() {
+        tell_conflicts(&made, &desired, &sources, &args.input, streams);
+        return exit::CONFLICT;
+    }
+    if let Some(path) = &args.out
+        && let Err(code) = save(path, &made, streams)
+    {
+        return code;
+    }
+    if args.detailed_exitcode && !made.is_empty() { exit::DIFFERENCES } else { exit::OK }
+}
+
+/// What to write, and the paths of the new input: `--to` means either, by what it says.
+fn form(args: &Args) -> Result<(Form, Vec<PathBuf>), String> {
+    let mut form = if args.input.is_json() { Form::Json } else { Form::Words };
+    let mut new: Vec<PathBuf> = Vec::new();
+    for word in &args.to {
+        match word.to_str() {
+            Some("nbctl") => form = Form::Nbctl,
+            Some("ovsdb") => form = Form::Ovsdb,
+            _ => new.push(word.into()),
+        }
+    }
+    match (new.is_empty(), args.from.is_empty()) {
+        (true, _) => Ok((form, args.input.paths.clone())),
+        (false, false) => Ok((form, new)),
+        (false, true) => {
+            Err(format!("`--to {}` is neither nbctl nor ovsdb; a path needs --from", new[0].display()))
+        }
+    }
+}
+
+#[cfg(feature = "live")]
+fn against_database(
+    args: &Args,
+    desired: &Rows,
+    sources: &SourceMap,
+    streams: &mut Streams<'_>,
+) -> Result<Plan, u8> {
+    use super::database::{block_on, refuse};
+    let read = args.database.northbound().and_then(|session| block_on(session.actual()));
+    match read {
+        Ok(actual) => Ok(plan(desired, &actual, &args.planning.request(sources))),
+        Err(fault) => Err(refuse(&fault, streams)),
+    }
+}
+
+#[cfg(not(feature = "live"))]
+fn against_database(_: &Args, _: &Rows, _: &SourceMap, streams: &mut Streams<'_>) -> Result<Plan, u8> {
+    streams.say("error: this northc was built without the feature `live`; it plans with --from only\n");
+    Err(exit::USAGE)
+}
+
+fn show(args: &Args, form: Form, made: &Plan, streams: &mut Streams<'_>) {
+    let text = match form {
+        Form::Words => render::text(made, paint(streams)),
+        Form::Json => format!("{:#}\n", json::document(made)),
+        Form::Nbctl => emit::commands::script(made),
+        Form::Ovsdb => emit::operations::transactions(made, &batches(made, &Limits::default())),
+    };
+    streams.data(&text);
+    if let Some(guard) = &made.guard {
+        streams.say(&format!("warning[N0708]: {}; apply needs --yes-delete\n", guard_text(guard)));
+    }
+    if form == Form::Words && args.out.is_none() && !made.is_empty() {
+        streams.say("Not saved (--out FILE), so an apply later may do something else.\n");
+    }
+}
+
+fn save(path: &std::path::Path, made: &Plan, streams: &mut Streams<'_>) -> Result<(), u8> {
+    match files::write(path, &format!("{:#}\n", json::document(made))) {
+        Ok(()) => {
+            streams.say(&format!("Saved. Apply exactly this: northc apply {}\n", path.display()));
+            Ok(())
+        }
+        Err(reason) => {
+            streams.say(&format!("error: {reason}\n"));
+            Err(exit::USAGE)
+        }
+    }
+}

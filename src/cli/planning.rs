@@ -1,0 +1,124 @@
+//! What the verbs that plan have in common: input to wanted rows, options to a request, conflicts to words.
+//!
+//! Refuses to talk to a database.
+
+use std::path::PathBuf;
+
+use super::{Streams, input};
+use crate::compile::{Options, compile};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::nb::Rows;
+use crate::plan::ownership::{Cause, Conflict};
+use crate::plan::render::Paint;
+use crate::plan::{Adopt, Guard, Mode, Plan, Request};
+use crate::span::SourceMap;
+
+/// What may be done to the rows that are there.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What may be done")]
+pub(super) struct PlanningArgs {
+    /// Whose rows they are: several owners share a database without seeing each other
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = super::compile::owner)]
+    pub(super) owner: String,
+    /// Insert rows, and change and delete none
+    #[arg(long)]
+    add_only: bool,
+    /// Whether rows that are no longer wanted are deleted
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    prune: bool,
+    /// Take over rows of others that hold a wanted name
+    #[arg(long)]
+    adopt: bool,
+    /// The share of the owner's rows that may be deleted without --yes-delete
+    #[arg(long, value_name = "PERCENT", default_value = "30%", value_parser = percent)]
+    max_delete: usize,
+}
+
+impl PlanningArgs {
+    /// The request that they make.
+    pub(super) fn request<'s>(&'s self, sources: &'s SourceMap) -> Request<'s> {
+        let mode = match (self.add_only, self.prune) {
+            (true, _) => Mode::AddOnly,
+            (false, false) => Mode::Keep,
+            (false, true) => Mode::All,
+        };
+        let adopt = if self.adopt { Adopt::InTheWay } else { Adopt::Never };
+        let percent_deleted_max = self.max_delete;
+        Request { owner: &self.owner, mode, adopt, percent_deleted_max, sources }
+    }
+}
+
+fn percent(text: &str) -> Result<usize, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse();
+    number.ok().filter(|percent| *percent <= 100).ok_or_else(|| format!("`{text}` is not 0% to 100%"))
+}
+
+/// The wanted rows of the input at `paths`; `None` when it has errors, which were told.
+pub(super) fn wanted(
+    input: &input::InputArgs,
+    paths: &[PathBuf],
+    owner: &str,
+    streams: &mut Streams<'_>,
+) -> Option<(Rows, SourceMap)> {
+    let mut sink = Sink::new();
+    let sources = input.read_paths(paths, &mut sink);
+    let options = Options {
+        owner: owner.to_owned(),
+        target: input.ovn_version,
+        remembered: input.remembered(&mut sink),
+    };
+    let compiled = compile(&sources, &options, &mut sink);
+    let good = input.tell(sink, &sources, streams, false);
+    compiled.filter(|_| good).map(|compiled| (compiled.rows, sources))
+}
+
+/// Tells what is in the way.
+pub(super) fn tell_conflicts(
+    plan: &Plan,
+    desired: &Rows,
+    sources: &SourceMap,
+    input: &input::InputArgs,
+    streams: &mut Streams<'_>,
+) {
+    let mut sink = Sink::new();
+    for conflict in &plan.conflicts {
+        let mut diagnostic = match desired.origin(&conflict.key) {
+            Some(span) => Diagnostic::new(code(conflict), span, conflict.to_string()),
+            None => Diagnostic::general(code(conflict), conflict.to_string()),
+        };
+        if let Some(help) = conflict.help() {
+            diagnostic = diagnostic.help(help);
+        }
+        sink.push(diagnostic);
+    }
+    input.tell(sink, sources, streams, false);
+}
+
+fn code(conflict: &Conflict) -> Code {
+    match conflict.cause {
+        Cause::NameTaken => Code::RowInTheWay,
+        Cause::UuidTaken => Code::UuidInTheWay,
+        Cause::NameOnOtherSide => Code::PortNameShared,
+        Cause::HoldsForeign(_) => Code::HoldsForeign,
+        Cause::ReferredByForeign(_) => Code::ReferredByForeign,
+        Cause::HeldByForeign(_) => Code::HeldByForeign,
+        Cause::NotOnServer(_) => Code::ServerLacks,
+    }
+}
+
+/// Why a plan needs a yes, in words.
+pub(super) fn guard_text(guard: &Guard) -> String {
+    let Guard { n_deleted, n_owned, routers } = guard;
+    let names: Vec<String> = routers.iter().map(|key| format!("`{}`", key.name)).collect();
+    let vpcs = match names.as_slice() {
+        [] => String::new(),
+        [name] => format!(", everything of VPC {name}"),
+        names => format!(", everything of VPCs {}", names.join(", ")),
+    };
+    format!("this deletes {n_deleted} of {n_owned} rows{vpcs}")
+}
+
+/// Whether to colour what goes to a person.
+pub(super) fn paint(streams: &Streams<'_>) -> Paint {
+    if streams.colour { Paint::Ansi } else { Paint::Plain }
+}

@@ -1,0 +1,383 @@
+//! A plan as ordered transactions.
+//!
+//! What fits is one transaction. Beyond that, the promise to whoever watches the database is:
+//!
+//! 1. Between two transactions every reference resolves and every child has its parent.
+//! 2. All changes of one VPC come in one transaction, unless they alone exceed [`Limits::n_single_max`].
+//! 3. A larger VPC comes in three parts: everything but the new switch ports (so rules and routes
+//!    are there before the first port that needs them), the ports, the deletions. A row that is there
+//!    before and wanted after is there at every moment.
+//! 4. VPCs that only lose rows come last.
+//!
+//! Refuses to change what the plan does in sum.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Plan;
+use super::step::{Action, Change, Edit, Step, Why};
+use crate::nb::{Atom, Column, Datum, Key, Ref, Row, Table, actual};
+
+/// How large a transaction may be, in steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A plan of at most so many steps is one transaction. ovsdb-server answers nobody else while it
+    /// executes one: about 0.25 s at 5000 rows.
+    pub n_single_max: usize,
+    /// Past it, transactions are filled up to so many.
+    pub n_batch_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { n_single_max: 5000, n_batch_max: 1000 }
+    }
+}
+
+/// The plan's steps as transactions, in order. A parent whose children come in later transactions
+/// has a step in each of them.
+pub fn batches(plan: &Plan, limits: &Limits) -> Vec<Vec<Step>> {
+    if plan.steps.is_empty() {
+        return Vec::new();
+    }
+    if plan.steps.len() <= limits.n_single_max {
+        return vec![plan.steps.clone()];
+    }
+    let index = Index::new(plan);
+    let mut assigned: Vec<Vec<usize>> = Vec::new();
+    let mut has_room = false;
+    for part in index.parts() {
+        if part.len() > limits.n_single_max {
+            assigned.extend(index.split(&part, limits.n_batch_max));
+            has_room = false;
+        } else if has_room && last_len(&assigned) + part.len() <= limits.n_batch_max {
+            assigned.last_mut().expect("there is room in it").extend(part);
+        } else {
+            assigned.push(part);
+            has_room = true;
+        }
+    }
+    index.build(&assigned)
+}
+
+fn last_len(assigned: &[Vec<usize>]) -> usize {
+    assigned.last().map_or(0, Vec::len)
+}
+
+/// Where in the plan a row comes, goes, and is referred to.
+struct Index<'p> {
+    steps: &'p [Step],
+    /// Rows that come or go, under every way to refer to them.
+    steps_by_ref: BTreeMap<Atom, usize>,
+}
+
+impl<'p> Index<'p> {
+    fn new(plan: &'p Plan) -> Index<'p> {
+        let mut steps_by_ref = BTreeMap::new();
+        for (at, step) in plan.steps.iter().enumerate() {
+            match step.action {
+                Action::Insert(_) => {
+                    steps_by_ref.insert(Atom::Ref(Ref::Key(step.key.clone())), at);
+                }
+                Action::Delete(_) => {
+                    // The key of a copy is that of the row that stays.
+                    if step.why != Why::Duplicate {
+                        steps_by_ref.insert(Atom::Ref(Ref::Key(step.key.clone())), at);
+                    }
+                    steps_by_ref.insert(Atom::Ref(Ref::Foreign(step.uuid)), at);
+                }
+                Action::Update(_) => {}
+            }
+        }
+        Index { steps: &plan.steps, steps_by_ref }
+    }
+
+    /// Steps that must not be torn apart without need: one VPC's, and those of VPCs between which a
+    /// row moves, a name passes, or a reference comes or goes. Those that only delete are last.
+    fn parts(&self) -> Vec<Vec<usize>> {
+        let mut sets = DisjointSets::new(self.steps.len());
+        let mut groups: BTreeMap<&Key, usize> = BTreeMap::new();
+        let mut names: BTreeMap<(Table, Box<str>), usize> = BTreeMap::new();
+        let mut members: BTreeMap<Atom, usize> = BTreeMap::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            sets.join(at, *groups.entry(&step.group).or_insert(at));
+            for name in names_of(step) {
+                sets.join(at, *names.entry((step.key.table, name)).or_insert(at));
+            }
+            for atom in refs_of(step) {
+                if let Some(to) = self.steps_by_ref.get(&atom) {
+                    sets.join(at, *to);
+                } else {
+                    sets.join(at, *members.entry(atom).or_insert(at));
+                }
+            }
+        }
+        let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for at in 0..self.steps.len() {
+            parts.entry(sets.find(at)).or_default().push(at);
+        }
+        let mut parts: Vec<Vec<usize>> = parts.into_values().collect();
+        let is_delete = |at: &usize| matches!(self.steps[*at].action, Action::Delete(_));
+        parts.sort_by_key(|part| part.iter().all(is_delete));
+        parts
+    }
+
+    /// One large part in three: all but new switch ports, those, deletions.
+    fn split(&self, part: &[usize], n_max: usize) -> Vec<Vec<usize>> {
+        let (mut frame, mut ports, mut deletes) = (Vec::new(), Vec::new(), Vec::new());
+        for &at in part {
+            match &self.steps[at].action {
+                Action::Insert(_) if self.steps[at].key.table == Table::LogicalSwitchPort => ports.push(at),
+                Action::Insert(_) | Action::Update(_) => frame.push(at),
+                Action::Delete(_) => deletes.push(at),
+            }
+        }
+        let parents = self.parents(part);
+        ports.sort_by_key(|at| (parents.get(at).copied(), *at));
+        let mut transactions = vec![frame];
+        transactions.extend(ports.chunks(n_max).map(<[usize]>::to_vec));
+        let mut chunk: Vec<usize> = Vec::new();
+        for block in self.blocks(&deletes) {
+            if !chunk.is_empty() && chunk.len() + block.len() > n_max {
+                transactions.push(std::mem::take(&mut chunk));
+            }
+            chunk.extend(block);
+        }
+        transactions.push(chunk);
+        transactions.retain(|transaction| !transaction.is_empty());
+        transactions
+    }
+
+    /// Deletions that cannot be parted: a parent with its children, which go with it. What refers
+    /// to a row goes before the row.
+    fn blocks(&self, deletes: &[usize]) -> Vec<Vec<usize>> {
+        let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
+        for &at in deletes {
+            let children = children_of(&self.steps[at]);
+            let children = children.iter().filter_map(|atom| self.steps_by_ref.get(atom));
+            holders.extend(children.map(|child| (*child, at)));
+        }
+        let block_of = |at: usize| holders.get(&at).copied().unwrap_or(at);
+        let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut referrers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for &at in deletes {
+            blocks.entry(block_of(at)).or_default().push(at);
+            for to in refs_of(&self.steps[at]).iter().filter_map(|atom| self.steps_by_ref.get(atom)) {
+                referrers.entry(block_of(*to)).or_default().insert(block_of(at));
+            }
+        }
+        let mut ordered = Vec::new();
+        let starts: Vec<usize> = blocks.keys().copied().collect();
+        starts.into_iter().for_each(|block| take(block, &mut blocks, &referrers, &mut ordered));
+        ordered
+    }
+
+    /// For each row that comes or goes, the first step whose row it enters or leaves.
+    fn parents(&self, part: &[usize]) -> BTreeMap<usize, usize> {
+        let mut parents = BTreeMap::new();
+        for &at in part {
+            for atom in refs_of(&self.steps[at]) {
+                if let Some(child) = self.steps_by_ref.get(&atom) {
+                    parents.entry(*child).or_insert(at);
+                }
+            }
+        }
+        parents
+    }
+
+    /// The transactions, each parent's set growing and shrinking with the rows themselves.
+    fn build(&self, assigned: &[Vec<usize>]) -> Vec<Vec<Step>> {
+        let mut turn = vec![0; self.steps.len()];
+        for (batch, steps) in assigned.iter().enumerate() {
+            steps.iter().for_each(|at| turn[*at] = batch);
+        }
+        let mut built: Vec<Vec<Step>> = vec![Vec::new(); assigned.len()];
+        let mut later: Vec<BTreeMap<usize, Vec<Change>>> = vec![BTreeMap::new(); assigned.len()];
+        for (at, step) in self.steps.iter().enumerate() {
+            let due = |atom: &Atom| self.steps_by_ref.get(atom).map_or(0, |to| turn[*to]).max(turn[at]);
+            let (now, deferred) = defer(step, turn[at], &due);
+            built[turn[at]].extend(now);
+            for (batch, change) in deferred {
+                later[batch].entry(at).or_default().push(change);
+            }
+        }
+        for (batch, later) in later.into_iter().enumerate() {
+            let steps = later.into_iter().map(|(at, changes)| {
+                let step = &self.steps[at];
+                Step { action: Action::Update(changes), ..step.clone_without_action() }
+            });
+            built[batch].extend(steps);
+        }
+        built.retain(|steps| !steps.is_empty());
+        built
+    }
+}
+
+impl Step {
+    fn clone_without_action(&self) -> Step {
+        let Step { key, uuid, why, place, group, action: _ } = self;
+        Step {
+            key: key.clone(),
+            uuid: *uuid,
+            why: why.clone(),
+            place: place.clone(),
+            group: group.clone(),
+            action: Action::Update(Vec::new()),
+        }
+    }
+}
+
+/// The step as it is executed in transaction `turn`, and what waits for a later one.
+fn defer(step: &Step, turn: usize, due: &impl Fn(&Atom) -> usize) -> (Option<Step>, Vec<(usize, Change)>) {
+    let mut later: BTreeMap<(usize, &str), Waiting> = BTreeMap::new();
+    let mut keep = |column: &'static Column, atom: &Atom, way: Way| {
+        let batch = due(atom);
+        if batch > turn {
+            let waiting = later.entry((batch, column.name)).or_insert_with(|| Waiting::new(column));
+            match way {
+                Way::In => waiting.insert.push(atom.clone()),
+                Way::Out => waiting.delete.push(atom.clone()),
+            }
+        }
+        batch == turn
+    };
+    let mut kept = |column: &'static Column, atoms: &[Atom], way: Way| {
+        atoms.iter().filter(|atom| keep(column, atom, way)).cloned().collect::<Vec<Atom>>()
+    };
+    let action = match &step.action {
+        Action::Insert(row) => {
+            let data = row.columns().map(|(column, datum)| match datum {
+                Datum::Set(atoms) if column.target.is_some() => Datum::Set(kept(column, atoms, Way::In)),
+                Datum::Set(_) | Datum::Map(_) => datum.clone(),
+            });
+            Some(Action::Insert(Row::new(step.key.table, data.collect())))
+        }
+        Action::Update(changes) => {
+            let now = changes.iter().filter_map(|Change { column, edit }| {
+                let edit = match edit {
+                    Edit::Members { insert, delete } => {
+                        let (insert, delete) =
+                            (kept(column, insert, Way::In), kept(column, delete, Way::Out));
+                        (insert.len() + delete.len() > 0).then_some(Edit::Members { insert, delete })
+                    }
+                    Edit::Replace { .. } | Edit::Pairs(_) => Some(edit.clone()),
+                };
+                edit.map(|edit| Change { column, edit })
+            });
+            let now: Vec<Change> = now.collect();
+            (!now.is_empty()).then_some(Action::Update(now))
+        }
+        Action::Delete(row) => Some(Action::Delete(row.clone())),
+    };
+    let later = later.into_iter().map(|((batch, _), Waiting { column, insert, delete })| {
+        (batch, Change { column, edit: Edit::Members { insert, delete } })
+    });
+    (action.map(|action| Step { action, ..step.clone_without_action() }), later.collect())
+}
+
+/// Members of a column that enter or leave in a later transaction.
+struct Waiting {
+    column: &'static Column,
+    insert: Vec<Atom>,
+    delete: Vec<Atom>,
+}
+
+impl Waiting {
+    fn new(column: &'static Column) -> Waiting {
+        Waiting { column, insert: Vec::new(), delete: Vec::new() }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    In,
+    Out,
+}
+
+/// The children that a row to be deleted keeps alive.
+fn children_of(step: &Step) -> Vec<Atom> {
+    let Action::Delete(row) = &step.action else { return Vec::new() };
+    let columns = row.columns().filter(|(column, _)| column.holds_children());
+    columns.flat_map(|(_, datum)| datum.refs().cloned().map(Atom::Ref)).collect()
+}
+
+/// Moves a block to the end of `ordered`, after the blocks that refer to it.
+fn take(
+    block: usize,
+    blocks: &mut BTreeMap<usize, Vec<usize>>,
+    referrers: &BTreeMap<usize, BTreeSet<usize>>,
+    ordered: &mut Vec<Vec<usize>>,
+) {
+    let Some(steps) = blocks.remove(&block) else { return };
+    for referrer in referrers.get(&block).into_iter().flatten() {
+        take(*referrer, blocks, referrers, ordered);
+    }
+    ordered.push(steps);
+}
+
+/// Every reference that a step makes or drops.
+fn refs_of(step: &Step) -> Vec<Atom> {
+    let of_datum = |datum: &Datum| datum.refs().cloned().map(Atom::Ref).collect::<Vec<_>>();
+    let is_ref = |atom: &&Atom| matches!(atom, Atom::Ref(_));
+    match &step.action {
+        Action::Insert(row) | Action::Delete(row) => {
+            row.columns().flat_map(|(_, datum)| of_datum(datum)).collect()
+        }
+        Action::Update(changes) => changes
+            .iter()
+            .flat_map(|change| match &change.edit {
+                Edit::Replace { before, after } => [of_datum(before), of_datum(after)].concat(),
+                Edit::Members { insert, delete } => {
+                    insert.iter().chain(delete).filter(is_ref).cloned().collect()
+                }
+                Edit::Pairs(_) => Vec::new(),
+            })
+            .collect(),
+    }
+}
+
+/// Every name that a step takes or frees.
+fn names_of(step: &Step) -> Vec<Box<str>> {
+    match &step.action {
+        Action::Insert(row) | Action::Delete(row) => actual::name(row).map(Into::into).into_iter().collect(),
+        Action::Update(changes) => changes
+            .iter()
+            .filter(|change| change.column.name == "name")
+            .flat_map(|change| match &change.edit {
+                Edit::Replace { before: Datum::Set(before), after: Datum::Set(after) } => {
+                    before.iter().chain(after).filter_map(text).collect()
+                }
+                Edit::Replace { .. } | Edit::Members { .. } | Edit::Pairs(_) => Vec::new(),
+            })
+            .collect(),
+    }
+}
+
+fn text(atom: &Atom) -> Option<Box<str>> {
+    match atom {
+        Atom::Text(text) => Some(text.clone()),
+        Atom::Int(_) | Atom::Bool(_) | Atom::Ref(_) => None,
+    }
+}
+
+/// Union-find over step numbers.
+struct DisjointSets(Vec<usize>);
+
+impl DisjointSets {
+    fn new(n: usize) -> DisjointSets {
+        DisjointSets((0..n).collect())
+    }
+
+    fn find(&mut self, mut at: usize) -> usize {
+        while self.0[at] != at {
+            self.0[at] = self.0[self.0[at]];
+            at = self.0[at];
+        }
+        at
+    }
+
+    /// The lower number stands for the set, so that the order of parts is the order of steps.
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.find(a), self.find(b));
+        self.0[a.max(b)] = a.min(b);
+    }
+}

@@ -1,0 +1,80 @@
+//! Which VPC a row is part of, so that one VPC's changes stay together.
+//!
+//! A child belongs to its parent, a switch to the router that one of its ports names, a set of DHCP
+//! options to the switch whose port uses it first. Refuses to know VPCs otherwise.
+
+use std::collections::BTreeMap;
+
+use crate::nb::{Atom, Datum, Key, Ref, Row, Rows, Table, actual};
+
+/// The root row that stands for each row's group.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    parents: BTreeMap<Key, Key>,
+    routers: BTreeMap<Key, Key>,
+}
+
+impl Groups {
+    /// The groups of the rows that are wanted and of those that are there; the wanted say first.
+    pub(super) fn new(desired: &Rows, live: &Rows) -> Groups {
+        let mut groups = Groups::default();
+        for rows in [desired, live] {
+            groups.add_parents(rows);
+        }
+        for rows in [desired, live] {
+            groups.add_routers(rows);
+        }
+        groups
+    }
+
+    /// The router, or else the switch or other root, that the row is part of.
+    pub(super) fn of(&self, key: &Key) -> Key {
+        let root = self.parents.get(key).unwrap_or(key);
+        self.routers.get(root).unwrap_or(root).clone()
+    }
+
+    fn add_parents(&mut self, rows: &Rows) {
+        for (key, row) in rows.iter() {
+            for (column, datum) in row.columns().filter(|(column, _)| column.target.is_some()) {
+                for to in datum.refs() {
+                    let Ref::Key(to) = to else { continue };
+                    if column.holds_children() {
+                        self.parents.entry(to.clone()).or_insert_with(|| key.clone());
+                    }
+                }
+            }
+        }
+        for (key, row) in rows.table(Table::LogicalSwitchPort) {
+            let Some(switch) = self.parents.get(key).cloned() else { continue };
+            for (_, datum) in row.columns().filter(|(column, _)| column.target.is_some_and(Table::is_root)) {
+                for to in datum.refs() {
+                    let Ref::Key(to) = to else { continue };
+                    self.parents.entry(to.clone()).or_insert_with(|| switch.clone());
+                }
+            }
+        }
+    }
+
+    fn add_routers(&mut self, rows: &Rows) {
+        let ports = rows.table(Table::LogicalRouterPort);
+        let ports: BTreeMap<&str, &Key> =
+            ports.filter_map(|(key, row)| Some((actual::name(row)?, key))).collect();
+        for (key, row) in rows.table(Table::LogicalSwitchPort) {
+            let Some(port) = router_port(row).and_then(|name| ports.get(name)) else { continue };
+            let (Some(switch), Some(router)) = (self.parents.get(key), self.parents.get(*port)) else {
+                continue;
+            };
+            let (switch, router) = (switch.clone(), router.clone());
+            self.routers.entry(switch).or_insert(router);
+        }
+    }
+}
+
+/// The router port that a switch port names (`options:router-port`, ovn-nb(5)).
+fn router_port(row: &Row) -> Option<&str> {
+    let Datum::Map(pairs) = row.get("options")? else { return None };
+    pairs.iter().find_map(|(key, value)| match (key, value) {
+        (Atom::Text(key), Atom::Text(value)) if **key == *"router-port" => Some(&**value),
+        _ => None,
+    })
+}
