@@ -78,7 +78,7 @@ pub enum Event {
         took: Duration,
     },
     /// The answer to a transaction was lost; the database is asked.
-    Unsure(Fault),
+    Unsure(Box<Fault>),
     /// What came out.
     Sure {
         /// Whether it had been committed.
@@ -127,9 +127,9 @@ pub enum Failure {
     /// The database is not as the plan saw it, in words. So many transactions were committed before.
     Stale(Vec<String>, usize),
     /// The database refused or could not be reached. So many transactions were committed before.
-    Fault(Fault, usize),
+    Fault(Box<Fault>, usize),
     /// A transaction was sent, and whether it was committed could not be found out.
-    Unknown(Fault),
+    Unknown(Box<Fault>),
 }
 
 /// Brings the database to the wanted rows: plans, asks `approve`, applies, and after a lost race does so
@@ -145,7 +145,7 @@ pub async fn apply(
     let mut n_attempts = 0;
     loop {
         n_attempts += 1;
-        let actual = session.actual().await.map_err(|fault| Failure::Fault(fault, 0))?;
+        let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
         let made = plan(desired, &actual, request);
         if !made.conflicts.is_empty() {
             return Err(Failure::Conflicts(Box::new(made)));
@@ -187,7 +187,7 @@ pub async fn destroy(
     let mut n_attempts = 0;
     loop {
         n_attempts += 1;
-        let actual = session.actual().await.map_err(|fault| Failure::Fault(fault, 0))?;
+        let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
         let made = plan(&Rows::new(), &actual, request);
         if !made.conflicts.is_empty() {
             return Err(Failure::Conflicts(Box::new(made)));

@@ -151,6 +151,8 @@ fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
     let mut without = ports.iter().filter(|p| p.is_machine && !p.guest_default_route);
     let (Some(first), false) = (without.next(), learns || !subnet.routed) else { return };
     let gateway = subnet.blocks[0].gateway.value;
+    // DHCPv6 tells no router (RFC 8415); advertisements do.
+    let switch = if gateway.is_ipv4() { "enableDHCP" } else { "enableIPv6RA" };
     let who = match without.count() {
         0 => format!("{} on subnet `{}` learns", first.owner, subnet.name),
         n => format!("{} and {n} more on subnet `{}` learn", first.owner, subnet.name),
@@ -160,7 +162,7 @@ fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
         Diagnostic::new(Code::GuestWithoutRoute, subnet.name.span, message)
             .label(first.span, "reaches its own subnet alone")
             .help(format!(
-                "set `enableDHCP: true`, or add the route in the guest: ip route add default via {gateway}"
+                "set `{switch}: true`, or add the route in the guest: ip route add default via {gateway}"
             )),
     );
 }

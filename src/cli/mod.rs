@@ -15,6 +15,7 @@ mod destroy;
 #[cfg(feature = "live")]
 mod duration;
 pub mod exit;
+mod explain;
 mod input;
 mod plan;
 mod planning;
@@ -55,6 +56,8 @@ enum Verb {
     /// Keep what `apply --confirm-within` did
     #[cfg(feature = "live")]
     Confirm(confirm::Args),
+    /// What a problem's code means, with an example of each side
+    Explain(explain::Args),
 }
 
 /// Where a verb reads and writes.
@@ -109,5 +112,6 @@ where
         Verb::Destroy(args) => destroy::run(&args, &mut streams),
         #[cfg(feature = "live")]
         Verb::Confirm(args) => confirm::run(&args, &mut streams),
+        Verb::Explain(args) => explain::run(&args, &mut streams),
     }
 }

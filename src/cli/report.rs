@@ -8,6 +8,7 @@ use super::database::refuse;
 use super::planning::{guard_text, paint};
 use super::{Streams, duration, exit};
 use crate::apply::{Done, Event, Failure, Settled};
+use crate::diag::Code;
 use crate::plan::{Plan, render};
 
 /// What the person has agreed to.
@@ -138,7 +139,7 @@ pub(super) fn finish(result: &Result<Option<Done>, Failure>, reporter: &mut Repo
             exit::CONFLICT
         }
         Err(Failure::Stale(changed, n_committed)) => {
-            streams.say(&format!("error[N0801]: the plan is stale: {}\n", some(changed)));
+            streams.say(&format!("error[{}]: the plan is stale: {}\n", Code::StalePlan, some(changed)));
             tell_rest(*n_committed, streams);
             exit::CONFLICT
         }
@@ -148,7 +149,10 @@ pub(super) fn finish(result: &Result<Option<Done>, Failure>, reporter: &mut Repo
             code
         }
         Err(Failure::Unknown(fault)) => {
-            streams.say(&format!("error[N0804]: {fault}, and it could not be looked up afterwards\n"));
+            streams.say(&format!(
+                "error[{}]: {fault}, and it could not be looked up afterwards\n",
+                Code::OutcomeUnknown
+            ));
             streams.say("  = running the same command again is safe: it plans from what is there\n");
             exit::UNKNOWN
         }
@@ -177,14 +181,16 @@ fn tell_done(done: &Done, streams: &mut Streams<'_>) -> u8 {
             streams.say(&format!("confirmed by {asked}, {took}\n"));
         } else {
             let who = if lagging.is_empty() { String::new() } else { format!(" ({})", lagging.join(", ")) };
-            streams
-                .say(&format!("error[N0803]: committed, and not confirmed by {asked} within {took}{who}\n"));
+            streams.say(&format!(
+                "error[{}]: committed, and not confirmed by {asked} within {took}{who}\n",
+                Code::NotInEffect
+            ));
             streams.say("  = the rows are in the database; there is no need to apply again\n");
             code = exit::UNCONFIRMED;
         }
     }
     if !done.undone.is_empty() {
-        streams.say(&format!("error[N0807]: read back, {}\n", some(&done.undone)));
+        streams.say(&format!("error[{}]: read back, {}\n", Code::ReadBackDiffers, some(&done.undone)));
         streams.say("  = somebody else writes these rows too; see `northc plan`\n");
         code = exit::UNCONFIRMED;
     }

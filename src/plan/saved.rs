@@ -84,7 +84,7 @@ fn plan(at: &At<'_>) -> Result<Plan, Unusable> {
 }
 
 fn record(at: &At<'_>) -> Result<Record, Unusable> {
-    let field = |name| Ok(at.get(name)?.optional().map(|at| at.text().map(str::to_owned)).transpose()?);
+    let field = |name| at.get(name)?.optional().map(|at| at.text().map(str::to_owned)).transpose();
     Ok(Record {
         txn: field("txn")?,
         rows: field("rows")?,
@@ -118,7 +118,7 @@ fn step(at: &At<'_>) -> Result<Step, Unusable> {
         }
         _ => return at.get("action")?.damaged(),
     };
-    let holder = || Ok(at.get("holder")?.optional().map(|at| at.text().map(str::to_owned)).transpose()?);
+    let holder = || at.get("holder")?.optional().map(|at| at.text().map(str::to_owned)).transpose();
     let why = match at.get("why")?.text()? {
         "input" => Why::Input,
         "drift" => Why::Drift,

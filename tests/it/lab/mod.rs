@@ -4,9 +4,9 @@
 //! by `apply`. The language of the cases is described in `fixtures/lab/README.md`.
 
 mod bench;
-mod guests;
+pub(crate) mod guests;
 mod run;
-mod steps;
+pub(crate) mod steps;
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -5,16 +5,16 @@ use std::net::IpAddr;
 
 /// A case's script.
 #[derive(Debug)]
-pub(super) struct Steps {
+pub(crate) struct Steps {
     /// The oldest version of OVN it runs on.
-    pub(super) needs: Option<String>,
+    pub(crate) needs: Option<String>,
     /// Texts of warnings that it provokes.
-    pub(super) logs: Vec<String>,
-    pub(super) steps: Vec<(usize, Step)>,
+    pub(crate) logs: Vec<String>,
+    pub(crate) steps: Vec<(usize, Step)>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Apply(Vec<String>),
     Refuse {
         paths: Vec<String>,
@@ -55,36 +55,36 @@ pub(super) enum Step {
 
 /// Where a guest's addresses and routes come from.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Guest(pub(super) BTreeSet<String>);
+pub(crate) struct Guest(pub(crate) BTreeSet<String>);
 
 /// One packet, or one flow of them.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Check {
-    pub(super) line: usize,
+pub(crate) struct Check {
+    pub(crate) line: usize,
     /// As written, for messages.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// `ping`, `tcp` or `udp`.
-    pub(super) kind: String,
-    pub(super) v6: bool,
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) port: Option<u16>,
-    pub(super) outcome: String,
-    pub(super) facts: BTreeMap<String, String>,
+    pub(crate) kind: String,
+    pub(crate) v6: bool,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) port: Option<u16>,
+    pub(crate) outcome: String,
+    pub(crate) facts: BTreeMap<String, String>,
     /// `lost<=0 gap<=500`: what a flow may cost.
-    pub(super) bounds: Vec<Bound>,
+    pub(crate) bounds: Vec<Bound>,
 }
 
 /// `lost<=0`, or `lost>=20` for a flow that an edit should cut.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Bound {
-    pub(super) what: String,
-    pub(super) least: u64,
-    pub(super) most: u64,
+pub(crate) struct Bound {
+    pub(crate) what: String,
+    pub(crate) least: u64,
+    pub(crate) most: u64,
 }
 
 impl Check {
-    pub(super) fn wants_ok(&self) -> bool {
+    pub(crate) fn wants_ok(&self) -> bool {
         self.outcome == "ok"
     }
 }
@@ -93,7 +93,7 @@ const OUTCOMES: [&str; 5] = ["ok", "drop", "noroute", "refused", "reject"];
 const FACTS: [&str; 5] = ["ttl", "from", "who", "as", "size"];
 const GUESTS: [&str; 5] = ["route", "static", "dhcp", "dhcp6", "ra"];
 
-pub(super) fn parse(text: &str) -> Result<Steps, String> {
+pub(crate) fn parse(text: &str) -> Result<Steps, String> {
     let mut out = Steps { needs: None, logs: Vec::new(), steps: Vec::new() };
     for (at, line) in text.lines().enumerate() {
         let line_number = at + 1;
