@@ -15,8 +15,8 @@ use std::net::IpAddr;
 use super::{Ctx, addressing, full};
 use crate::assign::{Assignment, Exhausted, derived_mac};
 use crate::diag::{Code, Diagnostic};
-use crate::names;
 use crate::model::{Mac, Port, Subnet, SubnetId};
+use crate::names;
 use crate::span::{Span, Spanned};
 
 /// ovn-sb(5), Port_Binding.tunnel_key: 15 bits.

@@ -61,9 +61,8 @@ impl Networks {
             same_end || !connected.iter().any(|(net, _, _)| *net == far.trunc())
         };
         let doubtful = far.filter(is_wrong).map(|net| net.trunc()).collect();
-        let whole = vpc.whole
-            && model.whole
-            && ctx.by_vpc[id.0].iter().all(|subnet| model.subnet(*subnet).whole);
+        let whole =
+            vpc.whole && model.whole && ctx.by_vpc[id.0].iter().all(|subnet| model.subnet(*subnet).whole);
         Networks { connected, doubtful, whole }
     }
 

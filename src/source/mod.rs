@@ -148,8 +148,7 @@ impl Declarations {
                 self.vips.extend(vip);
             }
             ("k8s.cni.cncf.io", "NetworkAttachmentDefinition") => {
-                let network =
-                    self.read("NetworkAttachmentDefinition", Namespaced, node, sink, network::read);
+                let network = self.read("NetworkAttachmentDefinition", Namespaced, node, sink, network::read);
                 self.networks.extend(network);
             }
             ("kubevirt.io", "VirtualMachine") => {

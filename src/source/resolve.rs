@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Declarations, Doubts};
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
+use super::{Declarations, Doubts};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
@@ -292,13 +292,7 @@ fn provider_kind(text: &str) -> ProviderKind {
 }
 
 /// Where the input has networks at all, a provider must be one of them, and one that OVN makes.
-fn check_network(
-    provider: &Provider,
-    span: Span,
-    networks: &Networks,
-    doubts: &Doubts,
-    sink: &mut Sink,
-) {
+fn check_network(provider: &Provider, span: Span, networks: &Networks, doubts: &Doubts, sink: &mut Sink) {
     match networks.get(provider) {
         Some((_, cni)) if cni == "kube-ovn" => {}
         Some((at, cni)) => {

@@ -113,8 +113,7 @@ fn syntax_error(file: FileId, text: &str, error: &ScanError) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
     let end = text.get(at..).and_then(|t| t.chars().next()).map_or(at, |c| at + c.len_utf8());
     let info = error.info();
-    let diagnostic =
-        Diagnostic::new(Code::YamlSyntax, Span::new(file, at..end), format!("not YAML: {info}"));
+    let diagnostic = Diagnostic::new(Code::YamlSyntax, Span::new(file, at..end), format!("not YAML: {info}"));
     let line_start = text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |nl| nl + 1);
     let line = text.get(line_start..).and_then(|t| t.lines().next()).unwrap_or("");
     let indent = line.len() - line.trim_start().len();

@@ -277,7 +277,8 @@ fn answer_exits(spec: &mut Fields<'_>, subnet: &Subnet, sink: &mut Sink) {
         }
     }
     let everywhere = subnet.allow.iter().any(|allowed| allowed.value.prefix_len() == 0);
-    if let (Some(exit), Some(private), false) = (nat.or(gateway.map(|g| g.span)), subnet.private, everywhere) {
+    if let (Some(exit), Some(private), false) = (nat.or(gateway.map(|g| g.span)), subnet.private, everywhere)
+    {
         let message = format!("subnet `{}` is private: nothing gets as far as the outside", subnet.name);
         sink.push(
             Diagnostic::new(Code::PrivateBlocksExit, exit, message)
