@@ -15,6 +15,7 @@ mod destroy;
 #[cfg(feature = "live")]
 mod duration;
 pub mod exit;
+mod explain;
 mod input;
 mod plan;
 mod planning;
@@ -55,6 +56,8 @@ enum Verb {
     /// Keep what `apply --confirm-within` did
     #[cfg(feature = "live")]
     Confirm(confirm::Args),
+    /// What a problem's code means, with an example of each side
+    Explain(explain::Args),
 }
 
 /// Where a verb reads and writes.
@@ -63,6 +66,8 @@ struct Streams<'s> {
     err: &'s mut dyn Write,
     /// Whether messages may be coloured.
     colour: bool,
+    /// Whether messages go to a terminal.
+    terminal: bool,
 }
 
 impl Streams<'_> {
@@ -98,7 +103,7 @@ where
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
-    let mut streams = Streams { out, err, colour };
+    let mut streams = Streams { out, err, colour, terminal };
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),
@@ -109,5 +114,6 @@ where
         Verb::Destroy(args) => destroy::run(&args, &mut streams),
         #[cfg(feature = "live")]
         Verb::Confirm(args) => confirm::run(&args, &mut streams),
+        Verb::Explain(args) => explain::run(&args, &mut streams),
     }
 }

@@ -85,7 +85,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every case, by name. Those of `fixtures/lab` are packets' alone.
+/// Every case, by name. Those of `fixtures/lab` are about what real machines do, and not here.
 pub(crate) fn all() -> Vec<Case> {
     let mut folders = Vec::new();
     walk(&root().join("fixtures"), &mut folders);

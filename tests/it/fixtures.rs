@@ -98,7 +98,7 @@ fn a_locked_address_stays_put() {
             )
         };
         let head = "apiVersion: kubeovn.io/v1\nkind: Subnet\nmetadata: {name: app}\n\
-                    spec: {cidrBlock: 10.0.1.0/24, provider: default/app-net}\n";
+                    spec: {cidrBlock: 10.0.1.0/24, provider: default/app-net, enableDHCP: true}\n";
         let text: String = std::iter::once(head.to_owned()).chain(names.iter().map(vm)).collect();
         fs::write(sources.join("net.yaml"), text).expect("it can be written");
     };
