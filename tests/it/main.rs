@@ -18,6 +18,7 @@ mod ovn;
 mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
+mod readme;
 mod reformat;
 mod script;
 #[cfg(feature = "live")]

@@ -189,7 +189,7 @@ fn functions(text: &str) -> Vec<(String, usize, usize)> {
         let words: Vec<&str> = line.split_whitespace().take_while(|word| !word.starts_with("//")).collect();
         let is_before = |word: &&str| ["pub", "const", "async"].contains(word) || word.starts_with("pub(");
         let Some(fn_idx) = words.iter().position(|word| *word == "fn") else { continue };
-        if !words[..fn_idx].iter().all(|word| is_before(&word)) {
+        if !words[..fn_idx].iter().all(is_before) {
             continue;
         }
         let end = format!("{}}}", " ".repeat(indent));
