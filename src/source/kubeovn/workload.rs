@@ -195,9 +195,8 @@ fn interface<'d>(
         Some(_) => format!("{}.{}.{prefix}", object.name, object.namespace),
         None => format!("{}.{}", object.name, object.namespace),
     };
-    let names = |attribute: &str| {
-        find(attribute).map_or(Vec::new(), comma_list).into_iter().map(owned).collect()
-    };
+    let names =
+        |attribute: &str| find(attribute).map_or(Vec::new(), comma_list).into_iter().map(owned).collect();
     let addresses = find("ip_address").map_or(Vec::new(), comma_list);
     let pairs = find("vips").map_or(Vec::new(), comma_list);
     Interface {
