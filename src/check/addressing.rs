@@ -84,7 +84,7 @@ fn net(text: &str) -> IpNet {
 
 fn unicast(ctx: &mut Ctx<'_>, block: &Block) -> bool {
     let cidr = block.cidr.value;
-    let special = SPECIAL.iter().find(|(range, _)| overlap(net(range), cidr));
+    let special = special(cidr);
     if let Some((range, what)) = special {
         let message = format!("{cidr} is not space for hosts");
         ctx.report(
@@ -93,6 +93,11 @@ fn unicast(ctx: &mut Ctx<'_>, block: &Block) -> bool {
         );
     }
     special.is_none()
+}
+
+/// What a block is where hosts can't be.
+fn special(cidr: IpNet) -> Option<&'static (&'static str, &'static str)> {
+    SPECIAL.iter().find(|(range, _)| overlap(net(range), cidr))
 }
 
 fn roomy(ctx: &mut Ctx<'_>, block: &Block) -> bool {
@@ -199,6 +204,7 @@ fn overlaps(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
         .iter()
         .map(|id| ctx.model.subnet(*id))
         .flat_map(|s| s.blocks.iter().map(move |b| (s, &b.cidr)))
+        .filter(|(_, cidr)| special(cidr.value).is_none())
         .collect();
     blocks.sort_by_key(|(_, cidr)| (cidr.value.network(), cidr.value.prefix_len(), cidr.span));
     // Prefixes are nested or apart: in this order a block overlaps the last wider one, or none.

@@ -78,14 +78,22 @@ fn symbols(target: Target) -> SymbolSet {
 
 /// The place of a part of the text, where the text stands in the source as it is.
 fn sub(text: &Spanned<String>, range: Range<usize>) -> Span {
-    let whole = text.span.range();
-    if whole.len() != text.value.len() {
-        return text.span;
-    }
+    let (whole, length) = (text.span.range(), text.value.len());
+    let n_lines = text.value.matches('\n').count();
+    // A text over several lines stands there with the lines' indentation, which is the same for each.
+    let indent = match whole.len().checked_sub(length) {
+        Some(0) => 0,
+        Some(extra) if n_lines > 0 && extra % n_lines == 0 => extra / n_lines,
+        _ => return text.span,
+    };
     // A problem at the end of the text is shown at its last character.
-    let start = range.start.min(whole.len().saturating_sub(1));
-    let end = range.end.clamp(start + 1, whole.len().max(start + 1));
-    Span::new(text.span.file, whole.start + start..whole.start + end)
+    let start = range.start.min(length.saturating_sub(1));
+    let end = range.end.clamp(start + 1, length.max(start + 1));
+    let place = |at: usize| {
+        let lines_before = text.value.get(..at).map_or(0, |t| t.matches('\n').count());
+        whole.start + at + indent * lines_before
+    };
+    Span::new(text.span.file, place(start)..place(end))
 }
 
 fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {

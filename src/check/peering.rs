@@ -173,7 +173,7 @@ fn both_sides(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, peering: &Peering) {
     let Some(remote_id) = peering.remote_id else { return };
     let remote = ctx.model.vpc(remote_id);
     let Some(back) = remote.peerings.iter().find(|p| p.remote_id == Some(id)) else {
-        if !remote.whole || !ctx.model.whole {
+        if !remote.whole_links || !ctx.model.whole {
             return;
         }
         let message = format!("VPC `{}` peers with `{}`, which does not peer back", vpc.name, remote.name);
@@ -185,10 +185,10 @@ fn both_sides(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, peering: &Peering) {
         });
         return;
     };
-    if id < remote_id && vpc.whole && remote.whole {
+    if id < remote_id && vpc.whole_links && remote.whole_links {
         ends(ctx, peering, back);
     }
-    if vpc.whole {
+    if vpc.whole_routes {
         unrouted(ctx, vpc, peering, remote_id, back);
     }
 }
@@ -277,22 +277,25 @@ fn unrouted(ctx: &mut Ctx<'_>, vpc: &Vpc, peering: &Peering, remote_id: VpcId, b
 fn astray(ctx: &mut Ctx<'_>, route: &StaticRoute, remote_id: VpcId) {
     let remote = ctx.model.vpc(remote_id);
     let prefix = route.prefix.value;
-    let message = format!("{prefix} is not within the blocks of VPC `{}`", remote.name);
-    let diagnostic = Diagnostic::new(Code::RouteOutsidePeer, route.prefix.span, message);
     if let Some(first) = remote.cidrs.first() {
         if !remote.cidrs.iter().any(|cidr| cidr.value.contains(&prefix)) {
-            ctx.report(diagnostic.label(first.span, "its blocks"));
+            let message = format!("{prefix} is not within the blocks of VPC `{}`", remote.name);
+            ctx.report(
+                Diagnostic::new(Code::RouteOutsidePeer, route.prefix.span, message)
+                    .label(first.span, "its blocks"),
+            );
         }
         return;
     }
     let subnets = blocks(ctx, remote_id);
     let onward = remote.static_routes.iter().map(|r| r.prefix.value);
     let mut there = subnets.iter().map(|(_, b)| b.cidr.value).chain(onward);
-    let judged = ctx.model.whole && remote.whole && !subnets.is_empty();
+    let judged = ctx.model.whole && remote.whole_routes && !subnets.is_empty();
     if judged && !there.any(|net| addressing::overlap(net, prefix)) {
         let nets: Vec<String> = subnets.iter().take(8).map(|(_, b)| b.cidr.value.to_string()).collect();
+        let message = format!("VPC `{}` has nothing in {prefix}", remote.name);
         ctx.report(
-            diagnostic
+            Diagnostic::new(Code::RouteOutsidePeer, route.prefix.span, message)
                 .label(subnets[0].1.cidr.span, "its subnets are elsewhere")
                 .help(format!("the peer has {}", nets.join(", "))),
         );

@@ -41,9 +41,11 @@ pub(super) fn check(ctx: &mut Ctx<'_>, assignment: &Assignment, exhausted: &[Exh
 
 fn addresses(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
-    let mut seen: BTreeMap<(SubnetId, IpAddr), (Span, &str)> = BTreeMap::new();
     let ports = model.ports.iter().map(|p| (p.subnet, p.owner.as_str(), &p.addresses));
-    let vips = model.vips.iter().map(|v| (v.subnet, v.name.as_str(), &v.addresses));
+    let holders: Vec<String> =
+        model.vips.iter().map(|v| format!("the virtual address `{}`", v.name)).collect();
+    let vips = model.vips.iter().zip(&holders).map(|(v, holder)| (v.subnet, holder.as_str(), &v.addresses));
+    let mut seen: BTreeMap<(SubnetId, IpAddr), (Span, &str)> = BTreeMap::new();
     for (id, owner, addresses) in ports.chain(vips) {
         let subnet = model.subnet(id);
         for (nth, address) in addresses.iter().enumerate() {
@@ -62,9 +64,8 @@ fn addresses(ctx: &mut Ctx<'_>) {
             }
             if let Some((span, other)) = seen.get(&(id, address.value)) {
                 let message = format!("{address} is given to {other} and to {owner}");
-                ctx.report(
-                    Diagnostic::new(Code::AddressTaken, address.span, message).label(*span, "first here"),
-                );
+                let (first, second) = (address.span.min(*span), address.span.max(*span));
+                ctx.report(Diagnostic::new(Code::AddressTaken, second, message).label(first, "first here"));
             } else {
                 seen.insert((id, address.value), (address.span, owner));
             }
@@ -94,8 +95,11 @@ fn fits(ctx: &mut Ctx<'_>, subnet: &Subnet, owner: &str, address: &Spanned<IpAdd
     };
     if let Some(what) = what {
         let message = format!("{address} of {owner} is the {what} of subnet `{}`", subnet.name);
-        let place = if what == "gateway" { block.gateway.span } else { block.cidr.span };
-        ctx.report(Diagnostic::new(Code::AddressReserved, address.span, message).label(place, "by this"));
+        let (place, text) = match what {
+            "gateway" => (block.gateway.span, format!("the gateway is {}", block.gateway)),
+            _ => (block.cidr.span, "its block".to_owned()),
+        };
+        ctx.report(Diagnostic::new(Code::AddressReserved, address.span, message).label(place, text));
     }
     what.is_none()
 }
@@ -121,7 +125,8 @@ fn macs(ctx: &mut Ctx<'_>) {
         if let Some((span, other)) = seen.get(&(port.subnet, mac.value)) {
             let subnet = &model.subnet(port.subnet).name;
             let message = format!("{mac} is given to {other} and to {} on subnet `{subnet}`", port.owner);
-            ctx.report(Diagnostic::new(Code::MacTaken, mac.span, message).label(*span, "first here"));
+            let (first, second) = (mac.span.min(*span), mac.span.max(*span));
+            ctx.report(Diagnostic::new(Code::MacTaken, second, message).label(first, "first here"));
         } else {
             seen.insert((port.subnet, mac.value), (mac.span, &port.owner));
         }
@@ -170,18 +175,20 @@ fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
     let mut without = ports.iter().filter(|p| p.is_machine && !p.guest_default_route);
     let (Some(first), false) = (without.next(), learns || !subnet.routed) else { return };
     let gateway = subnet.blocks[0].gateway.value;
-    // DHCPv6 tells no router (RFC 8415); advertisements do.
-    let switch = if gateway.is_ipv4() { "enableDHCP" } else { "enableIPv6RA" };
     let who = match without.count() {
         0 => format!("{} on subnet `{}` learns", first.owner, subnet.name),
         n => format!("{} and {n} more on subnet `{}` learn", first.owner, subnet.name),
     };
     let message = format!("{who} no default route");
+    // DHCPv6 tells no router (RFC 8415); advertisements do.
+    let mend = match (subnet.v4(), &subnet.dhcp) {
+        (None, _) => "set `enableIPv6RA: true`".to_owned(),
+        (Some(_), None) => "set `enableDHCP: true`".to_owned(),
+        (Some(_), Some(_)) => format!("add `router={gateway}` to `dhcpV4Options`"),
+    };
     ctx.report(
         Diagnostic::new(Code::GuestWithoutRoute, subnet.name.span, message)
             .label(first.span, "reaches its own subnet alone")
-            .help(format!(
-                "set `{switch}: true`, or add the route in the guest: ip route add default via {gateway}"
-            )),
+            .help(format!("{mend}, or add the route in the guest: ip route add default via {gateway}")),
     );
 }

@@ -61,8 +61,11 @@ impl Networks {
             same_end || !connected.iter().any(|(net, _, _)| *net == far.trunc())
         };
         let doubtful = far.filter(is_wrong).map(|net| net.trunc()).collect();
-        let whole =
-            vpc.whole && model.whole && ctx.by_vpc[id.0].iter().all(|subnet| model.subnet(*subnet).whole);
+        let with_room = |link: &Spanned<IpNet>| link.value.prefix_len() < link.value.max_prefix_len();
+        let whole = model.whole
+            && vpc.whole_links
+            && vpc.peerings.iter().flat_map(|p| &p.addresses).all(with_room)
+            && ctx.by_vpc[id.0].iter().map(|id| model.subnet(*id)).all(|s| s.whole || !s.blocks.is_empty());
         Networks { connected, doubtful, whole }
     }
 
@@ -158,7 +161,7 @@ fn tables(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
     let subnets = ctx.by_vpc[id.0].clone().into_iter().map(|id| model.subnet(id));
     let used: BTreeMap<&str, Span> =
         subnets.filter_map(|s| s.route_table.as_ref()).map(|t| (t.value.as_str(), t.span)).collect();
-    if !vpc.whole || !model.whole {
+    if !vpc.whole_routes || !model.whole {
         return;
     }
     for (table, span) in used.iter().filter(|(table, _)| !with_routes.contains_key(*table)) {

@@ -14,7 +14,7 @@ use crate::span::{FileId, Source, SourceMap};
 pub const SHOWN_PER_CODE: usize = 50;
 
 /// Lines longer than this, in bytes, are shown in part.
-const LINE_MAX: usize = 400;
+const LINE_MAX: usize = 160;
 
 /// How much of such a line is shown on either side of a label, and of the label.
 const EXCERPT: usize = 50;
@@ -31,14 +31,30 @@ pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, colour: bool) -> 
         let n = shown.entry(diagnostic.code).or_default();
         *n += 1;
         if *n <= SHOWN_PER_CODE {
-            out.push_str(&renderer.render(&report(diagnostic, sources)));
-            out.push_str("\n\n");
+            let text = renderer.render(&report(diagnostic, sources));
+            // The renderer puts an empty place above a snippet whose place stands above it already.
+            for line in text.lines().filter(|line| !is_empty_place(line)) {
+                out.push_str(line);
+                out.push('\n');
+            }
+            out.push('\n');
         }
     }
     for (code, n) in shown.into_iter().filter(|&(_, n)| n > SHOWN_PER_CODE) {
         out.push_str(&format!("... and {} more of {code} ({})\n\n", n - SHOWN_PER_CODE, code.slug()));
     }
     out
+}
+
+/// `:::` with nothing behind it, in colours or not.
+fn is_empty_place(line: &str) -> bool {
+    line.contains(":::")
+        && line
+            .split('\u{1b}')
+            .map(|part| part.split_once('m').map_or(part, |(_, t)| t))
+            .collect::<String>()
+            .trim()
+            == ":::"
 }
 
 fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'a>> {
@@ -103,9 +119,13 @@ fn excerpt<'a>(label: &'a Label, kind: AnnotationKind, source: &'a Source) -> [E
     let to = text.ceil_char_boundary((stop + EXCERPT).min(line_end));
     let stop = text.ceil_char_boundary(stop);
     let label_text = (!label.text.is_empty()).then(|| visible(&label.text));
-    let snippet = Snippet::source(quiet(text.get(from..to).unwrap_or("")))
+    let (before, after) =
+        (if from > line_start { "..." } else { "" }, if to < line_end { "..." } else { "" });
+    let shown = format!("{before}{}{after}", quiet(text.get(from..to).unwrap_or("")));
+    let at = before.len() + start - from;
+    let snippet = Snippet::source(shown)
         .line_start(line)
-        .annotation(kind.span(start - from..stop - from).label(label_text));
+        .annotation(kind.span(at..at + (stop - start)).label(label_text));
     [Origin::path(visible(&source.name)).line(line).char_column(column).into(), snippet.into()]
 }
 
@@ -167,9 +187,17 @@ fn turns_text(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A source text as shown: the renderer replaces other control characters, but not those of U+0080 to U+009F,
+/// A source text as shown, without the carriage returns of Windows: the renderer replaces other control characters, but not those of U+0080 to U+009F,
 /// which some terminals obey. What stands for them is as many bytes long, so that labels stay where they are.
 fn quiet(text: &str) -> Cow<'_, str> {
     let obeyed = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
-    if text.contains(obeyed) { Cow::Owned(text.replace(obeyed, "\u{b7}")) } else { Cow::Borrowed(text) }
+    if !text.contains(obeyed) && !text.contains('\r') {
+        return Cow::Borrowed(text);
+    }
+    let mut quiet = text.replace(obeyed, "\u{b7}").replace("\r\n", " \n");
+    if quiet.ends_with('\r') {
+        quiet.truncate(quiet.len() - 1);
+        quiet.push(' ');
+    }
+    Cow::Owned(quiet)
 }

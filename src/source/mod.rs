@@ -211,7 +211,7 @@ impl Declarations {
     fn report_skipped(&self, sink: &mut Sink) {
         for (kind, (n, span)) in &self.waiting {
             let message = format!(
-                "{} of kind {kind} left out: this version of northc does not lower them",
+                "{} of kind {kind} left out: this version of northc does not lower the kind",
                 objects(*n)
             );
             sink.push(Diagnostic::new(Code::NotYet, *span, message));

@@ -32,6 +32,17 @@ pub(crate) fn kind_of<'d>(fields: &mut Fields<'d>, sink: &mut Sink) -> Option<Ki
         );
         return None;
     }
+    if fields.key_span("kind").is_none() && fields.key_span("apiVersion").is_none() {
+        sink.push(
+            Diagnostic::new(
+                Code::MissingField,
+                fields.span,
+                "an object has a `kind` and an `apiVersion`; this has neither",
+            )
+            .help("write what `kubectl get -o yaml` prints"),
+        );
+        return None;
+    }
     let kind = fields.required("kind", sink);
     let version = fields.required("apiVersion", sink);
     let (kind, version) = (kind?, version?);
@@ -131,7 +142,13 @@ impl<'d> Object<'d> {
     pub(crate) fn spec(&mut self, what: &'static str, sink: &mut Sink) -> Option<Fields<'d>> {
         let spec = self.fields.map("spec", what, sink);
         if spec.is_none() {
-            sink.push(self.fields.missing("spec"));
+            sink.push(match self.fields.first_unasked() {
+                Some((key, span)) => {
+                    let message = format!("`{key}` stands beside `spec`, not in it");
+                    Diagnostic::new(Code::MissingField, span, message).help("indent it below `spec:`")
+                }
+                None => self.fields.missing("spec"),
+            });
         }
         spec
     }

@@ -75,7 +75,8 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
             name: DEFAULT_VPC.to_owned(),
             span: None,
             description: String::new(),
-            whole: true,
+            whole_routes: true,
+            whole_links: true,
             cidrs: Vec::new(),
             static_routes: Vec::new(),
             policy_routes: Vec::new(),
@@ -207,10 +208,11 @@ fn subnets(
             check_network(&provider, said.span, networks, doubts, sink);
             if let Some((other, span)) = taken.get(&provider) {
                 let message = format!("subnets `{other}` and `{}` are on one overlay network", d.subnet.name);
+                let (first, second) = (said.span.min(*span), said.span.max(*span));
                 sink.push(
-                    Diagnostic::new(Code::ProviderInUse, said.span, message)
+                    Diagnostic::new(Code::ProviderInUse, second, message)
                         .at(format!("{provider} a second time"))
-                        .label(*span, "first here")
+                        .label(first, "first here")
                         .help("give each subnet a network of its own"),
                 );
             } else {

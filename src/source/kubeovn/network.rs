@@ -22,13 +22,6 @@ pub(crate) struct Network {
 
 /// The network that an object describes.
 pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Network> {
-    if object.fields.node("spec").is_none()
-        && let Some(span) = object.fields.key_span("config")
-    {
-        let message = "`config` stands beside `spec`, not in it";
-        sink.push(Diagnostic::new(Code::MissingField, span, message).help("indent it below `spec:`"));
-        return None;
-    }
     let mut spec = object.spec("NetworkAttachmentDefinition.spec", sink)?;
     let config = spec.required("config", sink);
     spec.finish(sink);

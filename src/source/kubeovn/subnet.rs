@@ -37,13 +37,15 @@ pub(crate) struct Declared {
 pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> {
     let n_errors = sink.n_errors();
     let mut spec = object.spec("Subnet.spec", sink)?;
-    let vlan = spec.text("vlan", sink);
     let vpc = spec.text("vpc", sink);
     let provider = spec.text("provider", sink);
     let placed = sink.n_errors() == n_errors;
+    let n_errors_before = n_errors;
+    let n_errors = sink.n_errors();
+    let vlan = spec.text("vlan", sink);
     let block_text = spec.text("cidrBlock", sink);
-    if block_text.is_none() && vlan.is_none() {
-        sink.push(spec.missing("cidrBlock"));
+    if block_text.is_none() && vlan.is_none() && sink.n_errors() == n_errors {
+        spec.report_missing("cidrBlock", sink);
     }
     let blocks = blocks(&mut spec, block_text, sink);
     check_protocol(&mut spec, &blocks, sink);
@@ -81,7 +83,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
     answer_others(&mut spec, sink);
     spec.finish(sink);
     object.fields.finish(sink);
-    subnet.whole = sink.n_errors() == n_errors;
+    subnet.whole = sink.n_errors() == n_errors_before;
     // A subnet whose place is not known is nowhere: judged in the default VPC it would only seem wrong there.
     placed.then_some(Declared {
         subnet,
@@ -192,7 +194,7 @@ fn acl(mut fields: Fields<'_>, sink: &mut Sink) -> Option<Acl> {
     });
     let priority = fields.int("priority", sink);
     if fields.node("priority").is_none() {
-        sink.push(fields.missing("priority"));
+        fields.report_missing("priority", sink);
     }
     let matching = fields.required("match", sink);
     let action = fields.required("action", sink).and_then(|text| {
@@ -222,8 +224,9 @@ fn dhcp(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Dhcp> {
     let v6 = spec.text("dhcpV6Options", sink);
     let on = spec.flag("enableDHCP", sink);
     if on.is_none() {
-        for text in [v4, v6].into_iter().flatten() {
-            no_effect(text.span, "DHCP options", "`enableDHCP` is not true, so nobody answers guests", sink);
+        for (name, text) in [("dhcpV4Options", v4), ("dhcpV6Options", v6)] {
+            let Some(text) = text else { continue };
+            no_effect(text.span, name, "`enableDHCP` is not true, so nobody answers guests", sink);
         }
     }
     Some(Dhcp { span: on?, v4: settings(v4, sink), v6: settings(v6, sink) })
