@@ -25,13 +25,14 @@ const IPV4_MTU_MIN: i64 = 68;
 const MTU_MAX: i64 = 65535;
 
 /// Space that is not for hosts of a subnet (RFC 6890), and what it is.
-const SPECIAL: [(&str, &str); 8] = [
+const SPECIAL: [(&str, &str); 9] = [
     ("0.0.0.0/8", "\"this network\""),
     ("127.0.0.0/8", "loopback"),
     ("169.254.0.0/16", "link-local"),
     ("224.0.0.0/4", "multicast"),
     ("255.255.255.255/32", "broadcast"),
     ("::/127", "unspecified and loopback"),
+    ("::ffff:0:0/96", "IPv4 addresses written as IPv6"),
     ("fe80::/10", "link-local"),
     ("ff00::/8", "multicast"),
 ];
@@ -171,7 +172,8 @@ fn exclusions(ctx: &mut Ctx<'_>, subnet: &Subnet) {
         let inside = subnet.block_for(range.value.first).is_some_and(|b| {
             b.cidr.value.contains(&range.value.first) && b.cidr.value.contains(&range.value.last)
         });
-        if !inside {
+        let unread = !subnet.whole && subnet.block_for(range.value.first).is_none();
+        if !inside && !unread {
             let message = format!("`{}` of excludeIps is not inside subnet `{}`", range.value, subnet.name);
             let diagnostic = Diagnostic::new(Code::ExcludeOutside, range.span, message);
             ctx.report(match subnet.block_for(range.value.first) {

@@ -6,6 +6,7 @@
 //! should (N0504), and a field must be one that is set at that place (N0505).
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::ops::Range;
 
 use super::Ctx;
@@ -106,7 +107,7 @@ fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {
             }
             ReferenceKind::Port | ReferenceKind::ResidentPort => {
                 let ports = ports.get_or_insert_with(|| port_names(ctx));
-                if !ports.contains(name) {
+                if !ports.contains(name) && ctx.model.whole {
                     let message = format!("there is no port `{name}`");
                     let near = crate::nearest::nearest(name, ports.iter().map(String::as_str));
                     let diagnostic = Diagnostic::new(Code::MatchUnknownPort, span, message);
@@ -132,6 +133,20 @@ pub(super) fn may_meet(one: Option<&Expr>, other: Option<&Expr>) -> bool {
     let (Some(one), Some(other)) = (one, other) else { return false };
     let (ones, others) = (demands(one), demands(other));
     !ones.iter().any(|a| others.iter().any(|b| a.excludes(b)))
+}
+
+/// True when the match names addresses, as source or destination, and this one is among them.
+pub(super) fn names_address(expr: &Expr, address: IpAddr) -> bool {
+    let (fields, value) = match address {
+        IpAddr::V4(a) => (["ip4.src", "ip4.dst"], u128::from(u32::from(a))),
+        IpAddr::V6(a) => (["ip6.src", "ip6.dst"], u128::from(a)),
+    };
+    let covers = |number: &&Number| {
+        let mask = number.mask.unwrap_or(u128::MAX);
+        mask != 0 && value & mask == number.value & mask
+    };
+    let about = demands(expr);
+    about.iter().any(|d| fields.contains(&d.field) && d.low == 0 && d.values.iter().any(|n| covers(n)))
 }
 
 /// What a conjunction demands of a field: one of these values, or that it is set.

@@ -13,20 +13,21 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Ctx, addressing, full};
-use crate::assign::Exhausted;
+use crate::assign::{Assignment, Exhausted, derived_mac};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Mac, Port, Subnet, SubnetId};
+use crate::names;
 use crate::span::{Span, Spanned};
 
 /// ovn-sb(5), Port_Binding.tunnel_key: 15 bits.
 const PORTS_MAX: usize = 32767;
 
-pub(super) fn check(ctx: &mut Ctx<'_>, exhausted: &[Exhausted]) {
+pub(super) fn check(ctx: &mut Ctx<'_>, assignment: &Assignment, exhausted: &[Exhausted]) {
     full(ctx, exhausted);
     addresses(ctx);
     macs(ctx);
-    for (_, port) in ctx.model.ports() {
-        guest_addresses(ctx, port);
+    for (id, port) in ctx.model.ports() {
+        guest_addresses(ctx, port, &assignment.port(id).addresses);
     }
     let mut by_subnet: Vec<Vec<&Port>> = vec![Vec::new(); ctx.model.subnets.len()];
     for (_, port) in ctx.model.ports() {
@@ -75,6 +76,9 @@ fn addresses(ctx: &mut Ctx<'_>) {
 fn fits(ctx: &mut Ctx<'_>, subnet: &Subnet, owner: &str, address: &Spanned<IpAddr>) -> bool {
     let inside = subnet.block_for(address.value).filter(|b| b.cidr.value.contains(&address.value));
     let Some(block) = inside else {
+        if !subnet.whole && subnet.block_for(address.value).is_none() {
+            return false;
+        }
         let message = format!("{address} of {owner} is outside subnet `{}`", subnet.name);
         let diagnostic = Diagnostic::new(Code::AddressOutside, address.span, message);
         ctx.report(match subnet.block_for(address.value) {
@@ -99,8 +103,21 @@ fn fits(ctx: &mut Ctx<'_>, subnet: &Subnet, owner: &str, address: &Spanned<IpAdd
 fn macs(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
     let mut seen: BTreeMap<(SubnetId, Mac), (Span, &str)> = BTreeMap::new();
+    let mut routers: BTreeMap<(SubnetId, Mac), Span> = BTreeMap::new();
+    for (id, subnet) in model.subnets().filter(|(_, subnet)| subnet.routed) {
+        let name = names::router_port(model.vpc(subnet.vpc), subnet);
+        routers.insert((id, derived_mac("router", &name)), subnet.name.span);
+    }
     for (_, port) in model.ports() {
         let Some(mac) = &port.mac else { continue };
+        if let Some(span) = routers.get(&(port.subnet, mac.value)) {
+            let message = format!("{mac} of {} is the router's own on this subnet", port.owner);
+            ctx.report(
+                Diagnostic::new(Code::MacTaken, mac.span, message)
+                    .label(*span, "the router's port here has it")
+                    .help("leave the MAC address out, and one is derived from the name"),
+            );
+        }
         if let Some((span, other)) = seen.get(&(port.subnet, mac.value)) {
             let subnet = &model.subnet(port.subnet).name;
             let message = format!("{mac} is given to {other} and to {} on subnet `{subnet}`", port.owner);
@@ -111,20 +128,22 @@ fn macs(ctx: &mut Ctx<'_>) {
     }
 }
 
-fn guest_addresses(ctx: &mut Ctx<'_>, port: &Port) {
+fn guest_addresses(ctx: &mut Ctx<'_>, port: &Port, assigned: &[IpAddr]) {
     for said in &port.guest_addresses {
-        let differs = port
-            .addresses
-            .iter()
-            .find(|a| a.value.is_ipv4() == said.value.is_ipv4() && a.value != said.value);
-        if let Some(given) = differs {
-            let message = format!("cloud-init gives {} the address {said}, the network {given}", port.owner);
-            ctx.report(
-                Diagnostic::new(Code::GuestAddressDiffers, said.span, message)
-                    .label(given.span, "the port's address")
-                    .note("with port security the port drops what the guest sends; without it, replies go astray"),
-            );
-        }
+        let Some(given) = assigned.iter().find(|a| a.is_ipv4() == said.value.is_ipv4() && **a != said.value)
+        else {
+            continue;
+        };
+        let message = format!("cloud-init gives {} the address {said}, its port has {given}", port.owner);
+        let diagnostic = Diagnostic::new(Code::GuestAddressDiffers, said.span, message)
+            .note("with port security the port drops what the guest sends; without it, replies go astray");
+        let by_hand = port.addresses.iter().find(|a| a.value == *given);
+        ctx.report(match by_hand {
+            Some(by_hand) => diagnostic.label(by_hand.span, "the port's address"),
+            None => diagnostic
+                .label(port.span, format!("gets {given}, the next one free"))
+                .help(format!("give the port {said} by the annotation `ip_address` of its network")),
+        });
     }
 }
 

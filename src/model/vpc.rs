@@ -18,6 +18,8 @@ pub struct Vpc {
     pub span: Option<Span>,
     /// A text for people; empty if none.
     pub description: String,
+    /// False when some of it could not be read.
+    pub whole: bool,
     /// The blocks that its subnets must lie in; empty where nobody said.
     pub cidrs: Vec<Spanned<IpNet>>,
     /// Routes, as written.

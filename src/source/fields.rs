@@ -123,6 +123,10 @@ impl<'d> Fields<'d> {
         match &node.value {
             Yaml::Seq(items) => items,
             _ if is_empty(node) => &[],
+            Yaml::Scalar { text, .. } => {
+                sink.push(wrong_type(node, name, "a list").help(format!("write `{name}: [{text}]`")));
+                &[]
+            }
             _ => {
                 sink.push(wrong_type(node, name, "a list"));
                 &[]
@@ -183,7 +187,22 @@ fn text_of<'d>(node: &'d Node<'d>, name: &str, sink: &mut Sink) -> Option<Spanne
     match &node.value {
         Yaml::Scalar { text, .. } => Some(Spanned::new(text, node.span)),
         Yaml::Null => None,
-        Yaml::Seq(_) | Yaml::Map(_) => {
+        Yaml::Seq(items) => {
+            let texts: Option<Vec<&str>> = items
+                .iter()
+                .map(|item| match &item.value {
+                    Yaml::Scalar { text, .. } => Some(&**text),
+                    _ => None,
+                })
+                .collect();
+            let problem = wrong_type(node, name, "a string");
+            sink.push(match texts.filter(|texts| !texts.is_empty()) {
+                Some(texts) => problem.help(format!("write `{name}: \"{}\"`", texts.join(","))),
+                None => problem,
+            });
+            None
+        }
+        Yaml::Map(_) => {
             sink.push(wrong_type(node, name, "a string"));
             None
         }

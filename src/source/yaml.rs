@@ -113,13 +113,20 @@ fn syntax_error(file: FileId, text: &str, error: &ScanError) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
     let end = text.get(at..).and_then(|t| t.chars().next()).map_or(at, |c| at + c.len_utf8());
     let info = error.info();
-    let mut diagnostic =
-        Diagnostic::new(Code::YamlSyntax, Span::new(file, at..end), format!("not YAML: {info}"));
+    let diagnostic = Diagnostic::new(Code::YamlSyntax, Span::new(file, at..end), format!("not YAML: {info}"));
     let line_start = text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |nl| nl + 1);
-    if text.get(line_start..at).is_some_and(|line| line.contains('\t')) {
-        diagnostic = diagnostic.help("indent with spaces: YAML does not allow tabs");
-    }
-    diagnostic
+    let line = text.get(line_start..).and_then(|t| t.lines().next()).unwrap_or("");
+    let indent = line.len() - line.trim_start().len();
+    let help = if line.get(..indent).is_some_and(|blanks| blanks.contains('\t')) {
+        "indent with spaces: YAML does not allow tabs"
+    } else if line.contains("{{") {
+        "this looks like a template: render it first"
+    } else if line.trim_start().starts_with("```") {
+        "this looks like Markdown: take only what stands between the fences"
+    } else {
+        return diagnostic;
+    };
+    diagnostic.help(help)
 }
 
 /// Builds one document's tree from events.
@@ -160,6 +167,14 @@ impl<'s> Builder<'s> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let node = self.scalar(text, style, span);
+                if let Yaml::Scalar { text, .. } = &node.value
+                    && text.contains('\0')
+                {
+                    let message = "a value holds the character NUL, which no text in OVN can";
+                    return Err(Diagnostic::new(Code::YamlSyntax, node.span, message)
+                        .help("remove it")
+                        .into());
+                }
                 self.place(node, anchor, sink)
             }
             Event::SequenceStart(_, anchor, _) => self.open(anchor, span, Items::Seq(Vec::new())),
@@ -245,7 +260,9 @@ fn key_of(node: Node<'_>) -> Result<(Cow<'_, str>, Span), Box<Diagnostic>> {
         Yaml::Scalar { text, .. } => Ok((text, node.span)),
         Yaml::Null => Ok((Cow::Borrowed("null"), node.span)),
         Yaml::Seq(_) | Yaml::Map(_) => {
-            Err(Diagnostic::new(Code::YamlSyntax, node.span, "a key must be a single value").into())
+            Err(Diagnostic::new(Code::YamlSyntax, node.span, "a key must be a single value")
+                .help("if this is a template, render it first; else put quotes around the value")
+                .into())
         }
     }
 }

@@ -26,3 +26,5 @@ mod servers;
 mod stack;
 mod tidy;
 mod trace;
+#[cfg(feature = "live")]
+mod verbs;

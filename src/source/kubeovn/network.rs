@@ -22,12 +22,18 @@ pub(crate) struct Network {
 
 /// The network that an object describes.
 pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Network> {
+    if object.fields.node("spec").is_none()
+        && let Some(span) = object.fields.key_span("config")
+    {
+        let message = "`config` stands beside `spec`, not in it";
+        sink.push(Diagnostic::new(Code::MissingField, span, message).help("indent it below `spec:`"));
+        return None;
+    }
     let mut spec = object.spec("NetworkAttachmentDefinition.spec", sink)?;
     let config = spec.required("config", sink);
     spec.finish(sink);
     let span = object.name.span;
     let provider = Provider { namespace: object.namespace.to_owned(), name: object.name.value.to_owned() };
-    object.fields.skip(&["config"]);
     object.fields.finish(sink);
     let config = config?;
     let json: Value = match serde_json::from_str(config.value) {

@@ -18,6 +18,7 @@ use super::{choice, no_effect, not_yet, owned};
 
 /// The VPC that an object describes; peers are still names.
 pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Vpc> {
+    let n_errors = sink.n_errors();
     let mut spec = object.fields.map("spec", "Vpc.spec", sink);
     let cidrs = object.annotation("northc.io/cidrs").map_or(Vec::new(), |text| {
         comma_list(text).into_iter().filter_map(|p| network(p, "`northc.io/cidrs`", sink)).collect()
@@ -26,6 +27,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Vpc> {
         name: object.name.value.to_owned(),
         span: Some(object.name.span),
         description: object.description(),
+        whole: true,
         cidrs,
         static_routes: Vec::new(),
         policy_routes: Vec::new(),
@@ -47,6 +49,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Vpc> {
         spec.finish(sink);
     }
     object.fields.finish(sink);
+    vpc.whole = sink.n_errors() == n_errors;
     Some(vpc)
 }
 
