@@ -67,6 +67,10 @@ struct Streams<'s> {
     /// Whether messages may be coloured.
     colour: bool,
     /// Whether messages go to a terminal.
+    #[cfg_attr(
+        not(feature = "live"),
+        expect(dead_code, reason = "only what waits for a database shows progress")
+    )]
     terminal: bool,
 }
 
