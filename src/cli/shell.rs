@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::builder::Resettable;
 use clap::{Command, ValueEnum};
 use clap_complete::Generator;
 use clap_complete::shells::{Bash, Fish, Zsh};
@@ -89,15 +90,33 @@ fn pages(command: &Command, dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A page in man(7). A page has no date, so that the same program gives the same bytes; the heading is
-/// northc's own, as an empty date must be quoted there.
+/// A page in man(7). It has no date, so that the same program gives the same bytes. The heading and the
+/// examples are northc's own: an empty date must be quoted, and lines of examples must stay lines.
 fn page(command: &Command) -> String {
     let name = command.get_display_name().unwrap_or(command.get_name());
     let heading = format!(".TH \"{name}\" \"1\" \"\" \"northc {}\" \"northc\"", env!("CARGO_PKG_VERSION"));
     let mut page = Vec::new();
+    let without_examples = command.clone().after_help(Resettable::Reset);
     // Writing into memory does not fail.
-    let _ = Man::new(command.clone()).render(&mut page);
-    let page = String::from_utf8_lossy(&page);
-    let lines = page.lines().map(|line| if line.starts_with(".TH ") { heading.as_str() } else { line });
-    lines.flat_map(|line| [line, "\n"]).collect()
+    let _ = Man::new(without_examples).render(&mut page);
+    let page = String::from_utf8_lossy(&page).replace("\n.br\n\n.br\n", "\n.sp\n");
+    let mut out = String::new();
+    for line in page.lines() {
+        if line == ".SH VERSION" {
+            out.push_str(&examples(command));
+        }
+        out.push_str(if line.starts_with(".TH ") { &heading } else { line });
+        out.push('\n');
+    }
+    out
+}
+
+fn examples(command: &Command) -> String {
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let lines: Vec<String> = text
+        .lines()
+        .filter(|line| *line != "Examples:")
+        .map(|line| format!("\\&{}\n", line.trim_start().replace('\\', "\\e").replace('-', "\\-")))
+        .collect();
+    if lines.is_empty() { String::new() } else { format!(".SH EXAMPLES\n.nf\n{}.fi\n", lines.concat()) }
 }

@@ -3,6 +3,7 @@
 mod cases;
 mod expressions;
 mod fixtures;
+mod graph;
 mod guests;
 mod lab;
 mod laws;
