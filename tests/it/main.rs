@@ -7,6 +7,8 @@ mod drift;
 mod explain;
 mod expressions;
 mod fixtures;
+mod graph;
+mod guests;
 mod lab;
 mod laws;
 #[cfg(feature = "live")]
