@@ -84,10 +84,7 @@ struct Streams<'s> {
     /// Whether messages may be coloured.
     colour: bool,
     /// Whether messages go to a terminal.
-    #[cfg_attr(
-        not(feature = "live"),
-        expect(dead_code, reason = "only what waits for a database shows progress")
-    )]
+    #[cfg(feature = "live")]
     terminal: bool,
 }
 
@@ -124,7 +121,13 @@ where
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
-    let mut streams = Streams { out, err, colour, terminal };
+    let mut streams = Streams {
+        out,
+        err,
+        colour,
+        #[cfg(feature = "live")]
+        terminal,
+    };
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),

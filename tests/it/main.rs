@@ -8,7 +8,6 @@ mod explain;
 mod expressions;
 mod fixtures;
 mod graph;
-mod guests;
 mod lab;
 mod laws;
 #[cfg(feature = "live")]
