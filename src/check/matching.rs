@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
 
+use ipnet::IpNet;
+
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
 use crate::names;
@@ -155,6 +157,24 @@ pub(super) fn names_address(expr: &Expr, address: IpAddr) -> bool {
     };
     let about = demands(expr);
     about.iter().any(|d| fields.contains(&d.field) && d.low == 0 && d.values.iter().any(covers))
+}
+
+/// Whether a packet that matches can be on its way to a network; `None` where the match says nothing of where
+/// packets of that family go.
+pub(super) fn may_go_to(expr: &Expr, net: IpNet) -> Option<bool> {
+    let (field, value, mask) = match net {
+        IpNet::V4(net) => {
+            ("ip4.dst", u128::from(u32::from(net.network())), u128::from(u32::from(net.netmask())))
+        }
+        IpNet::V6(net) => ("ip6.dst", u128::from(net.network()), u128::from(net.netmask())),
+    };
+    let near = |number: &&Number| {
+        let mask = number.mask.unwrap_or(u128::MAX) & mask;
+        number.value & mask == value & mask
+    };
+    let about: Vec<Demand<'_>> =
+        demands(expr).into_iter().filter(|d| d.field == field && d.low == 0).collect();
+    (!about.is_empty()).then(|| about.iter().all(|d| d.values.iter().any(near)))
 }
 
 /// What a conjunction demands of a field: one of these values, or that it is set.

@@ -8,7 +8,7 @@
 //! | a route is not one that a connected network always beats | N0426 |
 //! | a subnet's route table has routes, and routes in a table are used | N0427 |
 //! | a policy's priority is OVN's, above its own catch-all | N0429 |
-//! | reroutes have next hops, others have none | N0431, N0432 |
+//! | reroutes have next hops, others have none; a route takes what they reroute | N0431, N0432, N0434 |
 //! | policies of one priority agree, or look at different packets | N0430 |
 //! | a policy's match is one that OVN takes | N05… |
 
@@ -21,6 +21,7 @@ use super::Ctx;
 use super::matching::{self, Place};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc, VpcId};
+use crate::nb::matching::Expr;
 use crate::span::{Span, Spanned};
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
@@ -184,12 +185,14 @@ fn tables(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
 }
 
 fn policies(ctx: &mut Ctx<'_>, vpc: &Vpc, networks: &Networks) {
-    let mut by_priority: BTreeMap<i64, Vec<(&PolicyRoute, Option<crate::nb::matching::Expr>)>> =
-        BTreeMap::new();
+    let mut by_priority: BTreeMap<i64, Vec<(&PolicyRoute, Option<Expr>)>> = BTreeMap::new();
     for policy in &vpc.policy_routes {
         priority(ctx, policy);
         hops(ctx, vpc, policy, networks);
         let expr = matching::check(ctx, &policy.matching, Place::Policy);
+        if let Some(expr) = &expr {
+            taken_by_a_route(ctx, vpc, policy, expr, networks);
+        }
         by_priority.entry(policy.priority.value).or_default().push((policy, expr));
     }
     for policies in by_priority.values() {
@@ -208,6 +211,31 @@ fn policies(ctx: &mut Ctx<'_>, vpc: &Vpc, networks: &Networks) {
             }
         }
     }
+}
+
+/// OVN looks at policies after it has found a route; a packet without one is gone before (ovn-northd(8),
+/// router ingress tables).
+fn taken_by_a_route(ctx: &mut Ctx<'_>, vpc: &Vpc, policy: &PolicyRoute, expr: &Expr, networks: &Networks) {
+    let Some(hop) = policy.next_hops.first() else { return };
+    if policy.action.value != PolicyAction::Reroute || !networks.whole || !vpc.whole_routes {
+        return;
+    }
+    let of_family = |net: &IpNet| net.addr().is_ipv4() == hop.value.is_ipv4();
+    let routes = vpc.static_routes.iter().filter(|r| r.selector == RouteSelector::Destination);
+    let routes: Vec<IpNet> = routes.map(|r| r.prefix.value).filter(of_family).collect();
+    let attached = networks.connected.iter().map(|(net, _, _)| *net).filter(of_family);
+    let mut beyond = routes.iter().map(|net| matching::may_go_to(expr, *net).unwrap_or(true));
+    let mut within = attached.map(|net| matching::may_go_to(expr, net).unwrap_or(false));
+    if beyond.any(|goes| goes) || within.any(|goes| goes) {
+        return;
+    }
+    let message = "no route takes these packets, so that they are dropped before this policy is looked at";
+    let everything = if hop.value.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+    ctx.report(
+        Diagnostic::new(Code::RerouteWithoutRoute, policy.matching.span, message)
+            .label(policy.action.span, "reroutes what has a route already")
+            .help(format!("add a static route as well: {{cidr: {everything}, nextHopIP: {hop}}}")),
+    );
 }
 
 /// What a policy does, in full.
