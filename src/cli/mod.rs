@@ -63,7 +63,7 @@ enum Verb {
     /// Keep what `apply --confirm-within` did
     #[cfg(feature = "live")]
     Confirm(confirm::Args),
-    /// Draw the network as SVG, DOT or Mermaid
+    /// Draw the network as SVG, DOT, Mermaid or a page
     ///
     /// VPCs are boxes with a router and subnets in them, peerings are lines between boxes. Input with errors
     /// is not drawn; `northc check` tells the warnings.
