@@ -3,6 +3,10 @@
 //! `cargo bench --bench dump -- 100000` starts an ovsdb-server, writes so many ports of 425 bytes in
 //! transactions of 255, reads them all, and for comparison reads the same bytes without looking at
 //! them. Refuses to judge the numbers.
+//!
+//! Two busy cores, OVS 3.1, 100 000 ports: written in 6.6 s; 39.9 MB read and framed in 4.4 s, read
+//! into rows in 4.6 to 5.0 s, with 0.5 s of our processor time. The rest is the server's, which sends
+//! nothing before it has written the whole reply.
 
 use std::io::{Read, Write, stdout};
 use std::os::unix::net::UnixStream;
@@ -82,7 +86,7 @@ fn ops(n_ports: u128) -> Vec<Op> {
     for first in (0..n_ports).step_by(50) {
         let mut refs = Vec::new();
         for nth in first..(first + PORTS_PER_SWITCH).min(n_ports) {
-            let uuid = Uuid::from_u128(1 << 100 | nth);
+            let uuid = id(&format!("port {nth}"));
             let name = format!("vm-{nth}.default.ovn");
             let address = format!(
                 "0a:00:00:{:02x}:{:02x}:{:02x} 10.{}.{}.{}",
@@ -110,10 +114,15 @@ fn ops(n_ports: u128) -> Vec<Op> {
         }
         let name = Datum::set([text(format!("subnet-{first}"))]);
         let row = vec![("name".into(), name), ("ports".into(), Datum::set(refs))];
-        let uuid = Uuid::from_u128(1 << 101 | first);
+        let uuid = id(&format!("switch {first}"));
         ops.push(Op::Insert { table: "Logical_Switch".into(), uuid, row });
     }
     ops
+}
+
+/// ovsdb-server hashes a UUID by its first 32 bits, so UUIDs that count up would all collide there.
+fn id(name: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::nil(), name.as_bytes())
 }
 
 /// Asks for the same rows and throws them away.

@@ -1,4 +1,6 @@
 //! northc turns a description of virtual private clouds into rows of OVN's Northbound database.
+//!
+#![doc = include_str!("ARCHITECTURE.md")]
 
 #[cfg(feature = "live")]
 pub mod apply;

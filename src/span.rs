@@ -69,7 +69,12 @@ pub struct Source {
     /// The whole text, UTF-8.
     pub text: String,
     line_starts: Vec<u32>,
+    /// How many characters stand before each multiple of [`MARK_EVERY`] bytes.
+    marks: Vec<u32>,
 }
+
+/// A column is counted from a mark at most this many bytes away: a line may be a whole file long.
+const MARK_EVERY: usize = 4096;
 
 impl Source {
     /// 1-based line, and 1-based column in characters, of a byte offset.
@@ -77,9 +82,37 @@ impl Source {
         let line = self.line_starts.partition_point(|&start| start <= offset).max(1) - 1;
         let start = self.line_starts[line] as usize;
         let upto = (offset as usize).min(self.text.len());
-        let col = self.text.get(start..upto).map_or(0, |s| s.chars().count());
-        (line + 1, col + 1)
+        (line + 1, self.n_chars(upto).saturating_sub(self.n_chars(start)) + 1)
     }
+
+    /// The line that a byte offset is on, without its end.
+    pub fn line_at(&self, offset: u32) -> &str {
+        let rest = self.text.get(self.line_start(offset)..).unwrap_or("");
+        rest.split('\n').next().unwrap_or("")
+    }
+
+    /// What stands before a byte offset on its line.
+    pub fn line_before(&self, offset: u32) -> &str {
+        let upto = (offset as usize).min(self.text.len());
+        self.text.get(self.line_start(offset)..upto).unwrap_or("")
+    }
+
+    fn line_start(&self, offset: u32) -> usize {
+        let line = self.line_starts.partition_point(|&start| start <= offset).max(1) - 1;
+        self.line_starts[line] as usize
+    }
+
+    /// How many characters begin before a byte offset.
+    fn n_chars(&self, offset: usize) -> usize {
+        let mark = offset / MARK_EVERY;
+        let after = &self.text.as_bytes()[mark * MARK_EVERY..offset];
+        self.marks[mark] as usize + after.iter().filter(|byte| begins_char(**byte)).count()
+    }
+}
+
+/// False for the second and later bytes of a character in UTF-8.
+fn begins_char(byte: u8) -> bool {
+    byte & 0xc0 != 0x80
 }
 
 /// Every text of one run.
@@ -101,7 +134,12 @@ impl SourceMap {
         let mut line_starts = vec![0];
         line_starts
             .extend(text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at as u32 + 1));
-        self.sources.push(Source { name: name.into(), text, line_starts });
+        let mut marks = vec![0];
+        for chunk in text.as_bytes().chunks(MARK_EVERY) {
+            let n_here = chunk.iter().filter(|byte| begins_char(**byte)).count();
+            marks.push(marks[marks.len() - 1] + n_here as u32);
+        }
+        self.sources.push(Source { name: name.into(), text, line_starts, marks });
         Some(id)
     }
 

@@ -143,11 +143,11 @@ impl Transaction<'_> {
             let is_unknown = fault.outcome_unknown();
             let is_refused = matches!(fault, Fault::Refused(_));
             if is_unknown {
-                on_event(Event::Unsure(fault.clone()));
+                on_event(Event::Unsure(Box::new(fault.clone())));
             }
             // A refusal of what was sent before may be the echo of its own success.
             if is_unknown || (is_refused && n_sends > 1) {
-                let actual = session.actual().await.map_err(|_| Failure::Unknown(fault.clone()))?;
+                let actual = session.actual().await.map_err(|_| Failure::Unknown(Box::new(fault.clone())))?;
                 let was_committed = self.is_in(&actual);
                 if is_unknown {
                     on_event(Event::Sure { was_committed });
@@ -165,9 +165,11 @@ impl Transaction<'_> {
     }
 
     async fn failure(&self, session: &Session, fault: Fault) -> Failure {
-        let Fault::Refused(refusal) = &fault else { return Failure::Fault(fault, self.n_committed) };
+        let Fault::Refused(refusal) = &fault else {
+            return Failure::Fault(Box::new(fault), self.n_committed);
+        };
         if fault.remedy() != Remedy::Resync {
-            return Failure::Fault(fault, self.n_committed);
+            return Failure::Fault(Box::new(fault), self.n_committed);
         }
         let changed = match session.actual().await {
             Ok(actual) if self.n_committed == 0 => effect::changed_since(self.plan, &actual),

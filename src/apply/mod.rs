@@ -78,7 +78,7 @@ pub enum Event {
         took: Duration,
     },
     /// The answer to a transaction was lost; the database is asked.
-    Unsure(Fault),
+    Unsure(Box<Fault>),
     /// What came out.
     Sure {
         /// Whether it had been committed.
@@ -127,9 +127,9 @@ pub enum Failure {
     /// The database is not as the plan saw it, in words. So many transactions were committed before.
     Stale(Vec<String>, usize),
     /// The database refused or could not be reached. So many transactions were committed before.
-    Fault(Fault, usize),
+    Fault(Box<Fault>, usize),
     /// A transaction was sent, and whether it was committed could not be found out.
-    Unknown(Fault),
+    Unknown(Box<Fault>),
 }
 
 /// Brings the database to the wanted rows: plans, asks `approve`, applies, and after a lost race does so
@@ -145,7 +145,7 @@ pub async fn apply(
     let mut n_attempts = 0;
     loop {
         n_attempts += 1;
-        let actual = session.actual().await.map_err(|fault| Failure::Fault(fault, 0))?;
+        let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
         let made = plan(desired, &actual, request);
         if !made.conflicts.is_empty() {
             return Err(Failure::Conflicts(Box::new(made)));
@@ -187,7 +187,7 @@ pub async fn destroy(
     let mut n_attempts = 0;
     loop {
         n_attempts += 1;
-        let actual = session.actual().await.map_err(|fault| Failure::Fault(fault, 0))?;
+        let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
         let made = plan(&Rows::new(), &actual, request);
         if !made.conflicts.is_empty() {
             return Err(Failure::Conflicts(Box::new(made)));
@@ -219,9 +219,10 @@ async fn run(
     let id = new_id(&plan);
     let committed = commit::commit(session, &plan, &id, options, ending, on_event).await?;
     let took = start.elapsed();
-    let settled = match committed.nb_cfg {
-        Some(nb_cfg) => Some(settle::settle(session, nb_cfg, options, on_event).await),
-        None => None,
+    let settled = match (options.wait, committed.nb_cfg) {
+        (Wait::None, _) => None,
+        (Wait::Sb | Wait::Hv, Some(nb_cfg)) => Some(settle::settle(session, nb_cfg, options, on_event).await),
+        (Wait::Sb | Wait::Hv, None) => Some(Settled::impossible()),
     };
     let n_transactions = committed.n_transactions;
     // What cannot be read back is not known to be undone; the connection's fault will show next time.

@@ -78,13 +78,13 @@ pub async fn hold(
 
 /// Confirms the owner's provisional apply. The id of it; `None` when there is none.
 pub async fn confirm(session: &Session, owner: &str) -> Result<Option<String>, Failure> {
-    let actual = session.actual().await.map_err(|fault| Failure::Fault(fault, 0))?;
+    let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
     let Some(before) = read(&actual, owner) else { return Ok(None) };
     let waits = before.confirm.as_deref().and_then(|confirm| confirm.strip_prefix(WAITING));
     let Some(id) = waits.map(str::to_owned) else { return Ok(None) };
     let after = Record { confirm: Some(id.clone()), ..before.clone() };
     let ops = record_operations(owner, Some(&before), Some(&after));
-    session.transact(&ops).await.map_err(|fault| Failure::Fault(fault, 0))?;
+    session.transact(&ops).await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
     Ok(Some(id))
 }
 

@@ -25,13 +25,14 @@ const IPV4_MTU_MIN: i64 = 68;
 const MTU_MAX: i64 = 65535;
 
 /// Space that is not for hosts of a subnet (RFC 6890), and what it is.
-const SPECIAL: [(&str, &str); 8] = [
+const SPECIAL: [(&str, &str); 9] = [
     ("0.0.0.0/8", "\"this network\""),
     ("127.0.0.0/8", "loopback"),
     ("169.254.0.0/16", "link-local"),
     ("224.0.0.0/4", "multicast"),
     ("255.255.255.255/32", "broadcast"),
     ("::/127", "unspecified and loopback"),
+    ("::ffff:0:0/96", "IPv4 addresses written as IPv6"),
     ("fe80::/10", "link-local"),
     ("ff00::/8", "multicast"),
 ];
@@ -83,7 +84,7 @@ fn net(text: &str) -> IpNet {
 
 fn unicast(ctx: &mut Ctx<'_>, block: &Block) -> bool {
     let cidr = block.cidr.value;
-    let special = SPECIAL.iter().find(|(range, _)| overlap(net(range), cidr));
+    let special = special(cidr);
     if let Some((range, what)) = special {
         let message = format!("{cidr} is not space for hosts");
         ctx.report(
@@ -92,6 +93,11 @@ fn unicast(ctx: &mut Ctx<'_>, block: &Block) -> bool {
         );
     }
     special.is_none()
+}
+
+/// What a block is where hosts can't be.
+fn special(cidr: IpNet) -> Option<&'static (&'static str, &'static str)> {
+    SPECIAL.iter().find(|(range, _)| overlap(net(range), cidr))
 }
 
 fn roomy(ctx: &mut Ctx<'_>, block: &Block) -> bool {
@@ -171,7 +177,8 @@ fn exclusions(ctx: &mut Ctx<'_>, subnet: &Subnet) {
         let inside = subnet.block_for(range.value.first).is_some_and(|b| {
             b.cidr.value.contains(&range.value.first) && b.cidr.value.contains(&range.value.last)
         });
-        if !inside {
+        let unread = !subnet.whole && subnet.block_for(range.value.first).is_none();
+        if !inside && !unread {
             let message = format!("`{}` of excludeIps is not inside subnet `{}`", range.value, subnet.name);
             let diagnostic = Diagnostic::new(Code::ExcludeOutside, range.span, message);
             ctx.report(match subnet.block_for(range.value.first) {
@@ -197,6 +204,7 @@ fn overlaps(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
         .iter()
         .map(|id| ctx.model.subnet(*id))
         .flat_map(|s| s.blocks.iter().map(move |b| (s, &b.cidr)))
+        .filter(|(_, cidr)| special(cidr.value).is_none())
         .collect();
     blocks.sort_by_key(|(_, cidr)| (cidr.value.network(), cidr.value.prefix_len(), cidr.span));
     // Prefixes are nested or apart: in this order a block overlaps the last wider one, or none.

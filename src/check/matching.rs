@@ -6,6 +6,7 @@
 //! should (N0504), and a field must be one that is set at that place (N0505).
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::ops::Range;
 
 use super::Ctx;
@@ -77,14 +78,22 @@ fn symbols(target: Target) -> SymbolSet {
 
 /// The place of a part of the text, where the text stands in the source as it is.
 fn sub(text: &Spanned<String>, range: Range<usize>) -> Span {
-    let whole = text.span.range();
-    if whole.len() != text.value.len() {
-        return text.span;
-    }
+    let (whole, length) = (text.span.range(), text.value.len());
+    let n_lines = text.value.matches('\n').count();
+    // A text over several lines stands there with the lines' indentation, which is the same for each.
+    let indent = match whole.len().checked_sub(length) {
+        Some(0) => 0,
+        Some(extra) if n_lines > 0 && extra % n_lines == 0 => extra / n_lines,
+        _ => return text.span,
+    };
     // A problem at the end of the text is shown at its last character.
-    let start = range.start.min(whole.len().saturating_sub(1));
-    let end = range.end.clamp(start + 1, whole.len().max(start + 1));
-    Span::new(text.span.file, whole.start + start..whole.start + end)
+    let start = range.start.min(length.saturating_sub(1));
+    let end = range.end.clamp(start + 1, length.max(start + 1));
+    let place = |at: usize| {
+        let lines_before = text.value.get(..at).map_or(0, |t| t.matches('\n').count());
+        whole.start + at + indent * lines_before
+    };
+    Span::new(text.span.file, place(start)..place(end))
 }
 
 fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {
@@ -106,7 +115,7 @@ fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {
             }
             ReferenceKind::Port | ReferenceKind::ResidentPort => {
                 let ports = ports.get_or_insert_with(|| port_names(ctx));
-                if !ports.contains(name) {
+                if !ports.contains(name) && ctx.model.whole {
                     let message = format!("there is no port `{name}`");
                     let near = crate::nearest::nearest(name, ports.iter().map(String::as_str));
                     let diagnostic = Diagnostic::new(Code::MatchUnknownPort, span, message);
@@ -132,6 +141,20 @@ pub(super) fn may_meet(one: Option<&Expr>, other: Option<&Expr>) -> bool {
     let (Some(one), Some(other)) = (one, other) else { return false };
     let (ones, others) = (demands(one), demands(other));
     !ones.iter().any(|a| others.iter().any(|b| a.excludes(b)))
+}
+
+/// True when the match names addresses, as source or destination, and this one is among them.
+pub(super) fn names_address(expr: &Expr, address: IpAddr) -> bool {
+    let (fields, value) = match address {
+        IpAddr::V4(a) => (["ip4.src", "ip4.dst"], u128::from(u32::from(a))),
+        IpAddr::V6(a) => (["ip6.src", "ip6.dst"], u128::from(a)),
+    };
+    let covers = |number: &&Number| {
+        let mask = number.mask.unwrap_or(u128::MAX);
+        mask != 0 && value & mask == number.value & mask
+    };
+    let about = demands(expr);
+    about.iter().any(|d| fields.contains(&d.field) && d.low == 0 && d.values.iter().any(covers))
 }
 
 /// What a conjunction demands of a field: one of these values, or that it is set.

@@ -14,7 +14,7 @@ mod routing;
 
 use crate::assign::{self, Assignment, Exhausted, Remembered};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Model, SubnetId};
+use crate::model::{Model, SubnetId, VpcId};
 use crate::target::Target;
 
 /// A model that was found coherent, with the choices made for it. INVARIANT: only [`check`] makes one.
@@ -42,6 +42,8 @@ struct Ctx<'m> {
     target: Target,
     /// The subnets of each VPC.
     by_vpc: Vec<Vec<SubnetId>>,
+    /// The VPCs that declare a peering with each.
+    callers: Vec<Vec<VpcId>>,
     sink: &'m mut Sink,
 }
 
@@ -59,16 +61,26 @@ pub fn check<'m>(
     sink: &mut Sink,
 ) -> Option<Checked<'m>> {
     let (assignment, full) = assign::assign(model, remembered);
-    let mut ctx = Ctx { model, target, by_vpc: model.subnets_by_vpc(), sink };
+    let mut ctx = Ctx { model, target, by_vpc: model.subnets_by_vpc(), callers: callers(model), sink };
     nothing(&mut ctx);
     names::check(&mut ctx);
     addressing::check(&mut ctx);
-    ports::check(&mut ctx, &full);
+    ports::check(&mut ctx, &assignment, &full);
     peering::check(&mut ctx);
     routing::check(&mut ctx);
     policy::check(&mut ctx);
     options::check(&mut ctx);
     (!sink.has_errors()).then_some(Checked { model, assignment })
+}
+
+fn callers(model: &Model) -> Vec<Vec<VpcId>> {
+    let mut callers = vec![Vec::new(); model.vpcs.len()];
+    for (id, vpc) in model.vpcs() {
+        for remote in vpc.peerings.iter().filter_map(|peering| peering.remote_id) {
+            callers[remote.0].push(id);
+        }
+    }
+    callers
 }
 
 /// An input that holds nothing is probably the wrong folder.

@@ -1,10 +1,9 @@
-//! Settings that OVN reads late and drops silently: DHCP options, router advertisements, VLAN tags.
+//! Settings that OVN reads late and drops silently: DHCP options, router advertisements.
 //!
 //! | rule | code |
 //! |---|---|
 //! | a DHCP option is one of OVN's, with a value that it parses | N0603 |
 //! | a router advertisement has a mode and numbers that OVN takes, and a family to advertise | N0604, N0120 |
-//! | a VLAN tag exists | N0602 |
 
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
@@ -35,12 +34,6 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
             dhcp_options(ctx, &dhcp.v6, false);
         }
         advertisements(ctx, subnet);
-        if let Some(vlan) = subnet.underlay.as_ref().and_then(|u| u.vlan.as_ref())
-            && !(1..=4094).contains(&vlan.value)
-        {
-            let message = format!("{vlan} is not a VLAN: tags are 1 – 4094, and 0 for none");
-            ctx.report(Diagnostic::new(Code::VlanRange, vlan.span, message));
-        }
     }
 }
 

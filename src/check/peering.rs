@@ -12,6 +12,7 @@
 //! | no source route takes what a route to a peer should | N0425 |
 //! | a VPC between others is mentioned | N0417 |
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -32,7 +33,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
     for (id, vpc) in model.vpcs() {
         for (nth, peering) in vpc.peerings.iter().enumerate() {
             if allowed(ctx, id, vpc, peering) && once(ctx, vpc, nth) {
-                link(ctx, vpc, peering);
+                link(ctx, id, vpc, peering);
                 both_sides(ctx, id, vpc, peering);
             }
         }
@@ -85,7 +86,7 @@ fn once(ctx: &mut Ctx<'_>, vpc: &Vpc, nth: usize) -> bool {
 }
 
 /// What one side alone can get wrong.
-fn link(ctx: &mut Ctx<'_>, vpc: &Vpc, peering: &Peering) {
+fn link(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, peering: &Peering) {
     for (nth, address) in peering.addresses.iter().enumerate() {
         let (net, host) = (address.value.trunc(), address.value.addr());
         let spare = net.max_prefix_len() - net.prefix_len();
@@ -115,7 +116,8 @@ fn link(ctx: &mut Ctx<'_>, vpc: &Vpc, peering: &Peering) {
             );
         }
         advice(ctx, address, net, host, spare);
-        for (subnet, block) in blocks_of_both(ctx, vpc, peering) {
+        // The other side's subnets are judged with the other side's address.
+        for (subnet, block) in blocks(ctx, id) {
             if addressing::overlap(net, block.cidr.value) {
                 let message =
                     format!("the link {net} of VPC `{}` lies over subnet `{}`", vpc.name, subnet.name);
@@ -127,11 +129,6 @@ fn link(ctx: &mut Ctx<'_>, vpc: &Vpc, peering: &Peering) {
             }
         }
     }
-}
-
-fn blocks_of_both<'m>(ctx: &Ctx<'m>, vpc: &Vpc, peering: &Peering) -> Vec<(&'m Subnet, &'m Block)> {
-    let own = ctx.model.vpcs().find(|(_, v)| v.name == vpc.name).map(|(id, _)| id);
-    [own, peering.remote_id].into_iter().flatten().flat_map(|id| blocks(ctx, id)).collect()
 }
 
 fn hosts_help(net: IpNet) -> String {
@@ -176,6 +173,9 @@ fn both_sides(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, peering: &Peering) {
     let Some(remote_id) = peering.remote_id else { return };
     let remote = ctx.model.vpc(remote_id);
     let Some(back) = remote.peerings.iter().find(|p| p.remote_id == Some(id)) else {
+        if !remote.whole_links || !ctx.model.whole {
+            return;
+        }
         let message = format!("VPC `{}` peers with `{}`, which does not peer back", vpc.name, remote.name);
         let diagnostic = Diagnostic::new(Code::PeerOneSided, peering.remote.span, message)
             .help(format!("add a peering with `remoteVpc: {}` to `{}`", vpc.name, remote.name));
@@ -185,10 +185,12 @@ fn both_sides(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, peering: &Peering) {
         });
         return;
     };
-    if id < remote_id {
+    if id < remote_id && vpc.whole_links && remote.whole_links {
         ends(ctx, peering, back);
     }
-    unrouted(ctx, vpc, peering, remote_id, back);
+    if vpc.whole_routes {
+        unrouted(ctx, vpc, peering, remote_id, back);
+    }
 }
 
 /// The two ends of a link.
@@ -265,16 +267,38 @@ fn unrouted(ctx: &mut Ctx<'_>, vpc: &Vpc, peering: &Peering, remote_id: VpcId, b
             }
             ctx.report(diagnostic);
         }
-        for route in routes.iter().filter(|_| !remote.cidrs.is_empty()) {
-            if !remote.cidrs.iter().any(|cidr| cidr.value.contains(&route.prefix.value)) {
-                let message =
-                    format!("{} is not within the blocks of VPC `{}`", route.prefix.value, remote.name);
-                ctx.report(
-                    Diagnostic::new(Code::RouteOutsidePeer, route.prefix.span, message)
-                        .label(remote.cidrs[0].span, "its blocks"),
-                );
-            }
+        for route in routes {
+            astray(ctx, route, remote_id);
         }
+    }
+}
+
+/// A route to a peer that has nothing there: its blocks say so, or none of its subnets and routes is near.
+fn astray(ctx: &mut Ctx<'_>, route: &StaticRoute, remote_id: VpcId) {
+    let remote = ctx.model.vpc(remote_id);
+    let prefix = route.prefix.value;
+    if let Some(first) = remote.cidrs.first() {
+        if !remote.cidrs.iter().any(|cidr| cidr.value.contains(&prefix)) {
+            let message = format!("{prefix} is not within the blocks of VPC `{}`", remote.name);
+            ctx.report(
+                Diagnostic::new(Code::RouteOutsidePeer, route.prefix.span, message)
+                    .label(first.span, "its blocks"),
+            );
+        }
+        return;
+    }
+    let subnets = blocks(ctx, remote_id);
+    let onward = remote.static_routes.iter().map(|r| r.prefix.value);
+    let mut there = subnets.iter().map(|(_, b)| b.cidr.value).chain(onward);
+    let judged = ctx.model.whole && remote.whole_routes && !subnets.is_empty();
+    if judged && !there.any(|net| addressing::overlap(net, prefix)) {
+        let nets: Vec<String> = subnets.iter().take(8).map(|(_, b)| b.cidr.value.to_string()).collect();
+        let message = format!("VPC `{}` has nothing in {prefix}", remote.name);
+        ctx.report(
+            Diagnostic::new(Code::RouteOutsidePeer, route.prefix.span, message)
+                .label(subnets[0].1.cidr.span, "its subnets are elsewhere")
+                .help(format!("the peer has {}", nets.join(", "))),
+        );
     }
 }
 
@@ -333,7 +357,9 @@ fn source_routes(ctx: &mut Ctx<'_>, vpc: &Vpc) {
 
 /// A VPC with several peers: it forwards between them where routes say so.
 fn between(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
-    let peers: Vec<&Peering> = vpc.peerings.iter().filter(|p| p.remote_id.is_some_and(|r| r != id)).collect();
+    let mut seen = BTreeSet::new();
+    let other = |p: &&Peering| p.remote_id.is_some_and(|r| r != id && r != VpcId(0) && seen.insert(r));
+    let peers: Vec<&Peering> = vpc.peerings.iter().filter(other).collect();
     if let [first, .., last] = peers.as_slice() {
         let message = format!("VPC `{}` stands between {} peers", vpc.name, peers.len());
         ctx.report(

@@ -3,15 +3,15 @@
 //! | rule | code |
 //! |---|---|
 //! | `allowSubnets` goes with `private`, and names other blocks than the own | N0507, N0514 |
-//! | a private subnet that shuts out siblings of its VPC is mentioned | N0508 |
+//! | a private subnet that shuts out siblings of its VPC, or subnets of a peer, is mentioned | N0508, N0516 |
 //! | private on a bridged subnet does not hold on the physical network | N0509 |
 //! | bridged subnets of different VPCs on one physical network meet there | N0433 |
 //! | `allowEWTraffic` goes with `acls` | N0511 |
 //! | a rule's match is one that OVN takes, its priority is OVN's, its action the target's | N05…, N0429, N0601 |
 //! | rules of one priority agree, or look at different packets; none stands there twice | N0506, N0512 |
-//! | a rule does not drop DHCP or ARP by the way, nor open what private shuts | N0510, N0513 |
+//! | a rule does not drop DHCP, ARP or the gateway by the way, nor open what private shuts | N0510, N0515, N0513 |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::matching::{self, Place};
 use super::{Ctx, addressing};
@@ -26,6 +26,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
     for (id, subnet) in model.subnets() {
         border(ctx, id, subnet);
+        peers(ctx, subnet);
         rules(ctx, subnet);
         if let (Some(span), true) = (subnet.allow_east_west, subnet.acls.is_empty()) {
             let message = "`allowEWTraffic` has no effect without `acls`";
@@ -81,8 +82,7 @@ fn siblings(ctx: &mut Ctx<'_>, id: SubnetId, subnet: &Subnet, private: crate::sp
     let shut: Vec<&Subnet> = others.filter(shut_out).collect();
     if let Some(first) = shut.first() {
         let more = if shut.len() > 1 { format!(" and {} more", shut.len() - 1) } else { String::new() };
-        let message =
-            format!("private subnet `{}` and `{}`{more} can't reach each other", subnet.name, first.name);
+        let message = format!("private subnet `{}` shuts out subnet `{}`{more}", subnet.name, first.name);
         let diagnostic = Diagnostic::new(Code::PrivateMissesSibling, private, message);
         ctx.report(match first.blocks.first() {
             Some(block) => diagnostic
@@ -90,6 +90,35 @@ fn siblings(ctx: &mut Ctx<'_>, id: SubnetId, subnet: &Subnet, private: crate::sp
                 .help(format!("if it should, add {} to `allowSubnets`", block.cidr.value)),
             None => diagnostic,
         });
+    }
+}
+
+/// Peers whose subnets a private subnet shuts out.
+fn peers(ctx: &mut Ctx<'_>, subnet: &Subnet) {
+    let model = ctx.model;
+    let Some(private) = subnet.private.filter(|_| subnet.routed) else { return };
+    for peering in &model.vpc(subnet.vpc).peerings {
+        let Some(remote) = peering.remote_id.filter(|remote| *remote != subnet.vpc) else { continue };
+        let theirs = ctx.by_vpc[remote.0].iter().map(|id| model.subnet(*id)).filter(|s| s.routed);
+        let mut shut = theirs.flat_map(|s| s.blocks.iter().map(move |b| (s, b))).filter(|(_, b)| {
+            let allowed = subnet.allow.iter().any(|allow| addressing::overlap(allow.value, b.cidr.value));
+            !allowed && subnet.block_for(b.cidr.value.addr()).is_some()
+        });
+        if let Some((other, block)) = shut.next() {
+            let more = match shut.count() {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let message = format!(
+                "private subnet `{}` shuts out subnet `{}`{more} of peer `{}`",
+                subnet.name, other.name, peering.remote
+            );
+            ctx.report(
+                Diagnostic::new(Code::PrivateMissesPeer, private, message)
+                    .label(block.cidr.span, "not among `allowSubnets`")
+                    .help(format!("if it should, add {} to `allowSubnets`", block.cidr.value)),
+            );
+        }
     }
 }
 
@@ -109,7 +138,7 @@ fn lets_pass(action: AclAction) -> bool {
 }
 
 fn rules(ctx: &mut Ctx<'_>, subnet: &Subnet) {
-    let mut rivals: BTreeMap<(Direction, i64), Vec<Rule<'_>>> = BTreeMap::new();
+    let mut rivals = Rivals::new();
     for acl in &subnet.acls {
         if !(0..=32767).contains(&acl.priority.value) {
             let message = format!("priority {} is outside 0 – 32767", acl.priority);
@@ -129,8 +158,45 @@ fn rules(ctx: &mut Ctx<'_>, subnet: &Subnet) {
         }
         rivals.entry((acl.direction, acl.priority.value)).or_default().push((acl, expr));
     }
+    hits_gateway(ctx, subnet, &rivals);
     for rules in rivals.values() {
         ties(ctx, rules);
+    }
+}
+
+/// The rules of each direction and priority.
+type Rivals<'s> = BTreeMap<(Direction, i64), Vec<Rule<'s>>>;
+
+/// Rules that drop what the gateway says or hears, where no higher one lets it pass.
+fn hits_gateway(ctx: &mut Ctx<'_>, subnet: &Subnet, rivals: &Rivals<'_>) {
+    if !subnet.routed {
+        return;
+    }
+    for block in &subnet.blocks {
+        let gateway = block.gateway.value;
+        // Whether a rule above the one at hand lets the gateway pass; the highest priority first.
+        let mut passes: BTreeSet<Direction> = BTreeSet::new();
+        for ((direction, _), rules) in rivals.iter().rev() {
+            for (acl, expr) in rules.iter().filter(|_| !passes.contains(direction)) {
+                let names = expr.as_ref().is_some_and(|expr| matching::names_address(expr, gateway));
+                if names && matches!(acl.action.value, AclAction::Drop | AclAction::Reject) {
+                    let message = format!("this rule drops packets of the gateway {gateway}");
+                    ctx.report(
+                        Diagnostic::new(Code::AclHitsGateway, acl.matching.span, message)
+                            .label(block.gateway.span, "the gateway")
+                            .note("guests still send through it, but it can't answer them")
+                            .help("allow the gateway's address at a higher priority"),
+                    );
+                }
+            }
+            let opens = |(acl, expr): &Rule<'_>| {
+                lets_pass(acl.action.value)
+                    && expr.as_ref().is_some_and(|expr| matching::names_address(expr, gateway))
+            };
+            if rules.iter().any(opens) {
+                passes.insert(*direction);
+            }
+        }
     }
 }
 

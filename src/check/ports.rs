@@ -13,20 +13,21 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Ctx, addressing, full};
-use crate::assign::Exhausted;
+use crate::assign::{Assignment, Exhausted, derived_mac};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Mac, Port, Subnet, SubnetId};
+use crate::names;
 use crate::span::{Span, Spanned};
 
 /// ovn-sb(5), Port_Binding.tunnel_key: 15 bits.
 const PORTS_MAX: usize = 32767;
 
-pub(super) fn check(ctx: &mut Ctx<'_>, exhausted: &[Exhausted]) {
+pub(super) fn check(ctx: &mut Ctx<'_>, assignment: &Assignment, exhausted: &[Exhausted]) {
     full(ctx, exhausted);
     addresses(ctx);
     macs(ctx);
-    for (_, port) in ctx.model.ports() {
-        guest_addresses(ctx, port);
+    for (id, port) in ctx.model.ports() {
+        guest_addresses(ctx, port, &assignment.port(id).addresses);
     }
     let mut by_subnet: Vec<Vec<&Port>> = vec![Vec::new(); ctx.model.subnets.len()];
     for (_, port) in ctx.model.ports() {
@@ -40,9 +41,11 @@ pub(super) fn check(ctx: &mut Ctx<'_>, exhausted: &[Exhausted]) {
 
 fn addresses(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
-    let mut seen: BTreeMap<(SubnetId, IpAddr), (Span, &str)> = BTreeMap::new();
     let ports = model.ports.iter().map(|p| (p.subnet, p.owner.as_str(), &p.addresses));
-    let vips = model.vips.iter().map(|v| (v.subnet, v.name.as_str(), &v.addresses));
+    let holders: Vec<String> =
+        model.vips.iter().map(|v| format!("the virtual address `{}`", v.name)).collect();
+    let vips = model.vips.iter().zip(&holders).map(|(v, holder)| (v.subnet, holder.as_str(), &v.addresses));
+    let mut seen: BTreeMap<(SubnetId, IpAddr), (Span, &str)> = BTreeMap::new();
     for (id, owner, addresses) in ports.chain(vips) {
         let subnet = model.subnet(id);
         for (nth, address) in addresses.iter().enumerate() {
@@ -61,9 +64,8 @@ fn addresses(ctx: &mut Ctx<'_>) {
             }
             if let Some((span, other)) = seen.get(&(id, address.value)) {
                 let message = format!("{address} is given to {other} and to {owner}");
-                ctx.report(
-                    Diagnostic::new(Code::AddressTaken, address.span, message).label(*span, "first here"),
-                );
+                let (first, second) = (address.span.min(*span), address.span.max(*span));
+                ctx.report(Diagnostic::new(Code::AddressTaken, second, message).label(first, "first here"));
             } else {
                 seen.insert((id, address.value), (address.span, owner));
             }
@@ -75,6 +77,9 @@ fn addresses(ctx: &mut Ctx<'_>) {
 fn fits(ctx: &mut Ctx<'_>, subnet: &Subnet, owner: &str, address: &Spanned<IpAddr>) -> bool {
     let inside = subnet.block_for(address.value).filter(|b| b.cidr.value.contains(&address.value));
     let Some(block) = inside else {
+        if !subnet.whole && subnet.block_for(address.value).is_none() {
+            return false;
+        }
         let message = format!("{address} of {owner} is outside subnet `{}`", subnet.name);
         let diagnostic = Diagnostic::new(Code::AddressOutside, address.span, message);
         ctx.report(match subnet.block_for(address.value) {
@@ -90,8 +95,11 @@ fn fits(ctx: &mut Ctx<'_>, subnet: &Subnet, owner: &str, address: &Spanned<IpAdd
     };
     if let Some(what) = what {
         let message = format!("{address} of {owner} is the {what} of subnet `{}`", subnet.name);
-        let place = if what == "gateway" { block.gateway.span } else { block.cidr.span };
-        ctx.report(Diagnostic::new(Code::AddressReserved, address.span, message).label(place, "by this"));
+        let (place, text) = match what {
+            "gateway" => (block.gateway.span, format!("the gateway is {}", block.gateway)),
+            _ => (block.cidr.span, "its block".to_owned()),
+        };
+        ctx.report(Diagnostic::new(Code::AddressReserved, address.span, message).label(place, text));
     }
     what.is_none()
 }
@@ -99,32 +107,48 @@ fn fits(ctx: &mut Ctx<'_>, subnet: &Subnet, owner: &str, address: &Spanned<IpAdd
 fn macs(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
     let mut seen: BTreeMap<(SubnetId, Mac), (Span, &str)> = BTreeMap::new();
+    let mut routers: BTreeMap<(SubnetId, Mac), Span> = BTreeMap::new();
+    for (id, subnet) in model.subnets().filter(|(_, subnet)| subnet.routed) {
+        let name = names::router_port(model.vpc(subnet.vpc), subnet);
+        routers.insert((id, derived_mac("router", &name)), subnet.name.span);
+    }
     for (_, port) in model.ports() {
         let Some(mac) = &port.mac else { continue };
+        if let Some(span) = routers.get(&(port.subnet, mac.value)) {
+            let message = format!("{mac} of {} is the router's own on this subnet", port.owner);
+            ctx.report(
+                Diagnostic::new(Code::MacTaken, mac.span, message)
+                    .label(*span, "the router's port here has it")
+                    .help("leave the MAC address out, and one is derived from the name"),
+            );
+        }
         if let Some((span, other)) = seen.get(&(port.subnet, mac.value)) {
             let subnet = &model.subnet(port.subnet).name;
             let message = format!("{mac} is given to {other} and to {} on subnet `{subnet}`", port.owner);
-            ctx.report(Diagnostic::new(Code::MacTaken, mac.span, message).label(*span, "first here"));
+            let (first, second) = (mac.span.min(*span), mac.span.max(*span));
+            ctx.report(Diagnostic::new(Code::MacTaken, second, message).label(first, "first here"));
         } else {
             seen.insert((port.subnet, mac.value), (mac.span, &port.owner));
         }
     }
 }
 
-fn guest_addresses(ctx: &mut Ctx<'_>, port: &Port) {
+fn guest_addresses(ctx: &mut Ctx<'_>, port: &Port, assigned: &[IpAddr]) {
     for said in &port.guest_addresses {
-        let differs = port
-            .addresses
-            .iter()
-            .find(|a| a.value.is_ipv4() == said.value.is_ipv4() && a.value != said.value);
-        if let Some(given) = differs {
-            let message = format!("cloud-init gives {} the address {said}, the network {given}", port.owner);
-            ctx.report(
-                Diagnostic::new(Code::GuestAddressDiffers, said.span, message)
-                    .label(given.span, "the port's address")
-                    .note("with port security the port drops what the guest sends; without it, replies go astray"),
-            );
-        }
+        let Some(given) = assigned.iter().find(|a| a.is_ipv4() == said.value.is_ipv4() && **a != said.value)
+        else {
+            continue;
+        };
+        let message = format!("cloud-init gives {} the address {said}, its port has {given}", port.owner);
+        let diagnostic = Diagnostic::new(Code::GuestAddressDiffers, said.span, message)
+            .note("with port security the port drops what the guest sends; without it, replies go astray");
+        let by_hand = port.addresses.iter().find(|a| a.value == *given);
+        ctx.report(match by_hand {
+            Some(by_hand) => diagnostic.label(by_hand.span, "the port's address"),
+            None => diagnostic
+                .label(port.span, format!("gets {given}, the next one free"))
+                .help(format!("give the port {said} by the annotation `ip_address` of its network")),
+        });
     }
 }
 
@@ -156,11 +180,15 @@ fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
         n => format!("{} and {n} more on subnet `{}` learn", first.owner, subnet.name),
     };
     let message = format!("{who} no default route");
+    // DHCPv6 tells no router (RFC 8415); advertisements do.
+    let mend = match (subnet.v4(), &subnet.dhcp) {
+        (None, _) => "set `enableIPv6RA: true`".to_owned(),
+        (Some(_), None) => "set `enableDHCP: true`".to_owned(),
+        (Some(_), Some(_)) => format!("add `router={gateway}` to `dhcpV4Options`"),
+    };
     ctx.report(
         Diagnostic::new(Code::GuestWithoutRoute, subnet.name.span, message)
             .label(first.span, "reaches its own subnet alone")
-            .help(format!(
-                "set `enableDHCP: true`, or add the route in the guest: ip route add default via {gateway}"
-            )),
+            .help(format!("{mend}, or add the route in the guest: ip route add default via {gateway}")),
     );
 }

@@ -35,6 +35,10 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
 /// The networks that a router is attached to, and its own address in each.
 struct Networks {
     connected: Vec<(IpNet, IpAddr, Span)>,
+    /// Links that are wrong themselves, or that only the other side declares: what lies in them is not judged.
+    doubtful: Vec<IpNet>,
+    /// Whether all of them are known.
+    whole: bool,
 }
 
 impl Networks {
@@ -44,10 +48,31 @@ impl Networks {
         let subnets = subnets.map(|b| (b.cidr.value, b.gateway.value, b.cidr.span));
         let links = vpc.peerings.iter().flat_map(|p| &p.addresses);
         let links = links.map(|a| (a.value.trunc(), a.value.addr(), a.span));
-        Networks { connected: subnets.chain(links).collect() }
+        let connected: Vec<_> = subnets.chain(links).collect();
+        let model = ctx.model;
+        let others = vpc.peerings.iter().filter_map(|p| Some(model.vpc(p.remote_id?)));
+        let callers = ctx.callers[id.0].iter().map(|caller| model.vpc(*caller));
+        let far = others.chain(callers).flat_map(|other| {
+            let back = other.peerings.iter().filter(move |p| p.remote_id == Some(id));
+            back.flat_map(|p| p.addresses.iter().map(|a| a.value))
+        });
+        let is_wrong = |far: &IpNet| {
+            let same_end = connected.iter().any(|(_, own, _)| *own == far.addr());
+            same_end || !connected.iter().any(|(net, _, _)| *net == far.trunc())
+        };
+        let doubtful = far.filter(is_wrong).map(|net| net.trunc()).collect();
+        let with_room = |link: &Spanned<IpNet>| link.value.prefix_len() < link.value.max_prefix_len();
+        let whole = model.whole
+            && vpc.whole_links
+            && vpc.peerings.iter().flat_map(|p| &p.addresses).all(with_room)
+            && ctx.by_vpc[id.0].iter().map(|id| model.subnet(*id)).all(|s| s.whole || !s.blocks.is_empty());
+        Networks { connected, doubtful, whole }
     }
 
     fn check_hop(&self, ctx: &mut Ctx<'_>, vpc: &Vpc, hop: &Spanned<IpAddr>) {
+        if self.doubtful.iter().any(|net| net.contains(&hop.value)) {
+            return;
+        }
         if let Some((_, _, span)) = self.connected.iter().find(|(_, own, _)| *own == hop.value) {
             let message = format!("next hop {hop} is an address of VPC `{}`'s own router", vpc.name);
             ctx.report(
@@ -55,7 +80,7 @@ impl Networks {
                     .label(*span, "its address here")
                     .help("name the address of the router at the other end"),
             );
-        } else if !self.connected.iter().any(|(net, _, _)| net.contains(&hop.value)) {
+        } else if self.whole && !self.connected.iter().any(|(net, _, _)| net.contains(&hop.value)) {
             let message = format!("next hop {hop} is on no network of VPC `{}`", vpc.name);
             let nets: Vec<String> =
                 self.connected.iter().take(8).map(|(net, _, _)| net.to_string()).collect();
@@ -136,6 +161,9 @@ fn tables(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
     let subnets = ctx.by_vpc[id.0].clone().into_iter().map(|id| model.subnet(id));
     let used: BTreeMap<&str, Span> =
         subnets.filter_map(|s| s.route_table.as_ref()).map(|t| (t.value.as_str(), t.span)).collect();
+    if !vpc.whole_routes || !model.whole {
+        return;
+    }
     for (table, span) in used.iter().filter(|(table, _)| !with_routes.contains_key(*table)) {
         let message = format!("route table `{table}` has no routes in VPC `{}`", vpc.name);
         let near = crate::nearest::nearest(table, with_routes.keys().copied());

@@ -9,6 +9,7 @@ use super::report::{Consent, Reporter, finish};
 use super::{Streams, duration, exit, input};
 use crate::apply::provisional::{Outcome, hold};
 use crate::apply::{Done, Failure, Options, Wait, apply, execute};
+use crate::diag::Code;
 use crate::files;
 use crate::nb::Rows;
 use crate::ovsdb::fault::Fault;
@@ -88,7 +89,11 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let reviewed = match reviewed(args) {
         Ok(reviewed) => reviewed,
         Err(unusable) => {
-            streams.say(&format!("error[N0801]: {}: {unusable}\n", args.input.paths[0].display()));
+            streams.say(&format!(
+                "error[{}]: {}: {unusable}\n",
+                Code::StalePlan,
+                args.input.paths[0].display()
+            ));
             return exit::CONFLICT;
         }
     };
@@ -214,11 +219,17 @@ async fn provisional(
             None
         }
         Outcome::Undone(_) => {
-            reporter.streams.say("error[N0805]: not confirmed in time; everything is as it was before\n");
+            reporter.streams.say(&format!(
+                "error[{}]: not confirmed in time; everything is as it was before\n",
+                Code::TakenBack
+            ));
             Some(exit::UNCONFIRMED)
         }
         Outcome::Stuck(failure) => {
-            reporter.streams.say("error[N0806]: not confirmed in time, and it could not be undone\n");
+            reporter.streams.say(&format!(
+                "error[{}]: not confirmed in time, and it could not be undone\n",
+                Code::NotTakenBack
+            ));
             finish(&Err(failure), reporter);
             Some(exit::UNCONFIRMED)
         }

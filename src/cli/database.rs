@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Streams, duration, exit};
+use crate::diag::Code;
 use crate::ovsdb::endpoint::{OVN_NB, Remotes};
 use crate::ovsdb::fault::{Fault, Remedy};
 use crate::ovsdb::session::{Members, Notice, Options, Session};
@@ -83,7 +84,7 @@ fn tell(notice: &Notice) {
 
 /// Says what went wrong with the database, and gives the exit code.
 pub(super) fn refuse(fault: &Fault, streams: &mut Streams<'_>) -> u8 {
-    streams.say(&format!("error[N0802]: {fault}\n"));
+    streams.say(&format!("error[{}]: {fault}\n", Code::DatabaseFault));
     match fault {
         Fault::Endpoint(_) => exit::USAGE,
         Fault::Refused(_) | Fault::Rpc { .. } if fault.remedy() == Remedy::Stop => {

@@ -15,6 +15,7 @@ mod destroy;
 #[cfg(feature = "live")]
 mod duration;
 pub mod exit;
+mod explain;
 mod graph;
 mod input;
 mod plan;
@@ -63,6 +64,8 @@ enum Verb {
     /// Keep what `apply --confirm-within` did
     #[cfg(feature = "live")]
     Confirm(confirm::Args),
+    /// What a problem's code means, with an example of each side
+    Explain(explain::Args),
     /// Draw the network as SVG, DOT, Mermaid or a page
     ///
     /// VPCs are boxes with a router and subnets in them, peerings are lines between boxes. Input with errors
@@ -80,6 +83,9 @@ struct Streams<'s> {
     err: &'s mut dyn Write,
     /// Whether messages may be coloured.
     colour: bool,
+    /// Whether messages go to a terminal.
+    #[cfg(feature = "live")]
+    terminal: bool,
 }
 
 impl Streams<'_> {
@@ -115,7 +121,13 @@ where
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
-    let mut streams = Streams { out, err, colour };
+    let mut streams = Streams {
+        out,
+        err,
+        colour,
+        #[cfg(feature = "live")]
+        terminal,
+    };
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),
@@ -126,6 +138,7 @@ where
         Verb::Destroy(args) => destroy::run(&args, &mut streams),
         #[cfg(feature = "live")]
         Verb::Confirm(args) => confirm::run(&args, &mut streams),
+        Verb::Explain(args) => explain::run(&args, &mut streams),
         Verb::Graph(args) => graph::run(&args, &mut streams),
         Verb::Completions(args) => shell::completions(&args, Cli::command(), &mut streams),
         Verb::Man(args) => shell::man(&args, Cli::command(), &mut streams),

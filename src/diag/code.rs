@@ -1,8 +1,8 @@
 //! The table of codes: number, slug, default severity, summary. A published number keeps its meaning.
 //!
 //! N01 source · N02 names · N03 addressing · N04 routing and peering · N05 policy · N06 target ·
-//! N07 plan and ownership · N08 apply and OVSDB · N09 verification. Refuses to hold messages: those
-//! stand where they are detected.
+//! N07 plan and ownership · N08 apply and OVSDB · N09 verification. Every code has a page in `explain/`, whose
+//! examples are tests. Refuses to hold messages: those stand where they are detected.
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,6 +38,11 @@ macro_rules! codes {
             pub fn summary(self) -> &'static str {
                 match self { $(Code::$code => $summary),* }
             }
+
+            /// Its page: what is wrong, what to do, an example that shows it and one that does not.
+            pub fn page(self) -> &'static str {
+                match self { $(Code::$code => include_str!(concat!("explain/", $number, ".md"))),* }
+            }
         }
     };
 }
@@ -65,6 +70,8 @@ codes! {
     "N0120" FieldWithoutEffect "field-without-effect" Note "a field that has no effect in OVN";
     "N0121" NotYet "not-yet" Warning "a feature that this version of northc does not lower";
     "N0122" UpperCaseAddress "upper-case-address" Warning "an IPv6 address in capitals, which Kube-OVN refuses";
+    "N0123" ConflictingFields "conflicting-fields" Error "two fields that exclude each other";
+    "N0124" KindNearMiss "kind-near-miss" Error "a kind of Kube-OVN that is misspelt";
 
     "N0201" UnknownVpc "unknown-vpc" Error "a VPC that is not in the input";
     "N0202" DuplicateObject "duplicate-object" Error "two objects of one kind and name";
@@ -80,6 +87,8 @@ codes! {
     "N0212" NotAnOverlay "not-an-overlay" Error "a provider whose network is not of type kube-ovn";
     "N0213" WrongSubnet "wrong-subnet" Error "an interface told to use a subnet of another network";
     "N0214" BuiltInLeftOut "built-in-left-out" Note "an object of Kube-OVN's own workings is left out";
+    "N0215" UnknownVip "unknown-vip" Warning "a workload may hold a virtual address that does not exist";
+    "N0216" VipUnheld "vip-unheld" Warning "a virtual address that no workload holds";
 
     "N0301" CidrOverlap "cidr-overlap" Error "two subnets of a VPC overlap";
     "N0302" GatewayOutside "gateway-outside" Error "a gateway outside its subnet";
@@ -150,6 +159,9 @@ codes! {
     "N0512" AclTwice "acl-twice" Warning "the same rule twice";
     "N0513" AclsMixed "acls-mixed" Warning "acls that override what private means";
     "N0514" AllowOwnBlock "allow-own-block" Note "an allowed block that is the subnet's own";
+    "N0515" AclHitsGateway "acl-hits-gateway" Warning "a rule that drops what the gateway says";
+    "N0516" PrivateMissesPeer "private-misses-peer" Note "a private subnet that shuts out a peer's subnets";
+    "N0517" PrivateBlocksExit "private-blocks-exit" Warning "private stops the traffic that is to leave";
 
     "N0601" TargetLacks "target-lacks" Error "something that the target version of OVN does not have";
     "N0602" VlanRange "vlan-range" Error "a VLAN tag that does not exist";
@@ -165,6 +177,15 @@ codes! {
     "N0705" ReferredByForeign "referred-by-foreign" Error "a row of somebody else refers to a row that is to go";
     "N0706" HeldByForeign "held-by-foreign" Error "a row of ours is also in a row of somebody else";
     "N0707" ServerLacks "server-lacks" Error "the database's schema has no place for what is wanted";
+    "N0708" MuchDeleted "much-deleted" Error "a plan that deletes much, without a yes to that";
+
+    "N0801" StalePlan "stale-plan" Error "the database is not what the plan was made for";
+    "N0802" DatabaseFault "database-fault" Error "the database can't be reached or refuses";
+    "N0803" NotInEffect "not-in-effect" Error "committed, and not confirmed by OVN in time";
+    "N0804" OutcomeUnknown "outcome-unknown" Error "whether it was committed could not be found out";
+    "N0805" TakenBack "taken-back" Error "a provisional apply was not confirmed and is undone";
+    "N0806" NotTakenBack "not-taken-back" Error "a provisional apply was not confirmed and could not be undone";
+    "N0807" ReadBackDiffers "read-back-differs" Error "what was written was changed by somebody at once";
 }
 
 impl fmt::Display for Code {

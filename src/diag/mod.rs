@@ -114,6 +114,7 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Sink {
     diagnostics: Vec<Diagnostic>,
+    n_errors: usize,
 }
 
 impl Sink {
@@ -124,12 +125,23 @@ impl Sink {
 
     /// Leaves one.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.n_errors += usize::from(diagnostic.severity == Severity::Error);
         self.diagnostics.push(diagnostic);
     }
 
     /// True when something in it refuses the input.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|d| d.severity == Severity::Error)
+        self.n_errors > 0
+    }
+
+    /// How many refuse the input so far; a reader that compares two counts knows whether it went well.
+    pub fn n_errors(&self) -> usize {
+        self.n_errors
+    }
+
+    /// True when something with this code was left.
+    pub fn has(&self, code: Code) -> bool {
+        self.diagnostics.iter().any(|d| d.code == code)
     }
 
     /// Everything, sorted by file name, position and code, so that neither the order of stages nor the

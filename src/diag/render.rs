@@ -2,15 +2,22 @@
 //!
 //! Refuses to decide severities and to write to a stream.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 
 use super::{Diagnostic, Label, Severity};
 use crate::span::{FileId, Source, SourceMap};
 
 /// How many diagnostics of one code are shown in full; the rest are counted.
 pub const SHOWN_PER_CODE: usize = 50;
+
+/// Lines longer than this, in bytes, are shown in part.
+const LINE_MAX: usize = 160;
+
+/// How much of such a line is shown on either side of a label, and of the label.
+const EXCERPT: usize = 50;
 
 /// Labels of one file that are at most this many lines apart share a snippet.
 const SNIPPET_LINES_MAX: usize = 400;
@@ -24,14 +31,30 @@ pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, colour: bool) -> 
         let n = shown.entry(diagnostic.code).or_default();
         *n += 1;
         if *n <= SHOWN_PER_CODE {
-            out.push_str(&renderer.render(&report(diagnostic, sources)));
-            out.push_str("\n\n");
+            let text = renderer.render(&report(diagnostic, sources));
+            // The renderer puts an empty place above a snippet whose place stands above it already.
+            for line in text.lines().filter(|line| !is_empty_place(line)) {
+                out.push_str(line);
+                out.push('\n');
+            }
+            out.push('\n');
         }
     }
     for (code, n) in shown.into_iter().filter(|&(_, n)| n > SHOWN_PER_CODE) {
         out.push_str(&format!("... and {} more of {code} ({})\n\n", n - SHOWN_PER_CODE, code.slug()));
     }
     out
+}
+
+/// `:::` with nothing behind it, in colours or not.
+fn is_empty_place(line: &str) -> bool {
+    line.contains(":::")
+        && line
+            .split('\u{1b}')
+            .map(|part| part.split_once('m').map_or(part, |(_, t)| t))
+            .collect::<String>()
+            .trim()
+            == ":::"
 }
 
 fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'a>> {
@@ -54,15 +77,18 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'
 }
 
 /// One snippet a stretch of nearby labels, the primary label's first.
-fn snippets<'a>(
-    diagnostic: &'a Diagnostic,
-    sources: &'a SourceMap,
-) -> Vec<Snippet<'a, annotate_snippets::Annotation<'a>>> {
+fn snippets<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Element<'a>> {
     let primary = diagnostic.primary.iter().map(|label| (label, AnnotationKind::Primary));
     let others = diagnostic.others.iter().map(|label| (label, AnnotationKind::Context));
+    let mut elements: Vec<Element<'a>> = Vec::new();
     let mut stretches: Vec<Stretch<'a>> = Vec::new();
     for (label, kind) in primary.chain(others) {
-        let line = sources.get(label.span.file).line_col(label.span.start).0;
+        let source = sources.get(label.span.file);
+        if source.line_at(label.span.start).len() > LINE_MAX {
+            elements.extend(excerpt(label, kind, source));
+            continue;
+        }
+        let line = source.line_col(label.span.start).0;
         let near = |s: &&mut Stretch<'a>| {
             s.file == label.span.file && s.first.min(line) + SNIPPET_LINES_MAX > s.last.max(line)
         };
@@ -76,7 +102,31 @@ fn snippets<'a>(
             }),
         }
     }
-    stretches.into_iter().map(|stretch| stretch.snippet(sources.get(stretch.file))).collect()
+    let whole = stretches.into_iter().map(|stretch| stretch.snippet(sources.get(stretch.file)).into());
+    whole.chain(elements).collect()
+}
+
+/// Of a line as long as a file, what stands around the label.
+fn excerpt<'a>(label: &'a Label, kind: AnnotationKind, source: &'a Source) -> [Element<'a>; 2] {
+    let (line, column) = source.line_col(label.span.start);
+    let range = label.span.range();
+    let text = source.text.as_str();
+    let start = range.start.min(text.len());
+    let line_start = start - source.line_before(label.span.start).len();
+    let line_end = line_start + source.line_at(label.span.start).len();
+    let stop = range.end.clamp(start, line_end).min(start + EXCERPT);
+    let from = text.floor_char_boundary(start.saturating_sub(EXCERPT).max(line_start));
+    let to = text.ceil_char_boundary((stop + EXCERPT).min(line_end));
+    let stop = text.ceil_char_boundary(stop);
+    let label_text = (!label.text.is_empty()).then(|| visible(&label.text));
+    let (before, after) =
+        (if from > line_start { "..." } else { "" }, if to < line_end { "..." } else { "" });
+    let shown = format!("{before}{}{after}", quiet(text.get(from..to).unwrap_or("")));
+    let at = before.len() + start - from;
+    let snippet = Snippet::source(shown)
+        .line_start(line)
+        .annotation(kind.span(at..at + (stop - start)).label(label_text));
+    [Origin::path(visible(&source.name)).line(line).char_column(column).into(), snippet.into()]
 }
 
 struct Stretch<'a> {
@@ -93,7 +143,7 @@ impl<'a> Stretch<'a> {
         self.labels.push((label, kind));
     }
 
-    fn snippet(&self, source: &'a Source) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    fn snippet(&self, source: &'a Source) -> Snippet<'a, Annotation<'a>> {
         let start = self.labels.iter().map(|(l, _)| l.span.range().start).min().unwrap_or(0);
         let end = self.labels.iter().map(|(l, _)| l.span.range().end).max().unwrap_or(0);
         let text = &source.text;
@@ -107,8 +157,8 @@ impl<'a> Stretch<'a> {
             let label_text = (!label.text.is_empty()).then(|| visible(&label.text));
             kind.span(begin..stop).label(label_text)
         });
-        Snippet::source(window)
-            .path(source.name.as_str())
+        Snippet::source(quiet(window))
+            .path(visible(&source.name))
             .line_start(source.line_col(from as u32).0)
             .fold(true)
             .annotations(annotations)
@@ -126,8 +176,28 @@ fn visible(text: &str) -> String {
     let show = |c: char| match c {
         '\n' => "\\n".to_owned(),
         '\t' => "\\t".to_owned(),
-        c if c.is_control() => format!("\\u{{{:x}}}", c as u32),
+        c if c.is_control() || turns_text(c) => format!("\\u{{{:x}}}", c as u32),
         c => c.to_string(),
     };
     text.chars().map(show).collect()
+}
+
+/// Characters that change the direction of what follows (UAX #9), so that it reads as something else.
+fn turns_text(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A source text as shown, without the carriage returns of Windows: the renderer replaces other control characters, but not those of U+0080 to U+009F,
+/// which some terminals obey. What stands for them is as many bytes long, so that labels stay where they are.
+fn quiet(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| ('\u{80}'..='\u{9f}').contains(&c);
+    if !text.contains(obeyed) && !text.contains('\r') {
+        return Cow::Borrowed(text);
+    }
+    let mut quiet = text.replace(obeyed, "\u{b7}").replace("\r\n", " \n");
+    if quiet.ends_with('\r') {
+        quiet.truncate(quiet.len() - 1);
+        quiet.push(' ');
+    }
+    Cow::Owned(quiet)
 }

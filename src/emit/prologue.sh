@@ -1,6 +1,7 @@
 set -euo pipefail -f
 
-nbctl() { ovn-nbctl --timeout=300 "$@"; }
+# What ovn-nbctl remarks on its own speed (timeval) is of no use here.
+nbctl() { ovn-nbctl --timeout=300 -vtimeval:err "$@"; }
 
 declare -A have=()     # UUIDs of rows that exist
 declare -A uuid_of=()  # UUIDs of named rows that exist, by table and name

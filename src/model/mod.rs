@@ -43,6 +43,8 @@ ids! {
 /// Everything that was meant. Every list is sorted by name, so that the order of the input is lost.
 #[derive(Debug, Default)]
 pub struct Model {
+    /// False when something of the input could not be read: what then seems to be missing may only be unread.
+    pub whole: bool,
     /// The default VPC first, then the others by name.
     pub vpcs: Vec<Vpc>,
     /// By name.

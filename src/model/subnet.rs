@@ -19,6 +19,8 @@ pub struct Subnet {
     pub description: String,
     /// Whose it is.
     pub vpc: VpcId,
+    /// False when some of it could not be read.
+    pub whole: bool,
     /// At most one a family, IPv4 first; none on a switch that only forwards frames.
     pub blocks: Vec<Block>,
     /// Never given out by allocation.

@@ -18,6 +18,10 @@ pub struct Vpc {
     pub span: Option<Span>,
     /// A text for people; empty if none.
     pub description: String,
+    /// False when a route could not be read.
+    pub whole_routes: bool,
+    /// False when a peering could not be read.
+    pub whole_links: bool,
     /// The blocks that its subnets must lie in; empty where nobody said.
     pub cidrs: Vec<Spanned<IpNet>>,
     /// Routes, as written.

@@ -56,7 +56,12 @@ impl Datum {
 
     /// A map of these pairs, in any order; of two pairs with one key the last wins.
     pub fn map(pairs: impl IntoIterator<Item = (Atom, Atom)>) -> Datum {
-        Datum::Map(pairs.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect())
+        let pairs: Vec<(Atom, Atom)> = pairs.into_iter().collect();
+        // What a server sends is in order already.
+        match pairs.is_sorted_by(|(a, _), (b, _)| a < b) {
+            true => Datum::Map(pairs),
+            false => Datum::Map(pairs.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect()),
+        }
     }
 
     /// The references among the atoms.

@@ -189,11 +189,13 @@ impl<'de> Visitor<'de> for WhatSeed {
 
 /// A row of these columns and defaults for the rest, which the server leaves out.
 fn whole(table: Table, columns: Vec<(usize, Datum)>) -> Row {
-    let mut data: Vec<Datum> = table.columns().iter().map(|column| column.kind.default()).collect();
+    let mut data: Vec<Option<Datum>> = vec![None; table.columns().len()];
     for (at, datum) in columns {
-        data[at] = datum;
+        data[at] = Some(datum);
     }
-    Row::new(table, data)
+    let with_default =
+        |(datum, column): (Option<Datum>, &Column)| datum.unwrap_or_else(|| column.kind.default());
+    Row::new(table, data.into_iter().zip(table.columns()).map(with_default).collect())
 }
 
 struct Columns(Table);

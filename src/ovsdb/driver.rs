@@ -167,7 +167,9 @@ impl Driver {
             }
             let pause_max = if self.waiting.is_empty() { PAUSE_MAX } else { PAUSE_MAX_ASKED };
             let next = pause.min(pause_max);
-            self.notice(Notice::Waiting { attempts: self.attempts.clone(), next });
+            if !self.waiting.is_empty() {
+                self.notice(Notice::Waiting { attempts: self.attempts.clone(), next });
+            }
             self.meanwhile(sleep(next), true).await?;
             pause = next * 2;
             greeting = (greeting * 2).min(GREETING_MAX);

@@ -22,35 +22,12 @@
 //!
 //! Without the feature `live` only `op` is there: what a transaction says, without a way to send it.
 //!
-//! Refuses to know plans, diagnostics, and who owns a row.
-//!
-//! ```no_run
-//! use northc::nb::{Atom, Datum};
-//! use northc::ovsdb::endpoint::Remotes;
-//! use northc::ovsdb::op::{Op, Which};
-//! use northc::ovsdb::session::{Options, Session};
-//!
-//! # async fn example() -> Result<(), northc::ovsdb::fault::Fault> {
-//! let remotes = Remotes::parse("tcp:10.0.0.1:6641,tcp:10.0.0.2:6641,tcp:10.0.0.3:6641")?;
-//! let session = Session::start(Options::northbound(remotes))?;
-//!
-//! let actual = session.actual().await?;
-//! println!("{} rows", actual.len());
-//!
-//! let name = Datum::set([Atom::Text("ls-1".into())]);
-//! let uuid = uuid::Uuid::from_u128(1);
-//! let row = vec![("name".into(), name)];
-//! session.transact(&[Op::Insert { table: "Logical_Switch".into(), uuid, row }]).await?;
-//! // The row is in the next snapshot: a server sends updates before it replies.
-//! assert!(session.actual().await?.len() > actual.len());
-//! # Ok(())
-//! # }
-//! ```
+//! Refuses to know plans, diagnostics, and who owns a row. An example stands in `session`.
 
 #[cfg(feature = "live")]
 mod decode;
 #[cfg(feature = "live")]
-mod driver;
+pub mod driver;
 mod encode;
 #[cfg(feature = "live")]
 pub mod endpoint;

@@ -88,7 +88,9 @@ async fn connect_tcp(address: &Address) -> Result<TcpStream, Why> {
 fn why(error: &io::Error) -> Why {
     match (tls::failure(error), error.kind()) {
         (Some(failure), _) => Why::Tls(failure),
-        (None, io::ErrorKind::UnexpectedEof) => Why::Hangup,
+        (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            Why::Hangup
+        }
         (None, _) => Why::Io(error.to_string()),
     }
 }

@@ -75,8 +75,8 @@ fn references(
 ) -> Option<Edit> {
     let (wants, has): (BTreeSet<_>, BTreeSet<_>) = (wanted.refs().collect(), live.refs().collect());
     let atom = |to: &&Ref| Atom::Ref((*to).clone());
-    let insert = wants.difference(&has).filter(|to| enters(to)).map(|to| atom(to)).collect();
-    let delete = has.difference(&wants).filter(|to| leaves(to)).map(|to| atom(to)).collect();
+    let insert = wants.difference(&has).filter(|to| enters(to)).map(&atom).collect();
+    let delete = has.difference(&wants).filter(|to| leaves(to)).map(atom).collect();
     members(insert, delete)
 }
 

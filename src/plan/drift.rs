@@ -17,7 +17,7 @@ pub(super) fn why(wanted: &Row, live: &Row, changes: &[Change]) -> Why {
     let is_same_input = written.is_some() && written == external_id(wanted, stamp::DIGEST);
     let n_content = changes.iter().filter(|change| !change.is_marks()).count();
     match (is_same_input, is_as_written) {
-        _ if n_content == 0 && owner_of(live) == owner_of(wanted) => Why::Marks,
+        _ if n_content == 0 => Why::Marks,
         (false, true) => Why::Input,
         (true, true | false) => Why::Drift,
         (false, false) if written.is_none() => Why::Drift,
@@ -31,10 +31,6 @@ pub(super) fn why_with_same_input(wanted: &Row, live: &Row, changes: &[Change]) 
         Why::Marks => Why::Marks,
         Why::Input | Why::Drift | Why::Both | Why::Duplicate | Why::Adopted(_) => Why::Drift,
     }
-}
-
-fn owner_of(row: &Row) -> (Option<&str>, Option<&str>) {
-    (external_id(row, stamp::OWNER), external_id(row, stamp::KEY))
 }
 
 /// The keys that others put in `external_ids` were not there when the digest was made, and cannot

@@ -38,7 +38,7 @@ const RESET: &str = "\x1b[0m";
 /// Places stand in this column, or two blanks behind a longer line.
 const COLUMN_OF_PLACES: usize = 72;
 /// What a new row says of itself is cut here.
-const N_GIST_MAX: usize = 60;
+const N_GIST_MAX: usize = 100;
 
 /// The plan in words.
 pub fn text(plan: &Plan, paint: Paint) -> String {
@@ -83,24 +83,24 @@ fn write_groups(out: &mut String, steps: &[&Step], telling: &Telling, paint: Pai
 fn write_step(out: &mut String, step: &Step, telling: &Telling, paint: Paint) -> fmt::Result {
     let (sign, colour) = sign(step);
     let (colour, reset) = (paint.code(colour), paint.code(RESET));
-    let (head, lines) = match &step.action {
-        Action::Insert(row) => (gist(row), Vec::new()),
-        Action::Update(changes) => (String::new(), change_lines(changes, telling)),
-        Action::Delete(_) => (String::new(), Vec::new()),
+    let lines = match &step.action {
+        Action::Insert(row) => gist(row),
+        Action::Update(changes) => change_lines(changes, telling),
+        Action::Delete(_) => Vec::new(),
     };
     let said = match remark(step) {
-        Some(remark) => format!("{} {head} ({remark})", step.key),
-        None => format!("{} {head}", step.key),
+        Some(remark) => format!("{} ({remark})", step.key),
+        None => step.key.to_string(),
     };
-    write!(out, "  {colour}{sign}{reset} {}", said.trim_end())?;
+    write!(out, "  {colour}{sign}{reset} {}", said)?;
     if let Some(place) = &step.place {
-        let (dim, n_blanks) =
-            (paint.code(DIM), COLUMN_OF_PLACES.saturating_sub(said.trim_end().chars().count() + 4));
+        let (dim, n_blanks) = (paint.code(DIM), COLUMN_OF_PLACES.saturating_sub(said.chars().count() + 4));
         write!(out, "{:1$}{dim}{place}{reset}", "", n_blanks.max(2))?;
     }
     out.push('\n');
+    let dim = if matches!(step.action, Action::Insert(_)) { paint.code(DIM) } else { "" };
     for line in lines {
-        writeln!(out, "      {line}")?;
+        writeln!(out, "      {dim}{line}{}", if dim.is_empty() { "" } else { reset })?;
     }
     Ok(())
 }
@@ -130,16 +130,17 @@ fn remark(step: &Step) -> Option<String> {
 }
 
 /// What a new row says, apart from its name, its marks and its references.
-fn gist(row: &Row) -> String {
+fn gist(row: &Row) -> Vec<String> {
     let columns = row.set_columns().filter(|(column, _)| {
         column.target.is_none() && column.name != "name" && column.name != "external_ids"
     });
     let said: Vec<String> =
         columns.map(|(column, datum)| format!("{}={}", column.name, show(datum))).collect();
-    let said = said.join(" ");
+    let said = said.join("  ");
     match said.char_indices().nth(N_GIST_MAX) {
-        Some((at, _)) => format!("{}…", &said[..at]),
-        None => said,
+        _ if said.is_empty() => Vec::new(),
+        Some((at, _)) => vec![format!("{}…", &said[..at])],
+        None => vec![said],
     }
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::json::{FORMAT_VERSION, KIND, digest};
 use super::step::{Action, Change, Edit, Pair, Step, Why};
 use super::{Guard, Mode, Plan};
+use crate::nb::actual::Lack;
 use crate::nb::record::Record;
 use crate::nb::{Atom, Column, Datum, Key, Kind, Ref, Row, Table};
 
@@ -78,19 +79,30 @@ fn plan(at: &At<'_>) -> Result<Plan, Unusable> {
         n_owned: at.get("owned")?.count()?,
         steps: at.get("steps")?.items()?.iter().map(step).collect::<Result<_, _>>()?,
         uuids: uuids.collect::<Result<_, _>>()?,
+        lacks: at.get("lacks")?.items()?.iter().map(lack).collect::<Result<_, _>>()?,
         conflicts: Vec::new(),
         guard: at.get("guard")?.optional().map(|at| guard(&at)).transpose()?,
     })
 }
 
 fn record(at: &At<'_>) -> Result<Record, Unusable> {
-    let field = |name| Ok(at.get(name)?.optional().map(|at| at.text().map(str::to_owned)).transpose()?);
+    let field = |name| at.get(name)?.optional().map(|at| at.text().map(str::to_owned)).transpose();
     Ok(Record {
         txn: field("txn")?,
         rows: field("rows")?,
         pending: field("pending")?,
         confirm: field("confirm")?,
     })
+}
+
+fn lack(at: &At<'_>) -> Result<Lack, Unusable> {
+    let [table, name] = at.pair()?;
+    let table = table.table()?;
+    let column = match name.optional() {
+        Some(name) => Some(column(table, name.text()?).ok_or_else(|| name.damage())?.name),
+        None => None,
+    };
+    Ok(Lack { table, column })
 }
 
 fn guard(at: &At<'_>) -> Result<Guard, Unusable> {
@@ -118,7 +130,7 @@ fn step(at: &At<'_>) -> Result<Step, Unusable> {
         }
         _ => return at.get("action")?.damaged(),
     };
-    let holder = || Ok(at.get("holder")?.optional().map(|at| at.text().map(str::to_owned)).transpose()?);
+    let holder = || at.get("holder")?.optional().map(|at| at.text().map(str::to_owned)).transpose();
     let why = match at.get("why")?.text()? {
         "input" => Why::Input,
         "drift" => Why::Drift,

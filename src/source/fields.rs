@@ -21,20 +21,22 @@ pub(crate) struct Fields<'d> {
     pub(crate) span: Span,
     entries: &'d [Entry<'d>],
     asked: Vec<&'static str>,
+    /// It was no mapping, which was reported: nothing is missing in it.
+    broken: bool,
 }
 
 impl<'d> Fields<'d> {
     /// Starts reading `node` as a mapping; anything but a mapping or nothing is reported.
     pub(crate) fn of(what: &'static str, node: &'d Node<'d>, sink: &mut Sink) -> Fields<'d> {
-        let entries = match &node.value {
-            Yaml::Map(entries) => entries.as_slice(),
-            Yaml::Null => &[],
+        let (entries, broken) = match &node.value {
+            Yaml::Map(entries) => (entries.as_slice(), false),
+            Yaml::Null => (&[][..], false),
             Yaml::Scalar { .. } | Yaml::Seq(_) => {
                 sink.push(wrong_type(node, what, "a mapping"));
-                &[]
+                (&[][..], true)
             }
         };
-        Fields { what, span: node.span, entries, asked: Vec::new() }
+        Fields { what, span: node.span, entries, asked: Vec::new(), broken }
     }
 
     /// The raw value of a field; `None` for absent and null.
@@ -47,6 +49,12 @@ impl<'d> Fields<'d> {
     /// Where a field's key stands, if the field is there at all.
     pub(crate) fn key_span(&self, name: &str) -> Option<Span> {
         self.entries.iter().find(|e| e.key == name).map(|e| e.key_span)
+    }
+
+    /// The first field that nobody asked for so far, and where it stands.
+    pub(crate) fn first_unasked(&self) -> Option<(&'d str, Span)> {
+        let entry = self.entries.iter().find(|e| !self.asked.contains(&&*e.key))?;
+        Some((&entry.key, entry.key_span))
     }
 
     /// Fields that are known and have no bearing on anything.
@@ -64,10 +72,17 @@ impl<'d> Fields<'d> {
     pub(crate) fn required(&mut self, name: &'static str, sink: &mut Sink) -> Option<Spanned<&'d str>> {
         let there = self.node(name).is_some_and(|node| !is_empty(node));
         if !there {
-            sink.push(self.missing(name));
+            self.report_missing(name, sink);
             return None;
         }
         self.text(name, sink)
+    }
+
+    /// Reports a required field that is not there.
+    pub(crate) fn report_missing(&self, name: &str, sink: &mut Sink) {
+        if !self.broken {
+            sink.push(self.missing(name));
+        }
     }
 
     /// The diagnostic for a required field that is not there.
@@ -132,6 +147,11 @@ impl<'d> Fields<'d> {
 
     /// The strings of a list, with surrounding blanks removed and empty ones left out.
     pub(crate) fn texts(&mut self, name: &'static str, sink: &mut Sink) -> Vec<Spanned<&'d str>> {
+        let alone = self.node(name).filter(|node| !is_empty(node));
+        if let Some(node @ Node { value: Yaml::Scalar { text, .. }, .. }) = alone {
+            sink.push(wrong_type(node, name, "a list").help(format!("write `{name}: [{}]`", short(text))));
+            return Vec::new();
+        }
         let nodes = self.list(name, sink);
         let texts = nodes.iter().filter_map(|node| text_of(node, name, sink));
         texts.map(|t| t.map(str::trim)).filter(|t| !t.value.is_empty()).collect()
@@ -183,7 +203,22 @@ fn text_of<'d>(node: &'d Node<'d>, name: &str, sink: &mut Sink) -> Option<Spanne
     match &node.value {
         Yaml::Scalar { text, .. } => Some(Spanned::new(text, node.span)),
         Yaml::Null => None,
-        Yaml::Seq(_) | Yaml::Map(_) => {
+        Yaml::Seq(items) => {
+            let texts: Option<Vec<&str>> = items
+                .iter()
+                .map(|item| match &item.value {
+                    Yaml::Scalar { text, .. } => Some(&**text),
+                    _ => None,
+                })
+                .collect();
+            let problem = wrong_type(node, name, "a string");
+            sink.push(match texts.filter(|texts| !texts.is_empty()) {
+                Some(texts) => problem.help(format!("write `{name}: \"{}\"`", texts.join(","))),
+                None => problem,
+            });
+            None
+        }
+        Yaml::Map(_) => {
             sink.push(wrong_type(node, name, "a string"));
             None
         }
@@ -192,12 +227,24 @@ fn text_of<'d>(node: &'d Node<'d>, name: &str, sink: &mut Sink) -> Option<Spanne
 
 pub(crate) fn wrong_type(node: &Node<'_>, name: &str, expected: &str) -> Diagnostic {
     let found = match &node.value {
-        Yaml::Scalar { text, plain: true } => format!("`{text}`"),
-        Yaml::Scalar { text, plain: false } => format!("the string `{text}`"),
+        Yaml::Scalar { text, plain: true } => format!("`{}`", short(text)),
+        Yaml::Scalar { text, plain: false } => format!("the string `{}`", short(text)),
         _ => node.kind().to_owned(),
     };
-    Diagnostic::new(Code::WrongType, node.span, format!("`{name}` takes {expected}"))
-        .at(format!("found {found}"))
+    // A field goes by its name, everything else by a description.
+    let message = if name.contains(' ') {
+        format!("{name} is {expected}")
+    } else {
+        format!("`{name}` takes {expected}")
+    };
+    Diagnostic::new(Code::WrongType, node.span, message).at(format!("found {found}"))
+}
+
+/// The beginning of a text, where it is too long for a message.
+fn short(text: &str) -> String {
+    const SHOWN: usize = 40;
+    let cut: String = text.chars().take(SHOWN).collect();
+    if cut.len() < text.len() { cut + "..." } else { cut }
 }
 
 /// The place of a part of a text, when the text stands in the source as it is.

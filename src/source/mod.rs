@@ -9,7 +9,7 @@ mod object;
 mod resolve;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Model, Vpc};
@@ -28,6 +28,8 @@ pub fn read(sources: &SourceMap, sink: &mut Sink) -> Model {
         let text = source.text.as_str();
         yaml::documents(file, text, sink, |root, sink| declared.document(root, sink));
     }
+    declared.doubts.lost |=
+        [Code::Unreadable, Code::YamlSyntax, Code::TooDeep].into_iter().any(|code| sink.has(code));
     declared.report_skipped(sink);
     resolve::resolve(declared, sink)
 }
@@ -43,10 +45,31 @@ struct Declarations {
     interfaces: Vec<workload::Interface>,
     records: Vec<ip::Record>,
     vips: Vec<vip::Declared>,
+    doubts: Doubts,
     /// Unknown kinds: how many, and the first one's place.
     skipped: BTreeMap<String, (usize, Span)>,
     /// Known kinds that this version does not lower: the same.
     waiting: BTreeMap<String, (usize, Span)>,
+}
+
+/// What is in the input and could not be read, or was left out. Nobody is told that it does not exist.
+#[derive(Default)]
+struct Doubts {
+    /// Something was lost with its name: it may be anything.
+    lost: bool,
+    /// Kind and name.
+    left_out: BTreeSet<(&'static str, String)>,
+}
+
+impl Doubts {
+    fn leave_out(&mut self, kind: &'static str, name: impl Into<String>) {
+        self.left_out.insert((kind, name.into()));
+    }
+
+    /// Whether an object may exist although it was not read.
+    fn cover(&self, kind: &'static str, name: &str) -> bool {
+        self.lost || self.left_out.contains(&(kind, name.to_owned()))
+    }
 }
 
 /// Kinds of the `kubeovn.io` group that this version reads.
@@ -75,11 +98,18 @@ const WAITING_KINDS: [&str; 16] = [
 impl Declarations {
     fn document(&mut self, root: &Node<'_>, sink: &mut Sink) {
         if !matches!(root.value, Yaml::Map(_)) {
-            sink.push(fields::wrong_type(root, "a document", "an object with `apiVersion` and `kind`"));
+            sink.push(
+                fields::wrong_type(root, "a document", "an object with `apiVersion` and `kind`")
+                    .help("write what `kubectl get -o yaml` prints, with `---` between objects"),
+            );
+            self.doubts.lost = true;
             return;
         }
         let mut fields = Fields::of("the document", root, sink);
-        let Some(kind) = object::kind_of(&mut fields, sink) else { return };
+        let Some(kind) = object::kind_of(&mut fields, sink) else {
+            self.doubts.lost = true;
+            return;
+        };
         if kind.kind.value.ends_with("List") && fields.node("items").is_some() {
             for item in fields.list("items", sink) {
                 self.document(item, sink);
@@ -91,59 +121,88 @@ impl Declarations {
 
     fn object(&mut self, kind: &Kind<'_>, node: &Node<'_>, sink: &mut Sink) {
         use Scope::{Cluster, Namespaced};
-        let known = match (kind.group, kind.kind.value) {
+        match (kind.group, kind.kind.value) {
             ("kubeovn.io", "Vpc") => {
-                self.vpcs.extend(Object::read("Vpc", Cluster, node, sink).and_then(|o| vpc::read(o, sink)));
-                "v1"
+                let vpc = self.read("Vpc", Cluster, node, sink, vpc::read);
+                self.vpcs.extend(vpc);
             }
             ("kubeovn.io", "Subnet") => {
-                self.subnets
-                    .extend(Object::read("Subnet", Cluster, node, sink).and_then(|o| subnet::read(o, sink)));
-                "v1"
+                let subnet = self.read("Subnet", Cluster, node, sink, subnet::read);
+                self.subnets.extend(subnet);
             }
             ("kubeovn.io", "Vlan") => {
-                self.vlans.extend(
-                    Object::read("Vlan", Cluster, node, sink).and_then(|o| underlay::read_vlan(o, sink)),
-                );
-                "v1"
+                let vlan = self.read("Vlan", Cluster, node, sink, underlay::read_vlan);
+                self.vlans.extend(vlan);
             }
             ("kubeovn.io", "ProviderNetwork") => {
-                let object = Object::read("ProviderNetwork", Cluster, node, sink);
-                self.provider_networks.extend(object.and_then(|o| underlay::read_provider_network(o, sink)));
-                "v1"
+                let read = underlay::read_provider_network;
+                let network = self.read("ProviderNetwork", Cluster, node, sink, read);
+                self.provider_networks.extend(network);
             }
             ("kubeovn.io", "IP") => {
-                self.records.extend(Object::read("IP", Cluster, node, sink).and_then(|o| ip::read(o, sink)));
-                "v1"
+                let record = self.read("IP", Cluster, node, sink, ip::read);
+                self.records.extend(record);
             }
             ("kubeovn.io", "Vip") => {
-                self.vips.extend(Object::read("Vip", Cluster, node, sink).and_then(|o| vip::read(o, sink)));
-                "v1"
+                let vip = self.read("Vip", Cluster, node, sink, vip::read);
+                self.vips.extend(vip);
             }
             ("k8s.cni.cncf.io", "NetworkAttachmentDefinition") => {
-                let object = Object::read("NetworkAttachmentDefinition", Namespaced, node, sink);
-                self.networks.extend(object.and_then(|o| network::read(o, sink)));
-                "v1"
+                let network = self.read("NetworkAttachmentDefinition", Namespaced, node, sink, network::read);
+                self.networks.extend(network);
             }
             ("kubevirt.io", "VirtualMachine") => {
-                let object = Object::read("VirtualMachine", Namespaced, node, sink);
-                self.interfaces.extend(object.and_then(|o| workload::read_vm(o, sink)).unwrap_or_default());
-                "v1"
+                let interfaces = self.read("VirtualMachine", Namespaced, node, sink, workload::read_vm);
+                self.interfaces.extend(interfaces.into_iter().flatten());
             }
             ("", "Pod") => {
-                let object = Object::read("Pod", Namespaced, node, sink);
-                self.interfaces.extend(object.and_then(|o| workload::read_pod(o, sink)).unwrap_or_default());
-                "v1"
+                let interfaces = self.read("Pod", Namespaced, node, sink, workload::read_pod);
+                self.interfaces.extend(interfaces.into_iter().flatten());
             }
-            _ => return self.skip(kind),
-        };
-        if kind.version.value != known {
-            let message = format!("{} is read as version {known}, not {}", kind.kind, kind.version);
+            _ => return self.skip(kind, sink),
+        }
+        if kind.version.value != "v1" {
+            let message = format!("{} is read as version v1, not {}", kind.kind, kind.version);
             sink.push(Diagnostic::new(Code::UnknownVersion, kind.version.span, message));
         }
     }
 
-    fn skip(&mut self, kind: &Kind<'_>) {
+    /// Reads an object of a known kind. One that can't be read is remembered, so that nobody is told that it
+    /// does not exist.
+    fn read<'d, T>(
+        &mut self,
+        kind: &'static str,
+        scope: Scope,
+        node: &'d Node<'d>,
+        sink: &mut Sink,
+        read: impl FnOnce(Object<'d>, &mut Sink) -> Option<T>,
+    ) -> Option<T> {
+        let n_errors = sink.n_errors();
+        let Some(object) = Object::read(kind, scope, node, sink) else {
+            self.doubts.lost |= sink.n_errors() > n_errors;
+            return None;
+        };
+        let name = object.full_name(scope);
+        let read = read(object, sink);
+        if read.is_none() {
+            self.doubts.leave_out(kind, name);
+        }
+        read
+    }
+
+    fn skip(&mut self, kind: &Kind<'_>, sink: &mut Sink) {
+        if kind.group == "kubeovn.io" && !WAITING_KINDS.contains(&kind.kind.value) {
+            let known = KUBEOVN_KINDS.into_iter().chain(WAITING_KINDS);
+            if let Some(near) = nearest(kind.kind.value, known) {
+                let message = format!("Kube-OVN has no kind `{}`", kind.kind);
+                sink.push(
+                    Diagnostic::new(Code::KindNearMiss, kind.kind.span, message)
+                        .help(format!("did you mean `{near}`?")),
+                );
+                self.doubts.lost = true;
+                return;
+            }
+        }
         let waiting = kind.group == "kubeovn.io" && WAITING_KINDS.contains(&kind.kind.value);
         let list = if waiting { &mut self.waiting } else { &mut self.skipped };
         list.entry(kind.kind.value.to_owned()).or_insert((0, kind.kind.span)).0 += 1;
@@ -152,7 +211,7 @@ impl Declarations {
     fn report_skipped(&self, sink: &mut Sink) {
         for (kind, (n, span)) in &self.waiting {
             let message = format!(
-                "{} of kind {kind} left out: this version of northc does not lower them",
+                "{} of kind {kind} left out: this version of northc does not lower the kind",
                 objects(*n)
             );
             sink.push(Diagnostic::new(Code::NotYet, *span, message));

@@ -22,6 +22,27 @@ pub(crate) struct Kind<'d> {
 
 /// Reads `apiVersion` and `kind`; a document without them is reported.
 pub(crate) fn kind_of<'d>(fields: &mut Fields<'d>, sink: &mut Sink) -> Option<Kind<'d>> {
+    // What `kubectl describe` prints begins like an object and is none.
+    if fields.key_span("kind").is_none()
+        && let Some(span) = fields.key_span("Kind").or(fields.key_span("API Version"))
+    {
+        sink.push(
+            Diagnostic::new(Code::MissingField, span, "the document has no `kind` and no `apiVersion`")
+                .help("this looks like `kubectl describe`; take what `kubectl get -o yaml` prints"),
+        );
+        return None;
+    }
+    if fields.key_span("kind").is_none() && fields.key_span("apiVersion").is_none() {
+        sink.push(
+            Diagnostic::new(
+                Code::MissingField,
+                fields.span,
+                "an object has a `kind` and an `apiVersion`; this has neither",
+            )
+            .help("write what `kubectl get -o yaml` prints"),
+        );
+        return None;
+    }
     let kind = fields.required("kind", sink);
     let version = fields.required("apiVersion", sink);
     let (kind, version) = (kind?, version?);
@@ -103,6 +124,14 @@ impl<'d> Object<'d> {
         })
     }
 
+    /// What tells it apart from others of its kind.
+    pub(crate) fn full_name(&self, scope: Scope) -> String {
+        match scope {
+            Scope::Cluster => self.name.value.to_owned(),
+            Scope::Namespaced => format!("{}/{}", self.namespace, self.name),
+        }
+    }
+
     /// The value of an annotation.
     pub(crate) fn annotation(&self, key: &str) -> Option<Spanned<&'d str>> {
         let (_, _, value) = self.annotations.iter().find(|(k, _, _)| *k == key)?;
@@ -113,7 +142,13 @@ impl<'d> Object<'d> {
     pub(crate) fn spec(&mut self, what: &'static str, sink: &mut Sink) -> Option<Fields<'d>> {
         let spec = self.fields.map("spec", what, sink);
         if spec.is_none() {
-            sink.push(self.fields.missing("spec"));
+            sink.push(match self.fields.first_unasked() {
+                Some((key, span)) => {
+                    let message = format!("`{key}` stands beside `spec`, not in it");
+                    Diagnostic::new(Code::MissingField, span, message).help("indent it below `spec:`")
+                }
+                None => self.fields.missing("spec"),
+            });
         }
         spec
     }
@@ -126,10 +161,20 @@ impl<'d> Object<'d> {
 }
 
 fn check_name(kind: &str, name: Spanned<&str>, sink: &mut Sink) -> bool {
-    if name.value.len() > NAME_MAX || name.value.chars().any(char::is_control) {
-        let message =
-            format!("{kind} has a name that is longer than {NAME_MAX} bytes or holds control characters");
-        sink.push(Diagnostic::new(Code::BadName, name.span, message));
+    let problem = if name.value.len() > NAME_MAX {
+        Some(format!("is longer than {NAME_MAX} bytes"))
+    } else if name.value.chars().any(char::is_control) {
+        Some("holds control characters".to_owned())
+    } else if name.value.contains(',') {
+        Some("holds a comma, which OVN puts between names".to_owned())
+    } else {
+        None
+    };
+    if let Some(problem) = problem {
+        sink.push(
+            Diagnostic::new(Code::BadName, name.span, format!("the name of this {kind} {problem}"))
+                .help("use small letters, digits, `-` and `.`"),
+        );
         return false;
     }
     let plain = |part: &str| {

@@ -3,10 +3,10 @@
 //! Dangling and duplicate names are reported here, with the nearest name that exists. The result is
 //! sorted by name, so that nothing later can depend on the order of the input. Refuses to judge addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Declarations;
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
+use super::{Declarations, Doubts};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
@@ -19,14 +19,19 @@ type Networks = BTreeMap<Provider, (Span, String)>;
 
 /// Resolves everything that was declared. What dangles is reported and left out.
 pub(super) fn resolve(declared: Declarations, sink: &mut Sink) -> Model {
+    let mut doubts = declared.doubts;
     let mut model = Model { vpcs: vpcs(declared.vpcs, sink), ..Model::default() };
-    resolve_peers(&mut model.vpcs, sink);
+    resolve_peers(&mut model.vpcs, &doubts, sink);
     let networks = networks(declared.networks, sink);
-    let physical = Physical { vlans: declared.vlans, networks: declared.provider_networks };
-    let subnets = subnets(declared.subnets, &model, &networks, &physical, sink);
+    let physical = Physical {
+        vlans: unique("Vlan", declared.vlans, |v| &v.name.value, |v| Some(v.name.span), sink),
+        networks: unique("ProviderNetwork", declared.provider_networks, |n| &n.value, |n| Some(n.span), sink),
+    };
+    let subnets = subnets(declared.subnets, &model, &networks, &physical, &mut doubts, sink);
     let namespaces: Vec<(String, SubnetId)> = subnets.namespaces;
     model.subnets = subnets.subnets;
-    let names = SubnetNames::new(&model);
+    model.whole = !doubts.lost && !doubts.left_out.iter().any(|(kind, _)| *kind == "Subnet");
+    let names = SubnetNames::new(&model, doubts);
     let (ports, selectors) = ports(declared.interfaces, &names, &namespaces, &networks, &model, sink);
     model.ports = ports;
     records(declared.records, &names, &mut model, sink);
@@ -70,6 +75,8 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
             name: DEFAULT_VPC.to_owned(),
             span: None,
             description: String::new(),
+            whole_routes: true,
+            whole_links: true,
             cidrs: Vec::new(),
             static_routes: Vec::new(),
             policy_routes: Vec::new(),
@@ -88,12 +95,12 @@ fn find_vpc(vpcs: &[Vpc], name: &str) -> Option<VpcId> {
     rest.binary_search_by(|v| v.name.as_str().cmp(name)).ok().map(|at| VpcId(at + 1))
 }
 
-fn resolve_peers(vpcs: &mut [Vpc], sink: &mut Sink) {
+fn resolve_peers(vpcs: &mut [Vpc], doubts: &Doubts, sink: &mut Sink) {
     for at in 0..vpcs.len() {
         for peer in 0..vpcs[at].peerings.len() {
             let remote = vpcs[at].peerings[peer].remote.clone();
             let found = find_vpc(vpcs, &remote.value);
-            if found.is_none() {
+            if found.is_none() && !doubts.cover("Vpc", &remote.value) {
                 let message =
                     format!("VPC `{}` peers with `{remote}`, which is not in the input", vpcs[at].name);
                 let diagnostic = Diagnostic::new(Code::PeerUnknown, remote.span, message);
@@ -134,15 +141,19 @@ struct Physical {
 
 impl Physical {
     /// What a subnet's `vlan` stands for.
-    fn underlay(&self, name: &Spanned<String>, sink: &mut Sink) -> Option<Underlay> {
+    fn underlay(&self, name: &Spanned<String>, doubts: &Doubts, sink: &mut Sink) -> Option<Underlay> {
         let Some(vlan) = self.vlans.iter().find(|v| v.name.value == name.value) else {
+            if doubts.cover("Vlan", &name.value) {
+                return None;
+            }
             let diagnostic =
                 Diagnostic::new(Code::UnknownVlan, name.span, format!("no Vlan `{name}` in the input"));
             sink.push(suggest(diagnostic, &name.value, self.vlans.iter().map(|v| v.name.value.as_str())));
             return None;
         };
         let physical = vlan.provider.clone()?;
-        if !self.networks.is_empty() && !self.networks.iter().any(|n| n.value == physical.value) {
+        let known = self.networks.is_empty() || self.networks.iter().any(|n| n.value == physical.value);
+        if !known && !doubts.cover("ProviderNetwork", &physical.value) {
             let message = format!("no ProviderNetwork `{physical}` in the input");
             let diagnostic = Diagnostic::new(Code::UnknownVlan, physical.span, message);
             sink.push(suggest(diagnostic, &physical.value, self.networks.iter().map(|n| n.value.as_str())));
@@ -165,34 +176,44 @@ fn subnets(
     model: &Model,
     networks: &Networks,
     physical: &Physical,
+    doubts: &mut Doubts,
     sink: &mut Sink,
 ) -> Subnets {
     let declared = unique("Subnet", declared, |d| &d.subnet.name.value, |d| Some(d.subnet.name.span), sink);
     let mut out = Subnets { subnets: Vec::new(), namespaces: Vec::new(), vips: Vec::new() };
     let mut taken: BTreeMap<Provider, (String, Span)> = BTreeMap::new();
     for mut d in declared {
+        let kind = d.provider.as_ref().map_or(ProviderKind::BuiltIn, |p| provider_kind(&p.value));
         if is_built_in(&d, sink) {
             continue;
         }
-        let Some(vpc) = subnet_vpc(&d, model, sink) else { continue };
+        let vpc = if d.placed { subnet_vpc(&d, model, doubts, sink) } else { None };
+        let Some(vpc) = vpc else {
+            doubts.leave_out("Subnet", d.subnet.name.value);
+            if let ProviderKind::Overlay(provider) = kind {
+                doubts.leave_out(BOUND_NETWORK, provider.to_string());
+            }
+            continue;
+        };
         d.subnet.vpc = vpc;
-        let kind = d.provider.as_ref().map_or(ProviderKind::BuiltIn, |p| provider_kind(&p.value));
         if let (ProviderKind::OnlyAddresses, Some(provider)) = (&kind, &d.provider) {
             let message = format!("subnet `{}` only manages addresses for another plugin", d.subnet.name);
             sink.push(
                 Diagnostic::new(Code::FieldWithoutEffect, provider.span, message)
-                    .note("a provider of one part, or without `.ovn` on a network that is not kube-ovn, makes no switch"),
+                    .note("a provider of one part makes no switch"),
             );
+            doubts.leave_out("address-only Subnet", d.subnet.name.value);
             continue;
         }
         if let (ProviderKind::Overlay(provider), Some(said)) = (kind, &d.provider) {
-            check_network(&provider, said.span, networks, sink);
+            check_network(&provider, said.span, networks, doubts, sink);
             if let Some((other, span)) = taken.get(&provider) {
                 let message = format!("subnets `{other}` and `{}` are on one overlay network", d.subnet.name);
+                let (first, second) = (said.span.min(*span), said.span.max(*span));
                 sink.push(
-                    Diagnostic::new(Code::ProviderInUse, said.span, message)
+                    Diagnostic::new(Code::ProviderInUse, second, message)
                         .at(format!("{provider} a second time"))
-                        .label(*span, "first here")
+                        .label(first, "first here")
                         .help("give each subnet a network of its own"),
                 );
             } else {
@@ -201,7 +222,7 @@ fn subnets(
             d.subnet.provider = Some(Spanned::new(provider, said.span));
         }
         if let Some(vlan) = &d.vlan {
-            d.subnet.underlay = physical.underlay(vlan, sink);
+            d.subnet.underlay = physical.underlay(vlan, doubts, sink);
             d.subnet.routed = d.logical_gateway;
         }
         d.subnet.routed &= !d.subnet.blocks.is_empty();
@@ -235,10 +256,10 @@ fn is_built_in(d: &subnet::Declared, sink: &mut Sink) -> bool {
     true
 }
 
-fn subnet_vpc(d: &subnet::Declared, model: &Model, sink: &mut Sink) -> Option<VpcId> {
+fn subnet_vpc(d: &subnet::Declared, model: &Model, doubts: &Doubts, sink: &mut Sink) -> Option<VpcId> {
     let Some(vpc) = &d.vpc else { return Some(VpcId(0)) };
     let found = find_vpc(&model.vpcs, &vpc.value);
-    if found.is_none() {
+    if found.is_none() && !doubts.cover("Vpc", &vpc.value) {
         let message = format!("subnet `{}` is in VPC `{vpc}`, which is not in the input", d.subnet.name);
         let diagnostic = Diagnostic::new(Code::UnknownVpc, vpc.span, message);
         sink.push(suggest(diagnostic, &vpc.value, model.vpcs.iter().map(|v| v.name.as_str())));
@@ -274,7 +295,7 @@ fn provider_kind(text: &str) -> ProviderKind {
 }
 
 /// Where the input has networks at all, a provider must be one of them, and one that OVN makes.
-fn check_network(provider: &Provider, span: Span, networks: &Networks, sink: &mut Sink) {
+fn check_network(provider: &Provider, span: Span, networks: &Networks, doubts: &Doubts, sink: &mut Sink) {
     match networks.get(provider) {
         Some((_, cni)) if cni == "kube-ovn" => {}
         Some((at, cni)) => {
@@ -282,6 +303,7 @@ fn check_network(provider: &Provider, span: Span, networks: &Networks, sink: &mu
             sink.push(Diagnostic::new(Code::NotAnOverlay, span, message).label(*at, "declared here"));
         }
         None if networks.is_empty() => {}
+        None if doubts.cover("NetworkAttachmentDefinition", &provider.to_string()) => {}
         None => {
             let message = format!("no NetworkAttachmentDefinition `{provider}` in the input");
             let names: Vec<String> = networks.keys().map(Provider::to_string).collect();
@@ -291,22 +313,29 @@ fn check_network(provider: &Provider, span: Span, networks: &Networks, sink: &mu
     }
 }
 
+/// What [`Doubts`] calls the network of a subnet that was left out.
+const BOUND_NETWORK: &str = "network of a Subnet";
+
 /// Subnets by name and by provider.
 struct SubnetNames {
+    doubts: Doubts,
     by_name: BTreeMap<String, SubnetId>,
     by_provider: BTreeMap<Provider, SubnetId>,
 }
 
 impl SubnetNames {
-    fn new(model: &Model) -> SubnetNames {
+    fn new(model: &Model, doubts: Doubts) -> SubnetNames {
         let by_name = model.subnets().map(|(id, s)| (s.name.value.clone(), id)).collect();
         let providers = model.subnets().filter_map(|(id, s)| Some((s.provider.as_ref()?.value.clone(), id)));
-        SubnetNames { by_name, by_provider: providers.collect() }
+        SubnetNames { doubts, by_name, by_provider: providers.collect() }
     }
 
     fn find(&self, name: &Spanned<String>, who: &str, sink: &mut Sink) -> Option<SubnetId> {
         let found = self.by_name.get(&name.value).copied();
-        if found.is_none() && !DEFAULT_SUBNETS.contains(&name.value.as_str()) {
+        let excused = DEFAULT_SUBNETS.contains(&name.value.as_str())
+            || self.doubts.cover("Subnet", &name.value)
+            || self.doubts.cover("address-only Subnet", &name.value);
+        if found.is_none() && !excused {
             let message = format!("{who} is on subnet `{name}`, which is not in the input");
             let diagnostic = Diagnostic::new(Code::UnknownSubnet, name.span, message);
             sink.push(suggest(diagnostic, &name.value, self.by_name.keys().map(String::as_str)));
@@ -320,8 +349,8 @@ struct Selectable {
     port: String,
     namespace: String,
     labels: Vec<(String, String)>,
-    aaps: Vec<String>,
-    port_vips: Vec<String>,
+    aaps: Vec<Spanned<String>>,
+    port_vips: Vec<Spanned<String>>,
 }
 
 fn ports(
@@ -383,7 +412,7 @@ fn interface_subnet(
     };
     let Some(&own) = names.by_provider.get(&network.value) else {
         let foreign = networks.get(&network.value).is_some_and(|(_, cni)| cni != "kube-ovn");
-        if foreign {
+        if foreign || names.doubts.cover(BOUND_NETWORK, &network.value.to_string()) {
             return None;
         }
         let message = format!("{} is on network `{}`, which no subnet is bound to", i.owner, network.value);
@@ -448,28 +477,72 @@ fn vips(
     sink: &mut Sink,
 ) -> Vec<Vip> {
     let port_id = |name: &str| model.ports.binary_search_by(|p| p.name.as_str().cmp(name)).ok().map(PortId);
+    let mut by_aap: BTreeMap<&str, Vec<&Selectable>> = BTreeMap::new();
+    let mut by_address: BTreeMap<&str, Vec<&Selectable>> = BTreeMap::new();
+    for workload in workloads {
+        workload.aaps.iter().for_each(|aap| by_aap.entry(&aap.value).or_default().push(workload));
+        workload.port_vips.iter().for_each(|vip| by_address.entry(&vip.value).or_default().push(workload));
+    }
     let mut vips: Vec<Vip> = Vec::new();
-    for d in unique("Vip", declared, |d| &d.name.value, |d| Some(d.name.span), sink) {
+    let declared = unique("Vip", declared, |d| &d.name.value, |d| Some(d.name.span), sink);
+    unknown_vips(&declared, &of_subnets, workloads, names, model, sink);
+    for d in declared {
         let Some(subnet) = d.subnet.and_then(|s| names.find(&s, &format!("Vip {}", d.name), sink)) else {
             continue;
         };
         let holds = |w: &&Selectable| {
             d.namespace.as_ref() == Some(&w.namespace)
-                && w.aaps.contains(&d.name.value)
                 && d.selector.iter().all(|label| w.labels.contains(label))
         };
-        let parents = workloads.iter().filter(holds).filter_map(|w| port_id(&w.port));
-        let parents = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
+        let named = by_aap.get(d.name.value.as_str()).into_iter().flatten().copied();
+        let parents = named.filter(holds).filter_map(|w| port_id(&w.port));
+        let parents: Vec<PortId> = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
+        if parents.is_empty() && !d.selector.is_empty() && model.whole {
+            let message = format!("no workload holds the virtual address `{}`", d.name);
+            sink.push(
+                Diagnostic::new(Code::VipUnheld, d.name.span, message)
+                    .note("the address is kept free, and nobody answers for it")
+                    .help("name it in the annotation `ovn.kubernetes.io/aaps` of the workloads that its `selector` means"),
+            );
+        }
         vips.push(Vip { name: d.name.value, span: d.name.span, subnet, addresses: d.addresses, parents });
     }
     for (subnet, address) in of_subnets {
         let name = format!("{}-vip-{}", model.subnet(subnet).name, address);
         let text = address.value.to_string();
-        let holds = |w: &&Selectable| w.port_vips.contains(&text);
-        let parents = workloads.iter().filter(holds).filter_map(|w| port_id(&w.port));
+        let named = by_address.get(text.as_str()).into_iter().flatten().copied();
+        let parents = named.filter_map(|w| port_id(&w.port));
         let parents = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
         vips.push(Vip { name, span: address.span, subnet, addresses: vec![address], parents });
     }
     vips.sort_by(|a, b| a.name.cmp(&b.name));
     vips
+}
+
+/// Virtual addresses that workloads name and that nobody declares.
+fn unknown_vips(
+    declared: &[vip::Declared],
+    of_subnets: &[(SubnetId, Spanned<std::net::IpAddr>)],
+    workloads: &[Selectable],
+    names: &SubnetNames,
+    model: &Model,
+    sink: &mut Sink,
+) {
+    let vip_names: BTreeSet<&str> = declared.iter().map(|vip| vip.name.value.as_str()).collect();
+    let addresses: BTreeSet<String> = of_subnets.iter().map(|(_, a)| a.value.to_string()).collect();
+    for workload in workloads {
+        for aap in &workload.aaps {
+            if !vip_names.contains(aap.value.as_str()) && !names.doubts.cover("Vip", &aap.value) {
+                let message = format!("there is no Vip `{aap}`");
+                let diagnostic = Diagnostic::new(Code::UnknownVip, aap.span, message);
+                sink.push(suggest(diagnostic, &aap.value, declared.iter().map(|v| v.name.value.as_str())));
+            }
+        }
+        for vip in &workload.port_vips {
+            if !addresses.contains(&vip.value) && model.whole {
+                let message = format!("no subnet has `{vip}` among its `vips`");
+                sink.push(Diagnostic::new(Code::UnknownVip, vip.span, message));
+            }
+        }
+    }
 }

@@ -113,13 +113,43 @@ fn syntax_error(file: FileId, text: &str, error: &ScanError) -> Diagnostic {
     let at = error.marker().byte_offset().unwrap_or(text.len()).min(text.len());
     let end = text.get(at..).and_then(|t| t.chars().next()).map_or(at, |c| at + c.len_utf8());
     let info = error.info();
-    let mut diagnostic =
-        Diagnostic::new(Code::YamlSyntax, Span::new(file, at..end), format!("not YAML: {info}"));
-    let line_start = text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |nl| nl + 1);
-    if text.get(line_start..at).is_some_and(|line| line.contains('\t')) {
-        diagnostic = diagnostic.help("indent with spaces: YAML does not allow tabs");
+    let span = Span::new(file, at..end);
+    if info.contains("recursion limit") {
+        return too_deep(span);
     }
-    diagnostic
+    let line_start = text.get(..at).and_then(|t| t.rfind('\n')).map_or(0, |nl| nl + 1);
+    let line = text.get(line_start..).and_then(|t| t.lines().next()).unwrap_or("");
+    // The parser may notice a tab from the line above.
+    let next_line = line_start + line.len() + 1;
+    if let Some(tab) = [line_start, next_line].into_iter().find_map(|start| tab_in_indent(text, start)) {
+        let span = Span::new(file, tab..tab + 1);
+        return Diagnostic::new(Code::YamlSyntax, span, "not YAML: a tab in the indentation")
+            .help("indent with spaces: YAML does not allow tabs");
+    }
+    let diagnostic = Diagnostic::new(Code::YamlSyntax, span, format!("not YAML: {info}"));
+    let help = if line.contains("{{") {
+        "this looks like a template: render it first"
+    } else if line.trim_start().starts_with("```") {
+        "this looks like Markdown: take only what stands between the fences"
+    } else if info.contains("document start") {
+        "put a line `---` between two documents"
+    } else if info.contains("expected ':'") && line.contains(':') {
+        "put a blank after the colon"
+    } else {
+        return diagnostic;
+    };
+    diagnostic.help(help)
+}
+
+/// The first tab among the blanks that a line begins with.
+fn tab_in_indent(text: &str, line_start: usize) -> Option<usize> {
+    let line = text.get(line_start..)?.lines().next()?;
+    let indent = line.len() - line.trim_start().len();
+    line.get(..indent)?.find('\t').map(|at| line_start + at)
+}
+
+fn too_deep(span: Span) -> Diagnostic {
+    Diagnostic::new(Code::TooDeep, span, format!("nested deeper than {DEPTH_MAX} levels"))
 }
 
 /// Builds one document's tree from events.
@@ -160,6 +190,14 @@ impl<'s> Builder<'s> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let node = self.scalar(text, style, span);
+                if let Yaml::Scalar { text, .. } = &node.value
+                    && text.contains('\0')
+                {
+                    let message = "a value holds the character NUL, which no text in OVN can";
+                    return Err(Diagnostic::new(Code::YamlSyntax, node.span, message)
+                        .help("remove it")
+                        .into());
+                }
                 self.place(node, anchor, sink)
             }
             Event::SequenceStart(_, anchor, _) => self.open(anchor, span, Items::Seq(Vec::new())),
@@ -199,12 +237,7 @@ impl<'s> Builder<'s> {
     fn open(&mut self, anchor: usize, start: Span, items: Items<'s>) -> Result<(), Box<Diagnostic>> {
         self.open.push(Open { anchor, start, items });
         if self.open.len() > DEPTH_MAX {
-            return Err(Diagnostic::new(
-                Code::TooDeep,
-                start,
-                format!("nested deeper than {DEPTH_MAX} levels"),
-            )
-            .into());
+            return Err(too_deep(start).into());
         }
         Ok(())
     }
@@ -216,6 +249,13 @@ impl<'s> Builder<'s> {
         }
         let wanted = text.trim();
         let source = self.text.get(span.range()).unwrap_or("");
+        if style == ScalarStyle::Literal && wanted.contains('\n') {
+            // From the first to the last character of the text, the indentation of the lines between included.
+            let blanks = source.len() - source.trim_start().len();
+            let start = span.range().start + blanks;
+            let span = Span::new(self.file, start..start + source.trim().len());
+            return Node { value: Yaml::Scalar { text, plain }, span };
+        }
         let inner = source.find(wanted).filter(|_| !wanted.is_empty()).map(|at| {
             let start = span.range().start + at;
             Span::new(self.file, start..start + wanted.len())
@@ -228,12 +268,16 @@ impl<'s> Builder<'s> {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
         }
+        let depth = self.open.len();
         match self.open.last_mut().map(|open| &mut open.items) {
             None => self.root = Some(node),
             Some(Items::Seq(items)) => items.push(node),
             Some(Items::Map(entries, waiting)) => match waiting.take() {
                 None => *waiting = Some(key_of(node)?),
-                Some((key, key_span)) => add_entry(entries, Entry { key, key_span, value: node }, sink),
+                Some((key, key_span)) => {
+                    let entry = Entry { key, key_span, value: node };
+                    add_entry(entries, entry, depth == 1, sink);
+                }
             },
         }
         Ok(())
@@ -245,7 +289,9 @@ fn key_of(node: Node<'_>) -> Result<(Cow<'_, str>, Span), Box<Diagnostic>> {
         Yaml::Scalar { text, .. } => Ok((text, node.span)),
         Yaml::Null => Ok((Cow::Borrowed("null"), node.span)),
         Yaml::Seq(_) | Yaml::Map(_) => {
-            Err(Diagnostic::new(Code::YamlSyntax, node.span, "a key must be a single value").into())
+            Err(Diagnostic::new(Code::YamlSyntax, node.span, "a key must be a single value")
+                .help("if this is a template, render it first; else put quotes around the value")
+                .into())
         }
     }
 }
@@ -253,7 +299,7 @@ fn key_of(node: Node<'_>) -> Result<(Cow<'_, str>, Span), Box<Diagnostic>> {
 /// Mappings up to this size are searched for duplicate keys as they grow.
 const SMALL_MAP: usize = 32;
 
-fn add_entry<'s>(entries: &mut Vec<Entry<'s>>, entry: Entry<'s>, sink: &mut Sink) {
+fn add_entry<'s>(entries: &mut Vec<Entry<'s>>, entry: Entry<'s>, is_document: bool, sink: &mut Sink) {
     let twin = if entries.len() < SMALL_MAP {
         entries.iter().find(|e| e.key == entry.key && entry.key != "<<")
     } else {
@@ -261,6 +307,15 @@ fn add_entry<'s>(entries: &mut Vec<Entry<'s>>, entry: Entry<'s>, sink: &mut Sink
     };
     match twin {
         None => entries.push(entry),
+        // Two objects in one document: told by what every object has, not by every key that both have.
+        Some(first) if is_document && entries.iter().any(|e| e.key == "kind") => {
+            if entry.key == "kind" {
+                let diagnostic = twice(first.key_span, &entry);
+                sink.push(diagnostic.help("if these are two objects, put a line `---` between them"));
+            } else if !matches!(&*entry.key, "apiVersion" | "metadata" | "spec" | "status") {
+                sink.push(twice(first.key_span, &entry));
+            }
+        }
         Some(first) => sink.push(twice(first.key_span, &entry)),
     }
 }

@@ -77,6 +77,22 @@ fn what_kubectl_prints_means_what_a_person_writes() {
 }
 
 #[test]
+fn every_target_takes_what_the_oldest_takes() {
+    each_good(|case| {
+        let oldest = compile("ovsdb", &case.sources()).out;
+        for version in northc::target::Target::TESTED.map(|target| target.to_string()) {
+            let args = ["compile", "--to", "ovsdb", "--ovn-version", &version];
+            let sources = case.sources();
+            let ran = northc(args.into_iter().chain(sources.iter().map(String::as_str)));
+            if ran.out != oldest {
+                return Err(format!("{version}: exit {}, {}", ran.code, first_difference(&oldest, &ran.out)));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn every_script_has_the_same_prologue() {
     let prologue = include_str!("../../src/emit/prologue.sh");
     each_good(|case| {
@@ -98,7 +114,7 @@ fn a_locked_address_stays_put() {
             )
         };
         let head = "apiVersion: kubeovn.io/v1\nkind: Subnet\nmetadata: {name: app}\n\
-                    spec: {cidrBlock: 10.0.1.0/24, provider: default/app-net}\n";
+                    spec: {cidrBlock: 10.0.1.0/24, provider: default/app-net, enableDHCP: true}\n";
         let text: String = std::iter::once(head.to_owned()).chain(names.iter().map(vm)).collect();
         fs::write(sources.join("net.yaml"), text).expect("it can be written");
     };

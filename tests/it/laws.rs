@@ -17,20 +17,20 @@ use uuid::Uuid;
 
 use crate::memory::execute;
 
-const OWNER: &str = "me";
+pub(crate) const OWNER: &str = "me";
 
 /// A network in small: which rows there are and what they say.
 #[derive(Clone, Debug, Default)]
-struct Net {
+pub(crate) struct Net {
     /// Router number to its routes.
-    routers: BTreeMap<u8, BTreeMap<u8, u8>>,
+    pub(crate) routers: BTreeMap<u8, BTreeMap<u8, u8>>,
     /// Switch number to router number, rules (priority to match).
-    switches: BTreeMap<u8, (u8, BTreeMap<u8, u8>)>,
+    pub(crate) switches: BTreeMap<u8, (u8, BTreeMap<u8, u8>)>,
     /// Port number to switch number, address, whether it has DHCP.
-    ports: BTreeMap<u8, (u8, u8, bool)>,
+    pub(crate) ports: BTreeMap<u8, (u8, u8, bool)>,
 }
 
-fn net() -> impl Strategy<Value = Net> {
+pub(crate) fn net() -> impl Strategy<Value = Net> {
     let routes = || prop::collection::btree_map(0..4u8, 0..3u8, 0..3);
     let routers = prop::collection::btree_map(0..3u8, routes(), 0..3);
     let switches = prop::collection::btree_map(0..4u8, (0..3u8, routes()), 0..4);
@@ -42,7 +42,7 @@ fn text(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-fn rows(net: &Net) -> Rows {
+pub(crate) fn rows(net: &Net) -> Rows {
     let mut rows = Rows::new();
     let mut router_ports: BTreeMap<u8, BTreeSet<Ref>> = BTreeMap::new();
     for (s, (r, acls)) in &net.switches {
@@ -84,7 +84,9 @@ fn rows(net: &Net) -> Rows {
         for (priority, matching) in acls {
             let key = Key::new(Table::Acl, format!("s{s}/{priority}"));
             let matching = format!("ip4.dst == 10.{matching}.0.0/16");
-            let acl = Acl { priority: i64::from(*priority), matching, ..Default::default() };
+            let (direction, action) = ("to-lport".into(), "drop".into());
+            let acl =
+                Acl { priority: i64::from(*priority), matching, direction, action, ..Default::default() };
             rows.insert(key.clone(), acl, None);
             rules.insert(key.into());
         }
@@ -117,7 +119,7 @@ fn plan_of(desired: &Rows, actual: &Actual) -> Plan {
 }
 
 /// Foreign rows: a switch with a port, and a port and a rule in each of our switches.
-fn add_foreign(actual: &mut Actual) {
+pub(crate) fn add_foreign(actual: &mut Actual) {
     let marks = text(&[("vendor", "somebody")]);
     let switches: Vec<Uuid> = actual.table(Table::LogicalSwitch).map(|(uuid, _)| uuid).collect();
     for (at, switch) in switches.into_iter().enumerate() {
@@ -169,6 +171,30 @@ proptest! {
         apply(&mut actual, &made, &Limits { n_single_max: single, n_batch_max: batch });
         prop_assert_eq!(&actual, &as_if_applied(&a, OWNER));
         prop_assert!(plan_of(&a, &actual).is_empty());
+    }
+
+    #[test]
+    fn a_plan_touches_what_differs_and_nothing_else(a in net(), b in net()) {
+        let (a, b) = (rows(&a), rows(&b));
+        let made = plan_of(&a, &as_if_applied(&b, OWNER));
+        for step in &made.steps {
+            match (&step.action, a.get(&step.key), b.get(&step.key)) {
+                (Action::Insert(row), Some(wanted), None) => prop_assert_eq!(row, wanted),
+                (Action::Delete(row), None, Some(live)) => prop_assert_eq!(row, live),
+                (Action::Update(changes), Some(wanted), Some(live)) => {
+                    let differing: Vec<&str> = wanted.columns().zip(live.columns())
+                        .filter(|((_, wanted), (_, live))| wanted != live)
+                        .map(|((column, _), _)| column.name)
+                        .collect();
+                    let changed: Vec<&str> = changes.iter().map(|change| change.column.name).collect();
+                    prop_assert_eq!(changed, differing);
+                }
+                _ => prop_assert!(false, "{:?}", step),
+            }
+        }
+        let n_same = a.iter().filter(|(key, row)| b.get(key) == Some(row)).count();
+        let n_both = a.iter().filter(|(key, _)| b.get(key).is_some()).count();
+        prop_assert_eq!(made.steps.len(), a.len() + b.len() - n_both - n_same);
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The only test binary.
 
+mod bad_input;
 mod cases;
+#[cfg(feature = "live")]
+mod drift;
+mod explain;
 mod expressions;
 mod fixtures;
 mod graph;
-mod guests;
 mod lab;
 mod laws;
+#[cfg(feature = "live")]
+mod live;
 mod matching;
 mod memory;
 mod ovn;
@@ -14,9 +19,13 @@ mod ovn;
 mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
+mod readme;
 mod reformat;
+mod script;
 #[cfg(feature = "live")]
 mod servers;
 mod stack;
-mod steps;
+mod tidy;
 mod trace;
+#[cfg(feature = "live")]
+mod verbs;

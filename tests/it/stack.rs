@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Map, Value, json};
@@ -195,9 +195,4 @@ pub(crate) fn difference(one: &Dump, other: &Dump) -> Option<String> {
         lines.extend(more.map(|(uuid, row)| format!("  {table} {uuid} is only in the second: {row:?}")));
     }
     Some(lines.join("\n"))
-}
-
-/// Whether the file is there, for scripts that try to make one.
-pub(crate) fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
 }

@@ -27,7 +27,6 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Network> {
     spec.finish(sink);
     let span = object.name.span;
     let provider = Provider { namespace: object.namespace.to_owned(), name: object.name.value.to_owned() };
-    object.fields.skip(&["config"]);
     object.fields.finish(sink);
     let config = config?;
     let json: Value = match serde_json::from_str(config.value) {

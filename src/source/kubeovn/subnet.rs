@@ -19,6 +19,9 @@ use crate::span::{Span, Spanned};
 pub(crate) struct Declared {
     /// What is known without looking elsewhere; its VPC is the default one, its provider unset.
     pub(crate) subnet: Subnet,
+    /// False when `vpc` or `provider` could not be read: judged in the default VPC, which is meant where they
+    /// are absent, it would only seem wrong there.
+    pub(crate) placed: bool,
     /// `vpc`, if any.
     pub(crate) vpc: Option<Spanned<String>>,
     /// `provider`, if any.
@@ -35,11 +38,17 @@ pub(crate) struct Declared {
 
 /// The subnet that an object describes.
 pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> {
+    let n_errors = sink.n_errors();
     let mut spec = object.spec("Subnet.spec", sink)?;
+    let vpc = spec.text("vpc", sink);
+    let provider = spec.text("provider", sink);
+    let placed = sink.n_errors() == n_errors;
+    let n_errors_before = n_errors;
+    let n_errors = sink.n_errors();
     let vlan = spec.text("vlan", sink);
     let block_text = spec.text("cidrBlock", sink);
-    if block_text.is_none() && vlan.is_none() {
-        sink.push(spec.missing("cidrBlock"));
+    if block_text.is_none() && vlan.is_none() && sink.n_errors() == n_errors {
+        spec.report_missing("cidrBlock", sink);
     }
     let blocks = blocks(&mut spec, block_text, sink);
     check_protocol(&mut spec, &blocks, sink);
@@ -50,10 +59,11 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
     let vips = spec.texts("vips", sink).into_iter().filter_map(|t| address(t, "`vips`", sink)).collect();
     let acls = spec.list("acls", sink).iter();
     let acls = acls.filter_map(|node| acl(Fields::of("an ACL", node, sink), sink)).collect();
-    let subnet = Subnet {
+    let mut subnet = Subnet {
         name: owned(object.name),
         description: object.description(),
         vpc: VpcId(0),
+        whole: true,
         blocks,
         exclude,
         provider: None,
@@ -69,25 +79,30 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
         route_table: spec.text("routeTable", sink).map(owned),
         multicast_snooping: spec.flag("enableMulticastSnoop", sink),
     };
-    let declared = Declared {
-        subnet,
-        vpc: spec.text("vpc", sink).map(owned),
-        provider: spec.text("provider", sink).map(owned),
-        vlan: vlan.map(owned),
-        logical_gateway: spec.flag("logicalGateway", sink).is_some(),
-        namespaces: spec.texts("namespaces", sink).into_iter().map(|n| n.value.to_owned()).collect(),
-        vips,
-    };
-    answer_nat(&mut spec, sink);
+    let logical_gateway = spec.flag("logicalGateway", sink);
+    let namespaces = spec.texts("namespaces", sink).into_iter().map(|n| n.value.to_owned()).collect();
+    answer_exits(&mut spec, &subnet, sink);
+    answer_interconnection(&mut spec, logical_gateway, sink);
     answer_others(&mut spec, sink);
     spec.finish(sink);
     object.fields.finish(sink);
-    Some(declared)
+    subnet.whole = sink.n_errors() == n_errors_before;
+    Some(Declared {
+        subnet,
+        placed,
+        vpc: vpc.map(owned),
+        provider: provider.map(owned),
+        vlan: vlan.map(owned),
+        logical_gateway: logical_gateway.is_some(),
+        namespaces,
+        vips,
+    })
 }
 
 /// Blocks with their gateways, IPv4 first. A gateway of a family without a block is reported.
 fn blocks(spec: &mut Fields<'_>, text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Block> {
     let cidrs = text.map_or(Vec::new(), comma_list);
+    let n_errors = sink.n_errors();
     let mut blocks: Vec<Block> = Vec::new();
     for text in cidrs {
         let Some(cidr) = network(text, "`cidrBlock`", sink) else { continue };
@@ -105,10 +120,12 @@ fn blocks(spec: &mut Fields<'_>, text: Option<Spanned<&str>>, sink: &mut Sink) -
         let first = if is_v4(cidr.value) || first != cidr.value.network() { first } else { next(first) };
         blocks.push(Block { cidr, gateway: Spanned::new(first, cidr.span) });
     }
+    let all_read = sink.n_errors() == n_errors && (text.is_some() || spec.text("vlan", sink).is_some());
     for gateway in spec.text("gateway", sink).map_or(Vec::new(), comma_list) {
         let Some(gateway) = address(gateway, "`gateway`", sink) else { continue };
         match blocks.iter_mut().find(|b| is_v4(b.cidr.value) == gateway.value.is_ipv4()) {
             Some(block) => block.gateway = gateway,
+            None if !all_read => {}
             None => sink.push(Diagnostic::new(
                 Code::CidrFamilies,
                 gateway.span,
@@ -180,7 +197,7 @@ fn acl(mut fields: Fields<'_>, sink: &mut Sink) -> Option<Acl> {
     });
     let priority = fields.int("priority", sink);
     if fields.node("priority").is_none() {
-        sink.push(fields.missing("priority"));
+        fields.report_missing("priority", sink);
     }
     let matching = fields.required("match", sink);
     let action = fields.required("action", sink).and_then(|text| {
@@ -210,8 +227,9 @@ fn dhcp(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Dhcp> {
     let v6 = spec.text("dhcpV6Options", sink);
     let on = spec.flag("enableDHCP", sink);
     if on.is_none() {
-        for text in [v4, v6].into_iter().flatten() {
-            no_effect(text.span, "DHCP options", "`enableDHCP` is not true, so nobody answers guests", sink);
+        for (name, text) in [("dhcpV4Options", v4), ("dhcpV6Options", v6)] {
+            let Some(text) = text else { continue };
+            no_effect(text.span, name, "`enableDHCP` is not true, so nobody answers guests", sink);
         }
     }
     Some(Dhcp { span: on?, v4: settings(v4, sink), v6: settings(v6, sink) })
@@ -242,43 +260,61 @@ fn settings(text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Setting> {
     text.map_or(Vec::new(), comma_list).into_iter().filter_map(one).collect()
 }
 
-fn answer_nat(spec: &mut Fields<'_>, sink: &mut Sink) {
-    if let Some(span) = spec.flag("natOutgoing", sink) {
-        not_yet(
-            span,
-            "natOutgoing",
-            "packets leave with their private source, and no reply finds back",
-            sink,
-        );
+/// Ways to the outside: none is lowered yet, and some exclude each other.
+fn answer_exits(spec: &mut Fields<'_>, subnet: &Subnet, sink: &mut Sink) {
+    let nat = spec.flag("natOutgoing", sink);
+    let gateway = spec.text("externalEgressGateway", sink);
+    if let (Some(nat), Some(gateway)) = (nat, gateway) {
+        spec.skip(&["natOutgoingPolicyRules"]);
+        return conflict(("natOutgoing", nat), ("externalEgressGateway", gateway.span), sink);
+    }
+    if let Some(span) = nat {
+        let so = "packets leave with their private source, and no reply finds back";
+        not_yet(span, "natOutgoing", so, sink);
     }
     if let Some(first) = spec.list("natOutgoingPolicyRules", sink).first() {
-        not_yet(
-            first.span,
-            "natOutgoingPolicyRules",
-            "they refine `natOutgoing`, which is not lowered",
-            sink,
-        );
+        let so = "they refine `natOutgoing`, which is not lowered";
+        not_yet(first.span, "natOutgoingPolicyRules", so, sink);
     }
-    if let Some(text) = spec.text("externalEgressGateway", sink) {
-        not_yet(
-            text.span,
-            "externalEgressGateway",
-            "packets to the outside are routed as the VPC says",
-            sink,
-        );
+    for text in gateway.map_or(Vec::new(), comma_list) {
+        if address(text, "`externalEgressGateway`", sink).is_some() {
+            let so = "packets to the outside are routed as the VPC says";
+            not_yet(text.span, "externalEgressGateway", so, sink);
+        }
     }
-    if let Some(span) = spec.flag("u2oInterconnection", sink) {
-        not_yet(span, "u2oInterconnection", "the router gets no port in this bridged subnet", sink);
+    let everywhere = subnet.allow.iter().any(|allowed| allowed.value.prefix_len() == 0);
+    if let (Some(exit), Some(private), false) = (nat.or(gateway.map(|g| g.span)), subnet.private, everywhere)
+    {
+        let message = format!("subnet `{}` is private: nothing gets as far as the outside", subnet.name);
+        sink.push(
+            Diagnostic::new(Code::PrivateBlocksExit, exit, message)
+                .label(private, "private by this")
+                .help("add 0.0.0.0/0, or the destinations that are meant, to `allowSubnets`"),
+        );
     }
 }
 
+/// A bridged subnet's way to its VPC's router.
+fn answer_interconnection(spec: &mut Fields<'_>, logical_gateway: Option<Span>, sink: &mut Sink) {
+    let Some(on) = spec.flag("u2oInterconnection", sink) else { return };
+    match logical_gateway {
+        Some(logical) => conflict(("u2oInterconnection", on), ("logicalGateway", logical), sink),
+        None => not_yet(on, "u2oInterconnection", "the router gets no port in this bridged subnet", sink),
+    }
+}
+
+/// Answers two fields of which only one can be set.
+fn conflict(one: (&str, Span), other: (&str, Span), sink: &mut Sink) {
+    let message = format!("`{}` and `{}` exclude each other", one.0, other.0);
+    sink.push(
+        Diagnostic::new(Code::ConflictingFields, one.1, message)
+            .label(other.1, "the other")
+            .help("decide for one of them"),
+    );
+}
+
 /// Fields that say nothing about OVN: the field, its value where it says nothing at all, and the reason.
-const WITHOUT_EFFECT: [(&str, &str, &str); 15] = [
-    (
-        "gatewayType",
-        "distributed",
-        "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own",
-    ),
+const WITHOUT_EFFECT: [(&str, &str, &str); 14] = [
     ("gatewayNode", "", "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own"),
     ("enableEcmp", "false", "it spreads the default VPC's exit over nodes, which are Kubernetes' own"),
     ("default", "false", "it tells Kubernetes where to put pods, which is not OVN's business"),
@@ -300,6 +336,13 @@ const WITHOUT_EFFECT: [(&str, &str, &str); 15] = [
 ];
 
 fn answer_others(spec: &mut Fields<'_>, sink: &mut Sink) {
+    if let Some(kind) = spec.text("gatewayType", sink) {
+        let known = [("distributed", false), ("centralized", true)];
+        if choice(kind, "gatewayType", &known, sink) == Some(true) {
+            let why = "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own";
+            no_effect(kind.span, "gatewayType", why, sink);
+        }
+    }
     for (field, nothing, why) in WITHOUT_EFFECT {
         let Some(node) = spec.node(field) else { continue };
         let says_nothing = match &node.value {

@@ -4,7 +4,7 @@
 //! nodes and makes no row. Refuses to configure nodes.
 
 use super::owned;
-use crate::diag::Sink;
+use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::object::Object;
 use crate::span::Spanned;
 
@@ -24,11 +24,15 @@ pub(crate) fn read_vlan(mut object: Object<'_>, sink: &mut Sink) -> Option<Vlan>
     let old_id = spec.int("vlanId", sink);
     let provider = spec.text("provider", sink);
     let old_provider = spec.text("providerInterfaceName", sink);
-    if provider.or(old_provider).is_none() {
-        sink.push(spec.missing("provider"));
+    if spec.node("provider").or(spec.node("providerInterfaceName")).is_none() {
+        spec.report_missing("provider", sink);
     }
     spec.finish(sink);
     object.fields.finish(sink);
+    if let Some(id) = id.or(old_id).filter(|id| !(0..=4094).contains(&id.value)) {
+        let message = format!("{id} is not a VLAN: tags are 1 – 4094, and 0 for none");
+        sink.push(Diagnostic::new(Code::VlanRange, id.span, message));
+    }
     let id = id.or(old_id).unwrap_or(Spanned::new(0, object.name.span));
     Some(Vlan { name: owned(object.name), id, provider: provider.or(old_provider).map(owned) })
 }

@@ -26,21 +26,27 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Vpc> {
         name: object.name.value.to_owned(),
         span: Some(object.name.span),
         description: object.description(),
+        whole_routes: true,
+        whole_links: true,
         cidrs,
         static_routes: Vec::new(),
         policy_routes: Vec::new(),
         peerings: Vec::new(),
     };
     if let Some(spec) = &mut spec {
+        let n_errors = sink.n_errors();
         for node in spec.list("staticRoutes", sink) {
             vpc.static_routes.extend(static_route(Fields::of("a static route", node, sink), sink));
         }
+        vpc.whole_routes = sink.n_errors() == n_errors;
         for node in spec.list("policyRoutes", sink) {
             vpc.policy_routes.extend(policy_route(Fields::of("a policy route", node, sink), sink));
         }
+        let n_errors = sink.n_errors();
         for node in spec.list("vpcPeerings", sink) {
             vpc.peerings.extend(peering(Fields::of("a VPC peering", node, sink), sink));
         }
+        vpc.whole_links = sink.n_errors() == n_errors;
         answer_others(spec, sink);
     }
     if let Some(spec) = spec {
@@ -120,7 +126,7 @@ fn static_route(mut fields: Fields<'_>, sink: &mut Sink) -> Option<StaticRoute> 
 fn policy_route(mut fields: Fields<'_>, sink: &mut Sink) -> Option<PolicyRoute> {
     let priority = fields.int("priority", sink);
     if priority.is_none() && fields.node("priority").is_none() {
-        sink.push(fields.missing("priority"));
+        fields.report_missing("priority", sink);
     }
     let matching = fields.required("match", sink);
     let action = fields.required("action", sink).and_then(|text| {

@@ -67,9 +67,9 @@ pub(crate) struct Interface {
     pub(crate) port_security: bool,
     pub(crate) forwards: bool,
     /// Names of virtual addresses that it may hold.
-    pub(crate) aaps: Vec<String>,
+    pub(crate) aaps: Vec<Spanned<String>>,
     /// Virtual addresses of the subnet that it may hold.
-    pub(crate) port_vips: Vec<String>,
+    pub(crate) port_vips: Vec<Spanned<String>>,
     /// Further addresses that it may send from.
     pub(crate) allowed_pairs: Vec<Spanned<IpNet>>,
     pub(crate) guest_addresses: Vec<Spanned<IpAddr>>,
@@ -120,6 +120,7 @@ pub(crate) fn read_vm(mut object: Object<'_>, sink: &mut Sink) -> Option<Vec<Int
         }
         interfaces.push(interface);
     }
+    astray(&interfaces, &annotated, sink);
     if let [only] = interfaces.as_mut_slice() {
         only.guest_addresses = guest.0;
         only.guest_default_route = guest.1;
@@ -141,8 +142,33 @@ pub(crate) fn read_pod(mut object: Object<'_>, sink: &mut Sink) -> Option<Vec<In
             interfaces.push(interface(&object, &owner, &labels, Some(provider), span, &annotated, sink));
         }
     }
+    astray(&interfaces, &annotated, sink);
     object.fields.finish(sink);
     Some(interfaces)
+}
+
+/// Annotations for a network on which the workload has no interface.
+fn astray(interfaces: &[Interface], annotations: &[(&str, Span, Spanned<&str>)], sink: &mut Sink) {
+    let own: Vec<String> =
+        interfaces.iter().filter_map(|i| Some(domain(&i.network.as_ref()?.value))).collect();
+    for (key, span, _) in annotations {
+        let Some((said, attribute)) = key.split_once('/') else { continue };
+        let for_network = said.ends_with(".ovn.kubernetes.io") && ATTRIBUTES.contains(&attribute);
+        if !for_network || own.iter().any(|own| own == said) {
+            continue;
+        }
+        let message = format!("nothing reads the annotation `{key}`: there is no interface on that network");
+        let diagnostic = Diagnostic::new(Code::AnnotationNearMiss, *span, message);
+        sink.push(match nearest(said, own.iter().map(String::as_str)) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}/{attribute}`?")),
+            None => diagnostic,
+        });
+    }
+}
+
+/// What stands before the slash in annotations for a network's interface.
+fn domain(network: &Provider) -> String {
+    format!("{}.{}.ovn.kubernetes.io", network.name, network.namespace)
 }
 
 /// One interface, with what annotations say of it.
@@ -169,9 +195,8 @@ fn interface<'d>(
         Some(_) => format!("{}.{}.{prefix}", object.name, object.namespace),
         None => format!("{}.{}", object.name, object.namespace),
     };
-    let names = |attribute: &str| {
-        find(attribute).map_or(Vec::new(), comma_list).into_iter().map(|t| t.value.to_owned()).collect()
-    };
+    let names =
+        |attribute: &str| find(attribute).map_or(Vec::new(), comma_list).into_iter().map(owned).collect();
     let addresses = find("ip_address").map_or(Vec::new(), comma_list);
     let pairs = find("vips").map_or(Vec::new(), comma_list);
     Interface {

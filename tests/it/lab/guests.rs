@@ -8,39 +8,45 @@ use serde_json::Value;
 
 /// A port that a machine can be plugged into, and what its network offers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Guest {
+pub(crate) struct Guest {
     /// The name of the switch port.
-    pub(super) lsp: String,
-    pub(super) mac: String,
+    pub(crate) lsp: String,
+    /// The name of the switch.
+    pub(crate) switch: String,
+    pub(crate) mac: String,
     /// With the prefix length of its subnet.
-    pub(super) addresses: Vec<IpNet>,
+    pub(crate) addresses: Vec<IpNet>,
     /// The router's addresses on its switch.
-    pub(super) gateways: Vec<IpAddr>,
+    pub(crate) gateways: Vec<IpAddr>,
+    /// The router's Ethernet address on its switch.
+    pub(crate) gateway_mac: Option<String>,
     /// `dhcp`, `dhcp6`, `ra`, as far as they are on.
-    pub(super) offers: BTreeSet<&'static str>,
+    pub(crate) offers: BTreeSet<&'static str>,
+    /// Whether DHCPv4 tells a router.
+    pub(crate) is_told_router: bool,
 }
 
 impl Guest {
-    pub(super) fn address(&self, v6: bool) -> Option<IpAddr> {
+    pub(crate) fn address(&self, v6: bool) -> Option<IpAddr> {
         self.addresses.iter().map(IpNet::addr).find(|a| a.is_ipv6() == v6)
     }
 
-    pub(super) fn gateway(&self, v6: bool) -> Option<IpAddr> {
+    pub(crate) fn gateway(&self, v6: bool) -> Option<IpAddr> {
         self.gateways.iter().copied().find(|a| a.is_ipv6() == v6)
     }
 }
 
 /// What a case's rows say about the world outside them.
 #[derive(Debug, Default)]
-pub(super) struct World {
-    pub(super) guests: BTreeMap<String, Guest>,
+pub(crate) struct World {
+    pub(crate) guests: BTreeMap<String, Guest>,
     /// Names of physical networks.
-    pub(super) physical: BTreeSet<String>,
+    pub(crate) physical: BTreeSet<String>,
 }
 
 impl World {
     /// The machine called `name`: the port's whole name, or its part up to a dot if only one fits.
-    pub(super) fn guest(&self, name: &str) -> Result<&Guest, String> {
+    pub(crate) fn guest(&self, name: &str) -> Result<&Guest, String> {
         if let Some(guest) = self.guests.get(name) {
             return Ok(guest);
         }
@@ -56,8 +62,13 @@ impl World {
         }
     }
 
+    /// Machines that have the address.
+    pub(crate) fn holders(&self, address: IpAddr) -> impl Iterator<Item = &Guest> {
+        self.guests.values().filter(move |g| g.addresses.iter().any(|a| a.addr() == address))
+    }
+
     /// The shortest name of each machine that means no other.
-    pub(super) fn short_names(&self) -> Vec<String> {
+    pub(crate) fn short_names(&self) -> Vec<String> {
         self.guests
             .keys()
             .map(|lsp| {
@@ -75,7 +86,7 @@ impl World {
 type Columns<'a> = &'a Value;
 
 /// Reads what `northc compile --to rows` prints.
-pub(super) fn read(json: &str) -> Result<World, String> {
+pub(crate) fn read(json: &str) -> Result<World, String> {
     let document: Value = serde_json::from_str(json).map_err(|e| format!("rows: {e}"))?;
     let rows = document["rows"].as_array().ok_or("rows: no array `rows`")?;
     let mut tables: BTreeMap<(&str, &str), Columns<'_>> = BTreeMap::new();
@@ -100,7 +111,11 @@ pub(super) fn read(json: &str) -> Result<World, String> {
         for port in &ports {
             match port["type"].as_str().unwrap_or("") {
                 "" => {
-                    if let Some(guest) = guest(port, &routers)? {
+                    if let Some(mut guest) = guest(port, &routers)? {
+                        guest.switch = switch["name"].as_str().unwrap_or_default().to_owned();
+                        let dhcp = refs(&port["dhcpv4_options"]).next();
+                        let dhcp = dhcp.and_then(|key| tables.get(&("DHCP_Options", key)));
+                        guest.is_told_router = dhcp.is_some_and(|row| row["options"]["router"].is_string());
                         world.guests.insert(guest.lsp.clone(), guest);
                     }
                 }
@@ -124,6 +139,7 @@ fn guest(port: Columns<'_>, routers: &[Columns<'_>]) -> Result<Option<Guest>, St
         lsp: name.to_owned(),
         mac: words.next().unwrap_or_default().to_owned(),
         gateways: networks.iter().map(IpNet::addr).collect(),
+        gateway_mac: routers.first().and_then(|r| Some(r["mac"].as_str()?.to_owned())),
         ..Guest::default()
     };
     for word in words {

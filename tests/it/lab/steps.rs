@@ -5,16 +5,16 @@ use std::net::IpAddr;
 
 /// A case's script.
 #[derive(Debug)]
-pub(super) struct Steps {
+pub(crate) struct Steps {
     /// The oldest version of OVN it runs on.
-    pub(super) needs: Option<String>,
+    pub(crate) needs: Option<String>,
     /// Texts of warnings that it provokes.
-    pub(super) logs: Vec<String>,
-    pub(super) steps: Vec<(usize, Step)>,
+    pub(crate) logs: Vec<String>,
+    pub(crate) steps: Vec<(usize, Step)>,
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Apply(Vec<String>),
     Refuse {
         paths: Vec<String>,
@@ -55,28 +55,36 @@ pub(super) enum Step {
 
 /// Where a guest's addresses and routes come from.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Guest(pub(super) BTreeSet<String>);
+pub(crate) struct Guest(pub(crate) BTreeSet<String>);
 
 /// One packet, or one flow of them.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Check {
-    pub(super) line: usize,
+pub(crate) struct Check {
+    pub(crate) line: usize,
     /// As written, for messages.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// `ping`, `tcp` or `udp`.
-    pub(super) kind: String,
-    pub(super) v6: bool,
-    pub(super) from: String,
-    pub(super) to: String,
-    pub(super) port: Option<u16>,
-    pub(super) outcome: String,
-    pub(super) facts: BTreeMap<String, String>,
-    /// `lost<=0`: the bounds of a flow.
-    pub(super) bounds: BTreeMap<String, u64>,
+    pub(crate) kind: String,
+    pub(crate) v6: bool,
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) port: Option<u16>,
+    pub(crate) outcome: String,
+    pub(crate) facts: BTreeMap<String, String>,
+    /// `lost<=0 gap<=500`: what a flow may cost.
+    pub(crate) bounds: Vec<Bound>,
+}
+
+/// `lost<=0`, or `lost>=20` for a flow that an edit should cut.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Bound {
+    pub(crate) what: String,
+    pub(crate) least: u64,
+    pub(crate) most: u64,
 }
 
 impl Check {
-    pub(super) fn wants_ok(&self) -> bool {
+    pub(crate) fn wants_ok(&self) -> bool {
         self.outcome == "ok"
     }
 }
@@ -85,7 +93,7 @@ const OUTCOMES: [&str; 5] = ["ok", "drop", "noroute", "refused", "reject"];
 const FACTS: [&str; 5] = ["ttl", "from", "who", "as", "size"];
 const GUESTS: [&str; 5] = ["route", "static", "dhcp", "dhcp6", "ra"];
 
-pub(super) fn parse(text: &str) -> Result<Steps, String> {
+pub(crate) fn parse(text: &str) -> Result<Steps, String> {
     let mut out = Steps { needs: None, logs: Vec::new(), steps: Vec::new() };
     for (at, line) in text.lines().enumerate() {
         let line_number = at + 1;
@@ -189,12 +197,11 @@ fn checks(words: &[&str], line: &str, number: usize, flow: bool) -> Result<Vec<C
         port: None,
         outcome: String::new(),
         facts: BTreeMap::new(),
-        bounds: BTreeMap::new(),
+        bounds: Vec::new(),
     };
     for word in &words[end..] {
-        if let Some((key, most)) = word.split_once("<=") {
-            let most = most.parse().map_err(|_| format!("{word}: a number is missing"))?;
-            check.bounds.insert(key.to_owned(), most);
+        if let Some(bound) = bound(word)? {
+            check.bounds.push(bound);
         } else if let Some((key, value)) = word.split_once('=') {
             if !FACTS.contains(&key) {
                 return Err(format!("{key} is none of: {}", FACTS.join(", ")));
@@ -206,7 +213,7 @@ fn checks(words: &[&str], line: &str, number: usize, flow: bool) -> Result<Vec<C
             return Err(format!("two outcomes: {} and {word}", check.outcome));
         }
     }
-    match (flow, check.outcome.is_empty(), check.bounds.contains_key("lost")) {
+    match (flow, check.outcome.is_empty(), check.bounds.iter().any(|b| b.what == "lost")) {
         (false, true, _) => return Err(format!("an outcome is missing, one of: {}", OUTCOMES.join(", "))),
         (true, false, _) | (true, _, false) => return Err("a flow takes no outcome, but lost<=N".to_owned()),
         _ => {}
@@ -225,6 +232,17 @@ fn checks(words: &[&str], line: &str, number: usize, flow: bool) -> Result<Vec<C
         }
     }
     Ok(out)
+}
+
+fn bound(word: &str) -> Result<Option<Bound>, String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{word}: a number is missing"));
+    Ok(if let Some((what, most)) = word.split_once("<=") {
+        Some(Bound { what: what.to_owned(), least: 0, most: number(most)? })
+    } else if let Some((what, least)) = word.split_once(">=") {
+        Some(Bound { what: what.to_owned(), least: number(least)?, most: u64::MAX })
+    } else {
+        None
+    })
 }
 
 /// `vm2:80`, `10.0.0.1:80`, `[fd00::1]:80`, `vm2`, `fd00::1`.
@@ -310,7 +328,9 @@ mod tests {
 
     #[test]
     fn a_flow_has_a_bound() {
-        assert_eq!(only("flow ping a -> b lost<=2")[0].bounds["lost"], 2);
+        let bound = |least, most| Bound { what: "lost".to_owned(), least, most };
+        assert_eq!(only("flow ping a -> b lost<=2")[0].bounds, [bound(0, 2)]);
+        assert_eq!(only("flow ping a -> b lost>=9")[0].bounds, [bound(9, u64::MAX)]);
         assert!(parse("flow ping a -> b ok").is_err());
         assert!(parse("ping a -> b").is_err());
     }

@@ -30,7 +30,7 @@ fn connect(remotes: &str) -> Session {
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        tokio::time::timeout(Duration::from_secs(30), future).await.expect("nothing hangs")
+        tokio::time::timeout(Duration::from_secs(120), future).await.expect("nothing hangs")
     })
 }
 
@@ -38,21 +38,28 @@ fn text(text: &str) -> Datum {
     Datum::set([Atom::Text(text.into())])
 }
 
+/// A row's UUID. ovsdb-server hashes UUIDs by their first 32 bits: those must not count up.
+fn id(number: u128) -> Uuid {
+    Uuid::new_v5(&Uuid::nil(), &number.to_be_bytes())
+}
+
 fn switch(number: u128, name: &str) -> Op {
     let row = vec![("name".into(), text(name))];
-    Op::Insert { table: "Logical_Switch".into(), uuid: Uuid::from_u128(number), row }
+    Op::Insert { table: "Logical_Switch".into(), uuid: id(number), row }
 }
 
 fn rename(number: u128, name: &str) -> Op {
-    let rows = Which::Row(Uuid::from_u128(number));
+    let rows = Which::Row(id(number));
     Op::Update { table: "Logical_Switch".into(), rows, row: vec![("name".into(), text(name))] }
 }
 
-/// Names of all switches, as the replica has them.
+/// Names of all switches, as the replica has them, in order.
 async fn names(session: &Session) -> Vec<String> {
     let actual = session.actual().await.expect("rows");
     let named = |(_, row): (Uuid, &Arc<northc::nb::Row>)| northc::nb::actual::name(row).map(str::to_owned);
-    actual.table(Table::LogicalSwitch).filter_map(named).collect()
+    let mut names: Vec<String> = actual.table(Table::LogicalSwitch).filter_map(named).collect();
+    names.sort();
+    names
 }
 
 async fn inserts_reads_and_changes(remote: &str) {
@@ -61,17 +68,17 @@ async fn inserts_reads_and_changes(remote: &str) {
     assert!(schema.has_table("Logical_Router") && schema.column("ACL", "match").is_some());
     assert!(names(&session).await.is_empty());
     let results = session.transact(&[switch(1, "a"), switch(2, "b")]).await.expect("written");
-    assert_eq!(results, [1, 2].map(|number| OpResult::Inserted(Uuid::from_u128(number))));
+    assert_eq!(results, [1, 2].map(|number| OpResult::Inserted(id(number))));
     assert_eq!(names(&session).await, ["a", "b"]);
     let results = session.transact(&[rename(1, "\"ä\\"), rename(7, "x")]).await.expect("written");
     assert_eq!(results, [OpResult::Count(1), OpResult::Count(0)]);
     assert_eq!(names(&session).await, ["\"ä\\", "b"]);
     let pair = (Atom::Text("k".into()), Atom::Text("v".into()));
     let mutations = vec![("external_ids".into(), Mutator::Insert, Datum::map([pair]))];
-    let (table, rows) = ("Logical_Switch".into(), Which::Row(Uuid::from_u128(1)));
+    let (table, rows) = ("Logical_Switch".into(), Which::Row(id(1)));
     session.transact(&[Op::Mutate { table, rows, mutations }]).await.expect("written");
     let actual = session.actual().await.expect("rows");
-    let row = actual.get(Table::LogicalSwitch, Uuid::from_u128(1)).expect("a row");
+    let row = actual.get(Table::LogicalSwitch, id(1)).expect("a row");
     assert_eq!(northc::nb::stamp::external_id(row, "k"), Some("v"));
     assert!(actual.lacks().is_empty(), "OVN 23.03 has every column: {:?}", actual.lacks());
     let everything = Op::Delete { table: "Logical_Switch".into(), rows: Which::All };
@@ -109,15 +116,12 @@ fn refusals_name_the_operation_and_the_row() {
         // An insert that is sent again does not double the row.
         let (remedy, refusal) = refused(session.transact(&[switch(2, "b"), switch(1, "a")]).await);
         assert_eq!((remedy, refusal.op, refusal.error.as_str()), (Remedy::Resync, Some(1), "duplicate uuid"));
-        assert_eq!(
-            (refusal.table.as_deref(), refusal.row),
-            (Some("Logical_Switch"), Some(Uuid::from_u128(1)))
-        );
+        assert_eq!((refusal.table.as_deref(), refusal.row), (Some("Logical_Switch"), Some(id(1))));
         assert_eq!(names(&session).await, ["a"]);
         // A guard.
         let wait = Op::Wait {
             table: "Logical_Switch".into(),
-            rows: Which::Row(Uuid::from_u128(1)),
+            rows: Which::Row(id(1)),
             until: Until::Equal,
             row: vec![("name".into(), text("z"))],
             timeout_ms: 0,
@@ -125,16 +129,15 @@ fn refusals_name_the_operation_and_the_row() {
         let (remedy, refusal) = refused(session.transact(&[wait, rename(1, "c")]).await);
         assert!(refusal.is_guard() && remedy == Remedy::Resync, "{refusal}");
         // A reference to nothing, which only the commit sees.
-        let nothing = Atom::Ref(northc::nb::Ref::Foreign(Uuid::from_u128(99)));
+        let nothing = Atom::Ref(northc::nb::Ref::Foreign(id(99)));
         let row = vec![("ports".into(), Datum::set([nothing]))];
-        let dangling =
-            Op::Update { table: "Logical_Switch".into(), rows: Which::Row(Uuid::from_u128(1)), row };
+        let dangling = Op::Update { table: "Logical_Switch".into(), rows: Which::Row(id(1)), row };
         let (_, refusal) = refused(session.transact(&[rename(1, "c"), dangling]).await);
-        assert!(refusal.at_commit && refusal.named.contains(&Uuid::from_u128(1)), "{refusal}");
+        assert!(refusal.at_commit && refusal.named.contains(&id(1)), "{refusal}");
         assert_eq!(refusal.error, "referential integrity violation");
         // A column that the server does not have.
         let row = vec![("colour".into(), text("red"))];
-        let unknown = Op::Insert { table: "Logical_Switch".into(), uuid: Uuid::from_u128(3), row };
+        let unknown = Op::Insert { table: "Logical_Switch".into(), uuid: id(3), row };
         let (remedy, refusal) = refused(session.transact(&[switch(2, "b"), unknown]).await);
         assert_eq!((remedy, refusal.op, refusal.error.as_str()), (Remedy::Stop, Some(1), "unknown column"));
         assert_eq!(names(&session).await, ["a"]);
@@ -182,17 +185,17 @@ fn rows_are_selected_and_versions_guard_them() {
         session.transact(&[switch(1, "a")]).await.expect("written");
         let select = Op::Select {
             table: "Logical_Switch".into(),
-            rows: Which::Row(Uuid::from_u128(1)),
+            rows: Which::Row(id(1)),
             columns: vec!["_uuid".into(), "_version".into(), "name".into()],
         };
         let results = session.transact(std::slice::from_ref(&select)).await.expect("selected");
         let [OpResult::Rows(rows)] = results.as_slice() else { panic!("one result") };
         let [row] = rows.as_slice() else { panic!("one row") };
-        assert_eq!((row.uuid("_uuid"), row.text("name")), (Some(Uuid::from_u128(1)), Some("a")));
+        assert_eq!((row.uuid("_uuid"), row.text("name")), (Some(id(1)), Some("a")));
         let version = Atom::Ref(northc::nb::Ref::Foreign(row.uuid("_version").expect("a version")));
         let guard = Op::Wait {
             table: "Logical_Switch".into(),
-            rows: Which::Row(Uuid::from_u128(1)),
+            rows: Which::Row(id(1)),
             until: Until::Equal,
             row: vec![("_version".into(), Datum::set([version]))],
             timeout_ms: 0,

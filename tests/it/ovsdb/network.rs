@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use northc::nb::Table;
-use northc::ovsdb::fault::Fault;
+use northc::nb::{Atom, Datum, Ref, Table};
+use northc::ovsdb::fault::{Fault, Remedy};
 use northc::ovsdb::op::{Op, Until, Which};
-use uuid::Uuid;
 
-use super::{connect, names, noted, rename, switch, text, wait};
+use super::{connect, id, names, noted, rename, switch, text, wait};
 use crate::ovn::is_present;
 use crate::proxy::{Mischief, Proxy};
 use crate::servers::Server;
@@ -41,7 +40,7 @@ fn a_bad_network_is_survived() {
                     Err(fault) => {
                         assert!(fault.outcome_unknown(), "{mischief:?}: {fault}");
                         let actual = session.actual().await.expect("rows");
-                        if actual.get(Table::LogicalSwitch, Uuid::from_u128(number)).is_none() {
+                        if actual.get(Table::LogicalSwitch, id(number)).is_none() {
                             session.transact(&[switch(number, "x")]).await.expect("sent again");
                         }
                     }
@@ -61,18 +60,28 @@ fn a_server_that_stops_is_given_up_and_found_again() {
         return;
     }
     let mut server = Server::alone(&[]);
-    let (session, _) = noted(&server.remote(), |options| options.probe = Duration::from_millis(300));
+    let (session, _) = noted(&server.remote(), |options| {
+        options.probe = Duration::from_secs(1);
+        options.patience = Duration::from_secs(2);
+    });
     wait(session.transact(&[switch(1, "a")])).expect("written");
-    server.signal("STOP");
-    let started = Instant::now();
     let budget = Duration::from_secs(1);
+    server.signal("STOP");
+    // Larger than any socket's buffer: it cannot be wholly sent, so nothing can have happened.
+    let large = vec![switch(3, &"x".repeat(1 << 20))];
+    let fault = wait(session.transact_within(&large, budget)).expect_err("it is stopped");
+    assert!(matches!(fault, Fault::TimedOut { .. }) && fault.remedy() == Remedy::Retry, "{fault}");
+    server.signal("CONT");
+    assert_eq!(wait(names(&session)), ["a"]);
+    server.signal("STOP");
     let fault = wait(session.transact_within(&[switch(2, "b")], budget)).expect_err("it is stopped");
     assert!(matches!(fault, Fault::TimedOutSent { .. }), "{fault}");
-    // Larger than any socket's buffer: it cannot be wholly sent, so nothing can have happened.
-    let large = vec![switch(3, &"x".repeat(8 << 20))];
-    let fault = wait(session.transact_within(&large, budget)).expect_err("it is stopped");
-    assert!(matches!(fault, Fault::TimedOut { .. } | Fault::Unreachable { .. }), "{fault}");
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let started = Instant::now();
+    let select =
+        Op::Select { table: "Logical_Switch".into(), rows: Which::All, columns: vec!["name".into()] };
+    let fault = wait(session.transact_within(&[select], budget)).expect_err("it is stopped");
+    assert!(fault.remedy() == Remedy::Retry && !fault.outcome_unknown(), "{fault}");
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     server.signal("CONT");
     wait(session.transact(&[switch(4, "d")])).expect("it goes on");
     // Killed and started again: a new connection, and rows that are read anew.
@@ -82,30 +91,44 @@ fn a_server_that_stops_is_given_up_and_found_again() {
 }
 
 #[test]
-fn probes_are_answered_while_a_large_transaction_is_under_way_and_in_silence() {
+fn probes_are_answered_while_a_transaction_is_under_way_and_in_silence() {
     if !is_present() {
         return;
     }
-    let server = Server::alone(&["--remote=ptcp:0:127.0.0.1"]);
-    let remote = format!("tcp:127.0.0.1:{}", server.port());
-    let (quiet, quiet_notes) = noted(&remote, |options| options.probe = Duration::from_secs(60));
-    let (busy, busy_notes) = noted(&remote, |options| options.probe = Duration::from_secs(60));
+    // The server probes after half a second, and hangs up after another.
+    let server = Server::alone(&["--remote=db:OVN_Northbound,NB_Global,connections"]);
     wait(async {
-        quiet.transact(&[switch(1, "a")]).await.expect("written");
+        let session = connect(&server.remote());
+        let row = vec![
+            ("target".into(), text("ptcp:0:127.0.0.1")),
+            ("inactivity_probe".into(), Datum::set([Atom::Int(500)])),
+        ];
+        let connection = Op::Insert { table: "Connection".into(), uuid: id(1), row };
+        let set = Datum::set([Atom::Ref(Ref::Foreign(id(1)))]);
+        let row = vec![("connections".into(), set)];
+        let global = Op::Insert { table: "NB_Global".into(), uuid: id(2), row };
+        session.transact(&[switch(1, "a"), connection, global]).await.expect("written");
+    });
+    let remote = format!("tcp:127.0.0.1:{}", server.port());
+    let never = Duration::from_secs(60);
+    let (quiet, quiet_notes) = noted(&remote, |options| options.probe = never);
+    let (busy, busy_notes) = noted(&remote, |options| options.probe = never);
+    wait(async {
+        quiet.schema().await.expect("connected");
         // The server waits inside this transaction for longer than it lets a client be silent.
         let guard = Op::Wait {
             table: "Logical_Switch".into(),
-            rows: Which::Row(Uuid::from_u128(1)),
+            rows: Which::Row(id(1)),
             until: Until::Equal,
             row: vec![("name".into(), text("b"))],
             timeout_ms: 20_000,
         };
         let waiting = [guard, rename(1, "c")];
         let transaction = busy.transact(&waiting);
-        // This thread sleeps as a busy caller would: only the session's own can answer.
         let caller = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            std::thread::sleep(Duration::from_millis(11_500));
+            // As a caller who computes: only the session's own thread can answer.
+            std::thread::sleep(Duration::from_millis(2_500));
             quiet.transact(&[rename(1, "b")]).await
         };
         let (waited, renamed) = tokio::join!(transaction, caller);
@@ -116,6 +139,8 @@ fn probes_are_answered_while_a_large_transaction_is_under_way_and_in_silence() {
         let notes = notes.lock().expect("held briefly");
         assert!(!notes.iter().any(|note| note.starts_with("left")), "{notes:?}");
     }
+    let log = server.log();
+    assert!(!log.contains("no response to inactivity probe"), "{log}");
 }
 
 #[test]
@@ -129,7 +154,7 @@ fn a_request_that_nobody_waits_for_is_dropped_by_the_server() {
         session.transact(&[switch(1, "a")]).await.expect("written");
         let guard = Op::Wait {
             table: "Logical_Switch".into(),
-            rows: Which::Row(Uuid::from_u128(1)),
+            rows: Which::Row(id(1)),
             until: Until::Equal,
             row: vec![("name".into(), text("b"))],
             timeout_ms: 60_000,
