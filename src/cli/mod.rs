@@ -66,7 +66,7 @@ enum Verb {
     Confirm(confirm::Args),
     /// What a problem's code means, with an example of each side
     Explain(explain::Args),
-    /// Draw the network as SVG, DOT or Mermaid
+    /// Draw the network as SVG, DOT, Mermaid or a page
     ///
     /// VPCs are boxes with a router and subnets in them, peerings are lines between boxes. Input with errors
     /// is not drawn; `northc check` tells the warnings.

@@ -15,13 +15,11 @@ pub const FORMAT_VERSION: &str = "1.0";
 /// One JSON document with every row, by table and key.
 pub fn rows(rows: &Rows, owner: &str, sources: &SourceMap) -> String {
     let row = |(key, row): (&crate::nb::Key, &crate::nb::Row)| {
-        let columns: Map<String, Value> =
-            row.set_columns().map(|(c, datum)| (c.name.to_owned(), value(c.kind, datum))).collect();
         json!({
             "table": key.table.name(),
             "key": &*key.name,
             "uuid": key.uuid(owner).to_string(),
-            "columns": columns,
+            "columns": columns(row),
             "origin": rows.origin(key).map(|span| sources.line(span)),
         })
     };
@@ -32,6 +30,11 @@ pub fn rows(rows: &Rows, owner: &str, sources: &SourceMap) -> String {
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
+}
+
+/// The columns of a row that OVN would not fill in by itself.
+pub fn columns(row: &crate::nb::Row) -> Map<String, Value> {
+    row.set_columns().map(|(c, datum)| (c.name.to_owned(), value(c.kind, datum))).collect()
 }
 
 fn value(kind: Kind, datum: &Datum) -> Value {

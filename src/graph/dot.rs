@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::{Mark, NAMED_MAX, Picture, Subnet, Vpc};
+use super::{Link, Mark, NAMED_MAX, Picture, Subnet, Vpc};
 
 const HEAD: &str = "graph northc {
   graph [fontname=\"Helvetica\", fontsize=13, compound=true, nodesep=0.3, ranksep=0.5]
@@ -19,15 +19,8 @@ pub fn dot(picture: &Picture) -> String {
         add_vpc(&mut out, at, vpc);
     }
     for link in &picture.links {
-        let [a, b] = &link.ends;
-        let _ = writeln!(
-            out,
-            "  r{} -- r{} [color=\"#3b6fc4\", penwidth=1.5, taillabel={}, headlabel={}]",
-            a.vpc,
-            b.vpc,
-            quote([&a.address]),
-            quote([&b.address])
-        );
+        let (a, b, label) = (link.ends[0].vpc, link.ends[1].vpc, quote(ends(picture, link)));
+        let _ = writeln!(out, "  r{a} -- r{b} [color=\"#3b6fc4\", penwidth=1.5, minlen=2, label={label}]");
     }
     out.push_str("}\n");
     out
@@ -54,6 +47,11 @@ fn add_subnet(out: &mut String, vpc: usize, nth: usize, subnet: &Subnet) {
         let gateways = subnet.blocks.iter().map(|(_, gateway)| gateway);
         let _ = writeln!(out, "    r{vpc} -- s{vpc}_{nth} [label={}]", quote(gateways));
     }
+}
+
+/// What a peering's line says: each side's VPC, and its addresses on the link.
+pub(super) fn ends(picture: &Picture, link: &Link) -> [String; 2] {
+    link.ends.each_ref().map(|end| format!("{} {}", picture.vpcs[end.vpc].name, end.address))
 }
 
 /// What a subnet's node says, line by line; the same in every notation that lays out by itself.

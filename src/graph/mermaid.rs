@@ -13,10 +13,8 @@ pub fn mermaid(picture: &Picture) -> String {
         add_vpc(&mut out, at, vpc);
     }
     for link in &picture.links {
-        let [a, b] = &link.ends;
-        let addresses = [&a.address, &b.address].into_iter().filter(|address| !address.is_empty());
-        let label = quote(addresses.map(String::as_str).collect::<Vec<_>>().join(" – ").split('\0'));
-        let _ = writeln!(out, "  r{} ---|{label}| r{}", a.vpc, b.vpc);
+        let label = quote(dot::ends(picture, link));
+        let _ = writeln!(out, "  r{} ---|{label}| r{}", link.ends[0].vpc, link.ends[1].vpc);
     }
     out.push_str("  classDef private stroke:#bf8700,stroke-width:2px\n");
     out

@@ -1,10 +1,11 @@
 //! The network as people picture it, before anybody draws it: VPCs, subnets in them, links between them.
 //!
 //! `dot` and `mermaid` write it down for others to lay out; `layout` places it on paper, `svg` draws
-//! that. Names in a [`Picture`] are shown as written but for characters that would not be seen.
+//! that, and `html` makes it a page. Names in a [`Picture`] are shown as written but for characters that would not be seen.
 //! Refuses to judge the network, which is checked, and to know OVN.
 
 pub mod dot;
+pub mod html;
 pub mod layout;
 pub mod mermaid;
 pub mod svg;
@@ -382,13 +383,16 @@ fn short_owner(owner: &str) -> &str {
 }
 
 /// The text with a stand-in for every character that draws nothing, breaks a line, or turns the direction
-/// of what follows.
+/// of what follows. Joiners stay: letters and emoji need them.
 fn visible(text: &str) -> String {
     let show = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            '\u{fffd}'
-        }
+        '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' => '\u{fffd}',
         '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
         c if c.is_control() => '\u{fffd}',
         c => c,

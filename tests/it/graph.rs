@@ -152,6 +152,53 @@ fn no_name_breaks_a_picture() {
     assert!(!drawn.contains('\u{202e}'), "what turns the direction of text is not written");
 }
 
+#[test]
+fn a_page_holds_what_is_behind_each_object() {
+    let page = graph("fixtures/harvester/vpc-1", "html").out;
+    assert!(page.contains("<template data-for=\"subnet-0-0\""), "{page}");
+    for what in ["172.20.10.6", "Logical_Switch vswitch1-subnet", "<mark>   10    name: vswitch1-subnet"] {
+        assert!(page.contains(what), "{what}");
+    }
+    for far in ["src=", "@import", "url("] {
+        assert!(!page.contains(far), "a page needs nothing but itself, and has {far}");
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let file = dir.path().join("net.yaml");
+    fs::write(&file, world_named(&HOSTILE)).expect("it can be written");
+    let page = graph(file.to_str().expect("text"), "html").out;
+    assert_eq!(page.matches("<script").count(), 1, "the script is northc's own");
+    assert_eq!(page.matches("<template").count(), page.matches("</template>").count());
+}
+
+#[test]
+fn completions_and_manual_know_every_verb() {
+    let help = northc(["--help"]).out;
+    let verbs: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| line.starts_with("  "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+        .collect();
+    assert!(verbs.contains(&"graph"), "{help}");
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = northc(["completions", shell]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        assert!(verbs.iter().all(|verb| ran.out.contains(verb)), "{shell}");
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let ran = northc(["man", "--dir", dir.path().to_str().expect("text")]);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
+    let read =
+        |name: String| fs::read_to_string(dir.path().join(&name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(read("northc.1".to_owned()), northc(["man"]).out);
+    for verb in verbs {
+        let page = read(format!("northc-{verb}.1"));
+        assert!(page.contains(&format!("\n.TH \"northc-{verb}\" \"1\"")), "{page}");
+    }
+}
+
 /// A text without what stands between its quotes.
 fn skeleton(text: &str, format: &str) -> String {
     let mut out = String::new();

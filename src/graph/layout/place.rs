@@ -107,9 +107,9 @@ impl Ctx {
             };
             // A hub with neighbours on both sides has the shortest lines.
             let off_centre = |column: usize| (2 * column + 1).abs_diff(n_columns);
-            let is_first = members.iter().all(Vec::is_empty);
+            let is_first_hub = self.neighbours[vpc].len() > 2 && members.iter().all(Vec::is_empty);
             let key = |column: &usize| {
-                let lean = if is_first { off_centre(*column) } else { 0 };
+                let lean = if is_first_hub { off_centre(*column) } else { 0 };
                 (lean, heights[*column] + distance(*column), *column)
             };
             let column = (0..n_columns).min_by_key(key).unwrap_or(0);
@@ -153,7 +153,7 @@ impl Ctx {
     }
 
     /// Lets pairs change places as long as something gets better.
-    fn improve(&self, members: &mut Vec<Vec<usize>>) {
+    fn improve(&self, members: &mut [Vec<usize>]) {
         let linked: Vec<usize> =
             (0..self.sizes.len()).filter(|vpc| !self.neighbours[*vpc].is_empty()).collect();
         if linked.len() > SWAPPED_MAX {

@@ -99,9 +99,12 @@ struct Ports<'p> {
     rows: Vec<[i32; 2]>,
 }
 
+/// Where the line goes, its route, and which end of it this is.
+type PortOf = (i32, usize, usize);
+
 /// Rows at the sides of boxes, in the order of where their lines go, so that lines do not cross at once.
 fn ports<'p>(picture: &'p Picture, columns: &Columns, routes: &[Route], heights: Heights) -> Ports<'p> {
-    let mut by_side: BTreeMap<(usize, bool), Vec<(i32, usize, usize)>> = BTreeMap::new();
+    let mut by_side: BTreeMap<(usize, bool), Vec<PortOf>> = BTreeMap::new();
     for (at, route) in routes.iter().enumerate() {
         for end in [0, 1] {
             let (near, far) = (route.ends[end], route.ends[1 - end]);
