@@ -3,6 +3,10 @@
 //! `cargo bench --bench dump -- 100000` starts an ovsdb-server, writes so many ports of 425 bytes in
 //! transactions of 255, reads them all, and for comparison reads the same bytes without looking at
 //! them. Refuses to judge the numbers.
+//!
+//! Two busy cores, OVS 3.1, 100 000 ports: written in 6.6 s; 39.9 MB read and framed in 4.4 s, read
+//! into rows in 4.6 to 5.0 s, with 0.5 s of our processor time. The rest is the server's, which sends
+//! nothing before it has written the whole reply.
 
 use std::io::{Read, Write, stdout};
 use std::os::unix::net::UnixStream;

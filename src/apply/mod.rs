@@ -219,9 +219,10 @@ async fn run(
     let id = new_id(&plan);
     let committed = commit::commit(session, &plan, &id, options, ending, on_event).await?;
     let took = start.elapsed();
-    let settled = match committed.nb_cfg {
-        Some(nb_cfg) => Some(settle::settle(session, nb_cfg, options, on_event).await),
-        None => None,
+    let settled = match (options.wait, committed.nb_cfg) {
+        (Wait::None, _) => None,
+        (Wait::Sb | Wait::Hv, Some(nb_cfg)) => Some(settle::settle(session, nb_cfg, options, on_event).await),
+        (Wait::Sb | Wait::Hv, None) => Some(Settled::impossible()),
     };
     let n_transactions = committed.n_transactions;
     // What cannot be read back is not known to be undone; the connection's fault will show next time.

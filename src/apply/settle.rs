@@ -30,6 +30,15 @@ pub struct Settled {
     pub lagging: Vec<String>,
 }
 
+impl Settled {
+    /// There is no row in `NB_Global` (nobody ran `ovn-nbctl init`, no ovn-northd ever did), or it could
+    /// not be read.
+    pub(super) fn impossible() -> Settled {
+        let asked = "NB_Global, which has no row";
+        Settled { asked, is_confirmed: false, took: Duration::ZERO, lagging: Vec::new() }
+    }
+}
+
 /// Waits until `number` is confirmed.
 pub(super) async fn settle(
     session: &Session,

@@ -154,7 +154,7 @@ pub(super) fn names_address(expr: &Expr, address: IpAddr) -> bool {
         mask != 0 && value & mask == number.value & mask
     };
     let about = demands(expr);
-    about.iter().any(|d| fields.contains(&d.field) && d.low == 0 && d.values.iter().any(|n| covers(&n)))
+    about.iter().any(|d| fields.contains(&d.field) && d.low == 0 && d.values.iter().any(covers))
 }
 
 /// What a conjunction demands of a field: one of these values, or that it is set.

@@ -66,6 +66,12 @@ struct Streams<'s> {
     err: &'s mut dyn Write,
     /// Whether messages may be coloured.
     colour: bool,
+    /// Whether messages go to a terminal.
+    #[cfg_attr(
+        not(feature = "live"),
+        expect(dead_code, reason = "only what waits for a database shows progress")
+    )]
+    terminal: bool,
 }
 
 impl Streams<'_> {
@@ -101,7 +107,7 @@ where
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
-    let mut streams = Streams { out, err, colour };
+    let mut streams = Streams { out, err, colour, terminal };
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::planning::{PlanningArgs, guard_text, paint, tell_conflicts, wanted};
 use super::{Streams, exit, input};
+use crate::diag::Code;
 use crate::emit;
 use crate::files;
 use crate::nb::Rows;
@@ -126,7 +127,8 @@ fn show(args: &Args, form: Form, made: &Plan, streams: &mut Streams<'_>) {
     };
     streams.data(&text);
     if let Some(guard) = &made.guard {
-        streams.say(&format!("warning[N0708]: {}; apply needs --yes-delete\n", guard_text(guard)));
+        let (code, what) = (Code::MuchDeleted, guard_text(guard));
+        streams.say(&format!("warning[{code}]: {what}; apply needs --yes-delete\n"));
     }
     if form == Form::Words && args.out.is_none() && !made.is_empty() {
         streams.say("Not saved (--out FILE), so an apply later may do something else.\n");

@@ -3,6 +3,7 @@
 //! Refuses to write anything without a yes, from a flag or from a terminal.
 
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 use super::database::refuse;
 use super::planning::{guard_text, paint};
@@ -35,11 +36,15 @@ pub(super) struct Reporter<'r, 's> {
     pub(super) consent: Consent,
     /// The exit code when the plan was not agreed to.
     declined: u8,
+    /// When the first event came.
+    started: Option<Instant>,
+    /// Whether a line of progress stands there, to be written over.
+    has_progress: bool,
 }
 
 impl<'r, 's> Reporter<'r, 's> {
     pub(super) fn new(streams: &'r mut Streams<'s>, consent: Consent) -> Reporter<'r, 's> {
-        Reporter { streams, consent, declined: exit::NO }
+        Reporter { streams, consent, declined: exit::NO, started: None, has_progress: false }
     }
 
     /// Shows the plan.
@@ -57,7 +62,8 @@ impl<'r, 's> Reporter<'r, 's> {
         {
             let what = guard_text(guard);
             if !is_terminal {
-                self.streams.say(&format!("error[N0708]: {what}; if that is meant, pass --yes-delete\n"));
+                let code = Code::MuchDeleted;
+                self.streams.say(&format!("error[{code}]: {what}; if that is meant, pass --yes-delete\n"));
                 self.declined = exit::CONFLICT;
                 return false;
             }
@@ -88,25 +94,57 @@ impl<'r, 's> Reporter<'r, 's> {
 
     /// Tells what happens on the way.
     pub(super) fn event(&mut self, event: &Event) {
+        let elapsed = self.started.get_or_insert_with(Instant::now).elapsed();
         match event {
-            Event::Committed { number, n_transactions, n_steps, took } if *n_transactions > 1 => {
-                let took = duration::show(*took);
-                self.streams
-                    .say(&format!("transaction {number} of {n_transactions}: {n_steps} rows, {took}\n"));
+            Event::Committed { number, n_transactions, n_steps: _, took: _ } => {
+                if number < n_transactions {
+                    let left = elapsed.mul_f64((n_transactions - number) as f64 / *number as f64);
+                    let left = duration::show(left);
+                    self.progress(
+                        elapsed,
+                        &format!("transaction {number} of {n_transactions}, about {left} left"),
+                    );
+                }
             }
-            Event::Committed { .. } | Event::Waiting { .. } => {}
-            Event::Unsure(fault) => self.streams.say(&format!("{fault}; looking it up\n")),
-            Event::Sure { was_committed: true } => self.streams.say("it was committed\n"),
-            Event::Sure { was_committed: false } => {
-                self.streams.say("it was not committed; sending it again\n")
+            Event::Waiting { asked, at, wanted } => {
+                self.progress(
+                    elapsed,
+                    &format!("committed; waiting for {asked} to reach {wanted}, it is at {at}"),
+                );
             }
+            Event::Unsure(fault) => self.line(&format!("{fault}; looking it up")),
+            Event::Sure { was_committed: true } => self.line("it was committed"),
+            Event::Sure { was_committed: false } => self.line("it was not committed; sending it again"),
             Event::Raced(changed) => {
-                self.streams
-                    .say(&format!("somebody else wrote meanwhile ({}); planning anew\n", some(changed)));
+                self.line(&format!("somebody else wrote meanwhile ({}); planning anew", some(changed)));
             }
         }
     }
+
+    /// Shows how far we are, on a terminal, once it takes long.
+    fn progress(&mut self, elapsed: Duration, text: &str) {
+        if self.streams.terminal && elapsed >= PROGRESS_AFTER {
+            self.streams.say(&format!("\r\x1b[K{text}"));
+            self.has_progress = true;
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        self.clear();
+        self.streams.say(&format!("{text}\n"));
+    }
+
+    /// Takes the line of progress away.
+    fn clear(&mut self) {
+        if self.has_progress {
+            self.streams.say("\r\x1b[K");
+            self.has_progress = false;
+        }
+    }
 }
+
+/// Progress shows after so long.
+const PROGRESS_AFTER: Duration = Duration::from_millis(500);
 
 /// The first few of many.
 fn some(items: &[String]) -> String {
@@ -119,6 +157,7 @@ fn some(items: &[String]) -> String {
 
 /// Tells what came out, and gives the exit code.
 pub(super) fn finish(result: &Result<Option<Done>, Failure>, reporter: &mut Reporter<'_, '_>) -> u8 {
+    reporter.clear();
     let declined = reporter.declined;
     let streams = &mut *reporter.streams;
     match result {

@@ -177,6 +177,7 @@ codes! {
     "N0705" ReferredByForeign "referred-by-foreign" Error "a row of somebody else refers to a row that is to go";
     "N0706" HeldByForeign "held-by-foreign" Error "a row of ours is also in a row of somebody else";
     "N0707" ServerLacks "server-lacks" Error "the database's schema has no place for what is wanted";
+    "N0708" MuchDeleted "much-deleted" Error "a plan that deletes much, without a yes to that";
 
     "N0801" StalePlan "stale-plan" Error "the database is not what the plan was made for";
     "N0802" DatabaseFault "database-fault" Error "the database can't be reached or refuses";

@@ -17,7 +17,7 @@ use crate::plan::step::{Action, Change, Edit, Pair, Step};
 /// The operations that carry out these steps of the plan, in one transaction.
 pub fn operations(plan: &Plan, steps: &[Step]) -> Vec<Op> {
     let uuid_of = |key: &Key| plan.uuid(key);
-    let mut ops: Vec<Op> = steps.iter().filter_map(|step| guard(step, &uuid_of)).collect();
+    let mut ops: Vec<Op> = steps.iter().filter_map(|step| guard(plan, step, &uuid_of)).collect();
     for step in steps {
         match &step.action {
             Action::Insert(row) => ops.push(Op::insert(step.uuid, row, &uuid_of)),
@@ -77,11 +77,11 @@ fn unchanged(table: Name, uuid: Uuid, clauses: Vec<Clause>) -> Op {
     Op::Wait { table, rows: Which::RowIf(uuid, clauses), until: Until::Equal, row, timeout_ms: 0 }
 }
 
-fn guard(step: &Step, uuid_of: &impl Fn(&Key) -> Uuid) -> Option<Op> {
+fn guard(plan: &Plan, step: &Step, uuid_of: &impl Fn(&Key) -> Uuid) -> Option<Op> {
     let clauses = match &step.action {
         Action::Insert(_) => return None,
         Action::Update(changes) => changes.iter().filter_map(|change| seen(change, uuid_of)).collect(),
-        Action::Delete(row) => all_seen(row, uuid_of),
+        Action::Delete(row) => all_seen(plan, row, uuid_of),
     };
     Some(unchanged(step.key.table.name().into(), step.uuid, clauses))
 }
@@ -103,9 +103,8 @@ fn seen(Change { column, edit }: &Change, uuid_of: &impl Fn(&Key) -> Uuid) -> Op
 
 /// What a row to be deleted held; its children above all, since they go with it. Others' keys in
 /// `external_ids` may have come since.
-fn all_seen(row: &Row, uuid_of: &impl Fn(&Key) -> Uuid) -> Vec<Clause> {
-    let is_said = |column: &Column, datum: &Datum| *datum != column.kind.default();
-    let columns = row.columns().filter(|(column, datum)| column.holds_children() || is_said(column, datum));
+fn all_seen(plan: &Plan, row: &Row, uuid_of: &impl Fn(&Key) -> Uuid) -> Vec<Clause> {
+    let columns = row.columns().filter(|(column, _)| plan.has_column(row.table(), column.name));
     let clause = |(column, datum): (&'static Column, &Datum)| {
         let compare = if column.name == EXTERNAL_IDS { Compare::Includes } else { Compare::Equal };
         (column.name.into(), compare, values(datum, uuid_of))

@@ -73,7 +73,10 @@ impl Framer {
                 (Place::AfterBackslash, _) => self.place = Place::InString,
                 (Place::InString, b'\\') => self.place = Place::AfterBackslash,
                 (Place::InString, b'"') => self.place = Place::Outside,
-                (Place::InString, _) => {}
+                (Place::InString, _) => {
+                    let rest = &self.bytes[self.scanned..];
+                    self.scanned += memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+                }
                 (Place::Outside, b'{') => self.depth += 1,
                 (Place::Outside, b'[') if self.depth > 0 => self.depth += 1,
                 (Place::Outside, b'}' | b']') if self.depth > 0 => {

@@ -21,7 +21,7 @@ pub const KIND: &str = "northc.plan";
 
 /// The plan as a JSON document.
 pub fn document(plan: &Plan) -> Value {
-    let Plan { owner, mode, base, rows, n_owned, steps, uuids, conflicts, guard } = plan;
+    let Plan { owner, mode, base, rows, n_owned, steps, uuids, lacks, conflicts, guard } = plan;
     let uuids: Vec<Value> = uuids
         .iter()
         .map(|(key, uuid)| json!({"table": key.table.name(), "key": &*key.name, "uuid": uuid.to_string()}))
@@ -37,6 +37,7 @@ pub fn document(plan: &Plan) -> Value {
         "summary": summary(&plan.summary()),
         "steps": steps.iter().map(step).collect::<Vec<_>>(),
         "uuids": uuids,
+        "lacks": lacks.iter().map(|lack| json!([lack.table.name(), lack.column])).collect::<Vec<_>>(),
         "conflicts": conflicts.iter().map(conflict).collect::<Vec<_>>(),
         "guard": guard.as_ref().map(self::guard),
     });

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use crate::nb::actual::{Actual, View};
+use crate::nb::actual::{Actual, Lack, View};
 use crate::nb::record::{self, Record};
 use crate::nb::{Atom, Datum, Key, Kind, Ref, Row, Rows, Table, stamp};
 use crate::span::SourceMap;
@@ -103,6 +103,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Rows of ours whose UUID does not follow from their key: they were adopted.
     pub uuids: BTreeMap<Key, Uuid>,
+    /// What the server cannot hold, and so cannot be asked about.
+    pub lacks: BTreeSet<Lack>,
     /// What is in the way. A plan with conflicts must not be executed.
     pub conflicts: Vec<Conflict>,
     /// What needs a yes, and why.
@@ -118,6 +120,12 @@ impl Plan {
     /// The UUID that the owner's row of this key has, or will have.
     pub fn uuid(&self, key: &Key) -> Uuid {
         self.uuids.get(key).copied().unwrap_or_else(|| key.uuid(&self.owner))
+    }
+
+    /// True when the server has this column.
+    pub fn has_column(&self, table: Table, column: &'static str) -> bool {
+        let is_lacking = |column| self.lacks.contains(&Lack { table, column });
+        !is_lacking(None) && !is_lacking(Some(column))
     }
 
     /// True when an apply of several transactions did not come to its end before this plan.
@@ -153,7 +161,8 @@ pub fn plan(desired: &Rows, actual: &Actual, request: &Request<'_>) -> Plan {
     let guard = Guard::new(&steps, n_owned, request.percent_deleted_max);
     let uuids = view.uuids.into_iter().filter(|(key, uuid)| *uuid != key.uuid(owner)).collect();
     let owner = owner.to_owned();
-    Plan { owner, mode: request.mode, base, rows, n_owned, steps, uuids, conflicts, guard }
+    let lacks = actual.lacks().clone();
+    Plan { owner, mode: request.mode, base, rows, n_owned, steps, uuids, lacks, conflicts, guard }
 }
 
 /// The database with the owner's eyes, and who held the rows that are taken over.

@@ -102,9 +102,7 @@ impl fmt::Display for Conflict {
             Cause::UuidTaken => write!(f, "{key}: the UUID is taken by ")?,
             Cause::NameOnOtherSide => write!(f, "{key}: ovn-northd would drop it or ")?,
             Cause::HoldsForeign(column) => write!(f, "{key}: to be deleted, but its `{column}` hold ")?,
-            Cause::ReferredByForeign(column) => {
-                write!(f, "{key}: to be deleted, but the `{column}` refer to it of ")?;
-            }
+            Cause::ReferredByForeign(column) => write!(f, "{key}: to be deleted, but in the `{column}` of ")?,
             Cause::HeldByForeign(column) => write!(f, "{key}: is also in the `{column}` of ")?,
             Cause::NotOnServer(Some(column)) => write!(f, "{key}: the server has no column `{column}`")?,
             Cause::NotOnServer(None) => write!(f, "{key}: the server has no such table")?,

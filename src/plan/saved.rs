@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::json::{FORMAT_VERSION, KIND, digest};
 use super::step::{Action, Change, Edit, Pair, Step, Why};
 use super::{Guard, Mode, Plan};
+use crate::nb::actual::Lack;
 use crate::nb::record::Record;
 use crate::nb::{Atom, Column, Datum, Key, Kind, Ref, Row, Table};
 
@@ -78,6 +79,7 @@ fn plan(at: &At<'_>) -> Result<Plan, Unusable> {
         n_owned: at.get("owned")?.count()?,
         steps: at.get("steps")?.items()?.iter().map(step).collect::<Result<_, _>>()?,
         uuids: uuids.collect::<Result<_, _>>()?,
+        lacks: at.get("lacks")?.items()?.iter().map(lack).collect::<Result<_, _>>()?,
         conflicts: Vec::new(),
         guard: at.get("guard")?.optional().map(|at| guard(&at)).transpose()?,
     })
@@ -91,6 +93,16 @@ fn record(at: &At<'_>) -> Result<Record, Unusable> {
         pending: field("pending")?,
         confirm: field("confirm")?,
     })
+}
+
+fn lack(at: &At<'_>) -> Result<Lack, Unusable> {
+    let [table, name] = at.pair()?;
+    let table = table.table()?;
+    let column = match name.optional() {
+        Some(name) => Some(column(table, name.text()?).ok_or_else(|| name.damage())?.name),
+        None => None,
+    };
+    Ok(Lack { table, column })
 }
 
 fn guard(at: &At<'_>) -> Result<Guard, Unusable> {

@@ -77,6 +77,22 @@ fn what_kubectl_prints_means_what_a_person_writes() {
 }
 
 #[test]
+fn every_target_takes_what_the_oldest_takes() {
+    each_good(|case| {
+        let oldest = compile("ovsdb", &case.sources()).out;
+        for version in northc::target::Target::TESTED.map(|target| target.to_string()) {
+            let args = ["compile", "--to", "ovsdb", "--ovn-version", &version];
+            let sources = case.sources();
+            let ran = northc(args.into_iter().chain(sources.iter().map(String::as_str)));
+            if ran.out != oldest {
+                return Err(format!("{version}: exit {}, {}", ran.code, first_difference(&oldest, &ran.out)));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn every_script_has_the_same_prologue() {
     let prologue = include_str!("../../src/emit/prologue.sh");
     each_good(|case| {

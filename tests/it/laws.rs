@@ -174,6 +174,30 @@ proptest! {
     }
 
     #[test]
+    fn a_plan_touches_what_differs_and_nothing_else(a in net(), b in net()) {
+        let (a, b) = (rows(&a), rows(&b));
+        let made = plan_of(&a, &as_if_applied(&b, OWNER));
+        for step in &made.steps {
+            match (&step.action, a.get(&step.key), b.get(&step.key)) {
+                (Action::Insert(row), Some(wanted), None) => prop_assert_eq!(row, wanted),
+                (Action::Delete(row), None, Some(live)) => prop_assert_eq!(row, live),
+                (Action::Update(changes), Some(wanted), Some(live)) => {
+                    let differing: Vec<&str> = wanted.columns().zip(live.columns())
+                        .filter(|((_, wanted), (_, live))| wanted != live)
+                        .map(|((column, _), _)| column.name)
+                        .collect();
+                    let changed: Vec<&str> = changes.iter().map(|change| change.column.name).collect();
+                    prop_assert_eq!(changed, differing);
+                }
+                _ => prop_assert!(false, "{:?}", step),
+            }
+        }
+        let n_same = a.iter().filter(|(key, row)| b.get(key) == Some(row)).count();
+        let n_both = a.iter().filter(|(key, _)| b.get(key).is_some()).count();
+        prop_assert_eq!(made.steps.len(), a.len() + b.len() - n_both - n_same);
+    }
+
+    #[test]
     fn an_interrupted_apply_is_finished_by_the_next(a in net(), b in net(), c in net(), n in 0..6usize) {
         let (a, b, c) = (rows(&a), rows(&b), rows(&c));
         let mut actual = as_if_applied(&b, OWNER);

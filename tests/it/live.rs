@@ -89,7 +89,7 @@ fn large(n_switches: u8, n_ports: usize) -> Rows {
     all
 }
 
-fn northc(remote: &str, args: &[&str]) -> (u8, String, String) {
+pub(crate) fn northc(remote: &str, args: &[&str]) -> (u8, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut all = vec!["northc"];
     all.extend(args);
@@ -140,6 +140,50 @@ fn every_fixture_is_applied_planned_empty_and_destroyed() {
         n_applied += 1;
     }
     assert!(n_applied > 0, "no fixture could be applied");
+}
+
+/// The tables whose rows a plan touches beyond what follows from other rows.
+fn told_tables(document: &str) -> Vec<String> {
+    let document: serde_json::Value = serde_json::from_str(document).expect("JSON");
+    let steps = document["steps"].as_array().expect("steps").iter();
+    let is_own = |step: &&serde_json::Value| {
+        let changes = step["changes"].as_array();
+        changes.is_none_or(|changes| changes.iter().any(|change| change.get("insert").is_none()))
+    };
+    steps.filter(is_own).map(|step| step["table"].as_str().expect("a table").to_owned()).collect()
+}
+
+/// S-056: making a subnet private is a matter of its rules alone.
+#[test]
+fn a_toggled_private_touches_rules_alone() {
+    if !ovn::is_present() {
+        return;
+    }
+    let server = Server::alone(&[]);
+    let remote = server.remote();
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("vpc.yaml");
+    let path = file.to_str().expect("a plain name");
+    let write = |private: bool| {
+        let text = format!(
+            "{{apiVersion: kubeovn.io/v1, kind: Vpc, metadata: {{name: v}}}}\n---\n\
+             {{apiVersion: kubeovn.io/v1, kind: Subnet, metadata: {{name: s}}, spec: {{vpc: v, \
+             cidrBlock: 10.0.0.0/24, provider: n.default.ovn, private: {private}}}}}\n"
+        );
+        std::fs::write(&file, text).expect("written");
+    };
+    write(false);
+    let (code, _, err) = northc(&remote, &["apply", path, "--yes", "--wait", "none"]);
+    assert_eq!(code, 0, "{err}");
+    for private in [true, false] {
+        write(private);
+        let (code, out, err) = northc(&remote, &["plan", path, "--format", "json", "--detailed-exitcode"]);
+        assert_eq!(code, 2, "{err}");
+        let tables = told_tables(&out);
+        assert!(!tables.is_empty() && tables.iter().all(|table| table == "ACL"), "{out}");
+        let (code, _, err) = northc(&remote, &["apply", path, "--yes", "--yes-delete", "--wait", "none"]);
+        assert_eq!(code, 0, "{err}");
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod ovn;
 mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
+mod readme;
 mod reformat;
 mod script;
 #[cfg(feature = "live")]
@@ -25,3 +26,5 @@ mod servers;
 mod stack;
 mod tidy;
 mod trace;
+#[cfg(feature = "live")]
+mod verbs;

@@ -272,15 +272,15 @@ fn hostile_texts_arrive_as_they_are() {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
     let mut objects = vec![json!({
         "apiVersion": "kubeovn.io/v1", "kind": "Vpc",
-        "metadata": {"name": "vpc", "annotations": {"field.cattle.io/description": HOSTILE.join("\n\t\r")}},
+        "metadata": {"name": "it's $(touch canary)", "annotations": {"field.cattle.io/description": HOSTILE.join("\n\t\r")}},
     })];
     for (at, text) in HOSTILE.iter().enumerate() {
         let matching = format!("inport == {}", json!(text));
         objects.push(json!({
             "apiVersion": "kubeovn.io/v1", "kind": "Subnet",
-            "metadata": {"name": format!("subnet-{at}"), "annotations": {"field.cattle.io/description": text}},
+            "metadata": {"name": format!("{at} {text}"), "annotations": {"field.cattle.io/description": text}},
             "spec": {
-                "vpc": "vpc", "cidrBlock": format!("10.0.{at}.0/24"), "provider": format!("default/net-{at}"),
+                "vpc": "it's $(touch canary)", "cidrBlock": format!("10.0.{at}.0/24"), "provider": format!("default/net-{at}"),
                 "enableDHCP": true, "dhcpV4Options": format!("router=10.0.{at}.1,domain_name={}", json!("x.example")),
                 "acls": [{"direction": "from-lport", "priority": 1000 + at, "match": matching, "action": "drop"}],
             },
@@ -304,6 +304,9 @@ fn hostile_texts_arrive_as_they_are() {
     stack.transact(&transaction).expect("the transaction is taken");
     let by_transaction = stack.dump();
     assert_eq!(stack::difference(&by_script, &by_transaction), None);
+    let names = by_script["Logical_Switch"].values().filter_map(|row| Some(row["name"].as_str()?.to_owned()));
+    let wanted = HOSTILE.iter().enumerate().map(|(at, text)| format!("{at} {text}"));
+    assert_eq!(names.collect::<BTreeSet<_>>(), wanted.collect());
     let descriptions: BTreeSet<String> =
         by_script["Logical_Switch"].values().filter_map(|row| external_id(row, "description")).collect();
     assert_eq!(descriptions, HOSTILE.iter().map(|text| (*text).to_owned()).collect());

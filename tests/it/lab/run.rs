@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::bench::{Bench, northc};
 use super::guests::{self, World};
-use super::steps::{Check, Guest, Step, Steps};
+use super::steps::{Bound, Check, Guest, Step, Steps};
 
 /// How rows get into the database.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -391,8 +391,8 @@ impl Run<'_> {
                 .filter_map(|(k, v)| Some((k, v.parse().ok()?)))
                 .collect();
             let nothing = got.get("sent").is_none_or(|sent| *sent == 0);
-            let over = flow.bounds.iter().find(|(k, most)| got.get(k.as_str()).is_none_or(|n| n > *most));
-            if nothing || over.is_some() {
+            let holds = |b: &Bound| got.get(b.what.as_str()).is_some_and(|n| (b.least..=b.most).contains(n));
+            if nothing || !flow.bounds.iter().all(holds) {
                 let _ = writeln!(failures, "  line {}: {answer}\n    {}", flow.line, flow.text);
             } else {
                 self.n_checks += 1;

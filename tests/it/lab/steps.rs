@@ -71,8 +71,16 @@ pub(crate) struct Check {
     pub(crate) port: Option<u16>,
     pub(crate) outcome: String,
     pub(crate) facts: BTreeMap<String, String>,
-    /// `lost<=0`: the bounds of a flow.
-    pub(crate) bounds: BTreeMap<String, u64>,
+    /// `lost<=0 gap<=500`: what a flow may cost.
+    pub(crate) bounds: Vec<Bound>,
+}
+
+/// `lost<=0`, or `lost>=20` for a flow that an edit should cut.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Bound {
+    pub(crate) what: String,
+    pub(crate) least: u64,
+    pub(crate) most: u64,
 }
 
 impl Check {
@@ -189,12 +197,11 @@ fn checks(words: &[&str], line: &str, number: usize, flow: bool) -> Result<Vec<C
         port: None,
         outcome: String::new(),
         facts: BTreeMap::new(),
-        bounds: BTreeMap::new(),
+        bounds: Vec::new(),
     };
     for word in &words[end..] {
-        if let Some((key, most)) = word.split_once("<=") {
-            let most = most.parse().map_err(|_| format!("{word}: a number is missing"))?;
-            check.bounds.insert(key.to_owned(), most);
+        if let Some(bound) = bound(word)? {
+            check.bounds.push(bound);
         } else if let Some((key, value)) = word.split_once('=') {
             if !FACTS.contains(&key) {
                 return Err(format!("{key} is none of: {}", FACTS.join(", ")));
@@ -206,7 +213,7 @@ fn checks(words: &[&str], line: &str, number: usize, flow: bool) -> Result<Vec<C
             return Err(format!("two outcomes: {} and {word}", check.outcome));
         }
     }
-    match (flow, check.outcome.is_empty(), check.bounds.contains_key("lost")) {
+    match (flow, check.outcome.is_empty(), check.bounds.iter().any(|b| b.what == "lost")) {
         (false, true, _) => return Err(format!("an outcome is missing, one of: {}", OUTCOMES.join(", "))),
         (true, false, _) | (true, _, false) => return Err("a flow takes no outcome, but lost<=N".to_owned()),
         _ => {}
@@ -225,6 +232,17 @@ fn checks(words: &[&str], line: &str, number: usize, flow: bool) -> Result<Vec<C
         }
     }
     Ok(out)
+}
+
+fn bound(word: &str) -> Result<Option<Bound>, String> {
+    let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{word}: a number is missing"));
+    Ok(if let Some((what, most)) = word.split_once("<=") {
+        Some(Bound { what: what.to_owned(), least: 0, most: number(most)? })
+    } else if let Some((what, least)) = word.split_once(">=") {
+        Some(Bound { what: what.to_owned(), least: number(least)?, most: u64::MAX })
+    } else {
+        None
+    })
 }
 
 /// `vm2:80`, `10.0.0.1:80`, `[fd00::1]:80`, `vm2`, `fd00::1`.
@@ -310,7 +328,9 @@ mod tests {
 
     #[test]
     fn a_flow_has_a_bound() {
-        assert_eq!(only("flow ping a -> b lost<=2")[0].bounds["lost"], 2);
+        let bound = |least, most| Bound { what: "lost".to_owned(), least, most };
+        assert_eq!(only("flow ping a -> b lost<=2")[0].bounds, [bound(0, 2)]);
+        assert_eq!(only("flow ping a -> b lost>=9")[0].bounds, [bound(9, u64::MAX)]);
         assert!(parse("flow ping a -> b ok").is_err());
         assert!(parse("ping a -> b").is_err());
     }

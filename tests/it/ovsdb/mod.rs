@@ -30,7 +30,7 @@ fn connect(remotes: &str) -> Session {
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        tokio::time::timeout(Duration::from_secs(30), future).await.expect("nothing hangs")
+        tokio::time::timeout(Duration::from_secs(120), future).await.expect("nothing hangs")
     })
 }
 

@@ -1,0 +1,187 @@
+//! `plan`, `apply`, `destroy` and `confirm` as people call them: what they say and how they exit.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::live::{block_on, connect, northc};
+use crate::ovn;
+use crate::servers::Server;
+
+struct Lab {
+    server: Server,
+    dir: tempfile::TempDir,
+}
+
+impl Lab {
+    fn new() -> Lab {
+        Lab { server: Server::alone(&[]), dir: tempfile::tempdir().expect("a directory") }
+    }
+
+    /// A file with VPC `v` and these subnets.
+    fn input(&self, subnets: &[&str]) -> String {
+        let mut text = String::from("{apiVersion: kubeovn.io/v1, kind: Vpc, metadata: {name: v}}\n");
+        for (at, name) in subnets.iter().enumerate() {
+            text.push_str(&format!(
+                "---\n{{apiVersion: kubeovn.io/v1, kind: Subnet, metadata: {{name: {name}}}, spec: {{vpc: v, \
+                 cidrBlock: 10.0.{at}.0/24, provider: {name}.default.ovn}}}}\n"
+            ));
+        }
+        let file = self.file("vpc.yaml");
+        std::fs::write(&file, text).expect("written");
+        file.to_str().expect("a plain name").to_owned()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn northc(&self, args: &[&str]) -> (u8, String, String) {
+        let wait: &[&str] = if matches!(args[0], "apply" | "destroy") { &["--wait", "none"] } else { &[] };
+        northc(&self.server.remote(), &[args, wait].concat())
+    }
+
+    fn nbctl(&self, args: &[&str]) -> String {
+        let output = Command::new("ovn-nbctl")
+            .arg(format!("--db={}", self.server.remote()))
+            .arg("--no-leader-only")
+            .args(args)
+            .output()
+            .expect("ovn-nbctl runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+#[test]
+fn a_foreign_row_in_the_way_is_named_and_can_be_taken_over() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    lab.nbctl(&["ls-add", "s", "--", "set", "Logical_Switch", "s", "external_ids:vendor=kube-ovn"]);
+    lab.nbctl(&["lsp-add", "s", "guest"]);
+    let uuid = lab.nbctl(&["get", "Logical_Switch", "s", "_uuid"]);
+    let input = lab.input(&["s"]);
+    for verb in [&["plan", &input][..], &["apply", &input, "--yes"]] {
+        let (code, _, err) = lab.northc(verb);
+        assert_eq!(code, 3, "{err}");
+        assert!(err.contains(&uuid) && err.contains("`kube-ovn`") && err.contains("vpc.yaml:3"), "{err}");
+    }
+    let (code, out, err) = lab.northc(&["apply", &input, "--yes", "--adopt"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains(&format!("taken over from `kube-ovn`, {uuid}")), "{out}");
+    assert_eq!(lab.nbctl(&["get", "Logical_Switch", "s", "_uuid"]), uuid);
+    let (code, out, _) = lab.northc(&["plan", &input, "--detailed-exitcode"]);
+    assert_eq!(code, 0, "{out}");
+    // What lives in it is still not ours, so it cannot go.
+    let (code, _, err) = lab.northc(&["destroy", "--yes"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("`guest`"), "{err}");
+}
+
+#[test]
+fn deletions_and_silence_need_a_yes() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let (code, _, err) = lab.northc(&["apply", &lab.input(&["a", "b"])]);
+    assert_eq!(code, 64, "{err}");
+    assert_eq!(lab.northc(&["apply", &lab.input(&["a", "b"]), "--yes"]).0, 0);
+    let one = lab.input(&["a"]);
+    let (code, _, err) = lab.northc(&["apply", &one, "--yes"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("3 of 7 rows") && err.contains("--yes-delete"), "{err}");
+    assert_eq!(lab.northc(&["apply", &one, "--yes", "--prune", "false"]).0, 0);
+    assert_eq!(lab.northc(&["apply", &one, "--yes", "--max-delete", "50%"]).0, 0);
+    assert_eq!(lab.northc(&["plan", &one, "--detailed-exitcode"]).0, 0);
+    assert_eq!(lab.northc(&["destroy"]).0, 3);
+    assert_eq!(lab.northc(&["destroy", "--yes"]).0, 0);
+    let rows = block_on(connect(&lab.server.remote()).actual()).expect("rows");
+    assert!(rows.is_empty());
+}
+
+#[test]
+fn a_saved_plan_is_applied_exactly_or_not_at_all() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let saved = lab.file("next.plan");
+    let saved = saved.to_str().expect("a plain name");
+    let (code, out, err) = lab.northc(&["plan", &lab.input(&["a"]), "--out", saved, "--detailed-exitcode"]);
+    assert_eq!(code, 2, "{out}{err}");
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("stale"), "{err}");
+    let altered = std::fs::read_to_string(saved).expect("saved").replace("10.0.0.1", "10.0.0.9");
+    std::fs::write(saved, altered).expect("written");
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("altered"), "{err}");
+}
+
+#[test]
+fn a_row_changed_since_the_plan_stops_it() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    assert_eq!(lab.northc(&["apply", &lab.input(&["a", "b"]), "--yes"]).0, 0);
+    let saved = lab.file("next.plan");
+    let saved = saved.to_str().expect("a plain name");
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a"]), "--out", saved]).0, 0);
+    lab.nbctl(&["set", "Logical_Switch", "b", "other_config:mcast_snoop=true"]);
+    let (code, _, err) = lab.northc(&["apply", saved, "--yes-delete"]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("Logical_Switch b: `other_config` changed"), "{err}");
+}
+
+#[test]
+fn an_unconfirmed_apply_is_undone() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    assert_eq!(lab.northc(&["apply", &lab.input(&["a"]), "--yes"]).0, 0);
+    let both = lab.input(&["a", "b"]);
+    let (code, _, err) = lab.northc(&["apply", &both, "--yes", "--confirm-within", "300ms"]);
+    assert_eq!(code, 5, "{err}");
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a"]), "--detailed-exitcode"]).0, 0);
+    let both = lab.input(&["a", "b"]);
+    std::thread::scope(|scope| {
+        let applied = scope.spawn(|| lab.northc(&["apply", &both, "--yes", "--confirm-within", "60s"]));
+        while lab.northc(&["confirm"]).0 != 0 {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let (code, _, err) = applied.join().expect("no panic");
+        assert_eq!(code, 0, "{err}");
+    });
+    assert_eq!(lab.northc(&["plan", &both, "--detailed-exitcode"]).0, 0);
+}
+
+#[test]
+fn nobody_there_is_exit_4_and_nobody_confirming_is_exit_5() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let input = lab.input(&["a"]);
+    let (code, _, err) = northc("unix:/nowhere/nb.sock", &["plan", &input, "--retry-for", "100ms"]);
+    assert_eq!(code, 4, "{err}");
+    let (code, _, err) = northc("udp:1.2.3.4", &["plan", &input]);
+    assert_eq!(code, 64, "{err}");
+    let wait = ["apply", &input, "--yes", "--wait", "sb", "--timeout", "200ms"];
+    let (code, _, err) = northc(&lab.server.remote(), &wait);
+    assert_eq!(code, 5, "{err}");
+    assert!(err.contains("no row"), "{err}");
+    assert_eq!(lab.northc(&["destroy", "--yes"]).0, 0);
+    // And with the row there is still no ovn-northd.
+    lab.nbctl(&["init"]);
+    let wait = ["apply", &input, "--yes", "--wait", "sb", "--timeout", "200ms"];
+    let (code, _, err) = northc(&lab.server.remote(), &wait);
+    assert_eq!(code, 5, "{err}");
+    assert!(err.contains("NB_Global.sb_cfg"), "{err}");
+}
