@@ -11,6 +11,7 @@ pub mod compile;
 pub mod diag;
 pub mod emit;
 pub mod files;
+pub mod graph;
 pub mod lock;
 pub mod lower;
 pub mod model;

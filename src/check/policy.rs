@@ -82,8 +82,7 @@ fn siblings(ctx: &mut Ctx<'_>, id: SubnetId, subnet: &Subnet, private: crate::sp
     let shut: Vec<&Subnet> = others.filter(shut_out).collect();
     if let Some(first) = shut.first() {
         let more = if shut.len() > 1 { format!(" and {} more", shut.len() - 1) } else { String::new() };
-        let message =
-            format!("private subnet `{}` and `{}`{more} can't reach each other", subnet.name, first.name);
+        let message = format!("private subnet `{}` shuts out subnet `{}`{more}", subnet.name, first.name);
         let diagnostic = Diagnostic::new(Code::PrivateMissesSibling, private, message);
         ctx.report(match first.blocks.first() {
             Some(block) => diagnostic
@@ -111,7 +110,7 @@ fn peers(ctx: &mut Ctx<'_>, subnet: &Subnet) {
                 n => format!(" and {n} more"),
             };
             let message = format!(
-                "private subnet `{}` and `{}`{more} of peer `{}` can't reach each other",
+                "private subnet `{}` shuts out subnet `{}`{more} of peer `{}`",
                 subnet.name, other.name, peering.remote
             );
             ctx.report(

@@ -17,8 +17,15 @@ use crate::ovsdb::session::Session;
 use crate::plan::{Plan, plan, saved};
 use crate::span::SourceMap;
 
+const EXAMPLES: &str = "Examples:
+  northc apply net.yaml                         # shows the plan and asks
+  northc apply net.plan                         # exactly what `plan --out net.plan` showed
+  northc apply net.yaml --yes --wait hv         # asks nothing, waits for every chassis
+  northc apply net.yaml --confirm-within 5m     # undone unless `northc confirm` comes";
+
 /// Arguments of `northc apply`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     input: input::InputArgs,

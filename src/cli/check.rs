@@ -5,8 +5,15 @@ use crate::check;
 use crate::diag::Sink;
 use crate::source;
 
+const EXAMPLES: &str = "Examples:
+  northc check                                  # everything below this directory
+  kubectl get vpc,subnet,vm -A -o yaml | northc check -
+  northc check net.yaml --deny warnings         # for CI: a warning fails too
+  northc check net.yaml --format sarif > northc.sarif";
+
 /// Arguments of `northc check`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     input: input::InputArgs,

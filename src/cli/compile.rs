@@ -10,8 +10,14 @@ use crate::diag::Sink;
 use crate::emit;
 use crate::{files, lock};
 
+const EXAMPLES: &str = "Examples:
+  northc compile net.yaml -o net.sh             # then: OVN_NB_DB=tcp:10.0.0.1:6641 bash net.sh
+  northc compile net/ --lock net/northc.lock    # addresses stay put from run to run
+  northc compile net.yaml --to rows             # JSON: each row and the line that caused it";
+
 /// Arguments of `northc compile`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     input: input::InputArgs,

@@ -37,6 +37,29 @@ pub(super) struct InputArgs {
     format: Format,
 }
 
+/// What to read, for a verb whose `--format` is its product's: problems are told as text.
+#[derive(Debug, clap::Args)]
+pub(super) struct DrawnArgs {
+    /// Files and folders of YAML or JSON; `-` is standard input
+    #[arg(value_name = "PATH", default_value = ".")]
+    paths: Vec<PathBuf>,
+    /// The OVN that the network is for
+    #[arg(long, value_name = "YY.MM", default_value_t = Target::OLDEST)]
+    ovn_version: Target,
+    /// Draw the addresses that are remembered in this file
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+}
+
+impl DrawnArgs {
+    /// The input that they name.
+    pub(super) fn input(&self) -> InputArgs {
+        let (paths, lock) = (self.paths.clone(), self.lock.clone());
+        let (deny, allow) = (Vec::new(), Vec::new());
+        InputArgs { paths, ovn_version: self.ovn_version, lock, deny, allow, format: Format::Text }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Denied {
     Warnings,

@@ -16,11 +16,13 @@ mod destroy;
 mod duration;
 pub mod exit;
 mod explain;
+mod graph;
 mod input;
 mod plan;
 mod planning;
 #[cfg(feature = "live")]
 mod report;
+mod shell;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -41,10 +43,16 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Read and check; every problem at once, no network
+    ///
+    /// Tells every mistake with the line that it is on. Exits with 1 when one of them is an error.
     Check(check::Args),
     /// Write the rows as an ovn-nbctl script, an OVSDB transaction or JSON
+    ///
+    /// Writes nothing when the input has an error. The same input gives the same bytes, everywhere.
     Compile(compile::Args),
     /// Show what would change in a live database, or between two inputs
+    ///
+    /// Changes nothing. Rows of other owners are left alone; where one is in the way, the plan says which.
     #[command(visible_alias = "diff")]
     Plan(plan::Args),
     /// Make a live database hold the rows: plan, ask, do it atomically, wait, read back
@@ -58,6 +66,15 @@ enum Verb {
     Confirm(confirm::Args),
     /// What a problem's code means, with an example of each side
     Explain(explain::Args),
+    /// Draw the network as SVG, DOT or Mermaid
+    ///
+    /// VPCs are boxes with a router and subnets in them, peerings are lines between boxes. Input with errors
+    /// is not drawn; `northc check` tells the warnings.
+    Graph(graph::Args),
+    /// Write completions for a shell
+    Completions(shell::CompletionsArgs),
+    /// Write the manual's main page, or all of its pages
+    Man(shell::ManArgs),
 }
 
 /// Where a verb reads and writes.
@@ -67,10 +84,7 @@ struct Streams<'s> {
     /// Whether messages may be coloured.
     colour: bool,
     /// Whether messages go to a terminal.
-    #[cfg_attr(
-        not(feature = "live"),
-        expect(dead_code, reason = "only what waits for a database shows progress")
-    )]
+    #[cfg(feature = "live")]
     terminal: bool,
 }
 
@@ -107,7 +121,13 @@ where
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
-    let mut streams = Streams { out, err, colour, terminal };
+    let mut streams = Streams {
+        out,
+        err,
+        colour,
+        #[cfg(feature = "live")]
+        terminal,
+    };
     match cli.verb {
         Verb::Check(args) => check::run(&args, &mut streams),
         Verb::Compile(args) => compile::run(&args, &mut streams),
@@ -119,5 +139,8 @@ where
         #[cfg(feature = "live")]
         Verb::Confirm(args) => confirm::run(&args, &mut streams),
         Verb::Explain(args) => explain::run(&args, &mut streams),
+        Verb::Graph(args) => graph::run(&args, &mut streams),
+        Verb::Completions(args) => shell::completions(&args, Cli::command(), &mut streams),
+        Verb::Man(args) => shell::man(&args, Cli::command(), &mut streams),
     }
 }

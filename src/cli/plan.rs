@@ -13,8 +13,15 @@ use crate::plan::batch::{Limits, batches};
 use crate::plan::{Plan, as_if_applied, json, plan, render};
 use crate::span::SourceMap;
 
+const EXAMPLES: &str = "Examples:
+  northc plan net.yaml                          # against $OVN_NB_DB, or OVN's own default
+  northc plan net.yaml --db tcp:10.0.0.1:6641 --out net.plan
+  northc plan --from old/ --to new/             # two inputs; needs no database
+  northc plan net.yaml --detailed-exitcode      # for CI: 2 when something would change";
+
 /// Arguments of `northc plan`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
     input: input::InputArgs,

@@ -3,7 +3,7 @@
 //! Dangling and duplicate names are reported here, with the nearest name that exists. The result is
 //! sorted by name, so that nothing later can depend on the order of the input. Refuses to judge addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
 use super::{Declarations, Doubts};
@@ -187,7 +187,8 @@ fn subnets(
         if is_built_in(&d, sink) {
             continue;
         }
-        let Some(vpc) = subnet_vpc(&d, model, doubts, sink) else {
+        let vpc = if d.placed { subnet_vpc(&d, model, doubts, sink) } else { None };
+        let Some(vpc) = vpc else {
             doubts.leave_out("Subnet", d.subnet.name.value);
             if let ProviderKind::Overlay(provider) = kind {
                 doubts.leave_out(BOUND_NETWORK, provider.to_string());
@@ -476,6 +477,12 @@ fn vips(
     sink: &mut Sink,
 ) -> Vec<Vip> {
     let port_id = |name: &str| model.ports.binary_search_by(|p| p.name.as_str().cmp(name)).ok().map(PortId);
+    let mut by_aap: BTreeMap<&str, Vec<&Selectable>> = BTreeMap::new();
+    let mut by_address: BTreeMap<&str, Vec<&Selectable>> = BTreeMap::new();
+    for workload in workloads {
+        workload.aaps.iter().for_each(|aap| by_aap.entry(&aap.value).or_default().push(workload));
+        workload.port_vips.iter().for_each(|vip| by_address.entry(&vip.value).or_default().push(workload));
+    }
     let mut vips: Vec<Vip> = Vec::new();
     let declared = unique("Vip", declared, |d| &d.name.value, |d| Some(d.name.span), sink);
     unknown_vips(&declared, &of_subnets, workloads, names, model, sink);
@@ -485,10 +492,10 @@ fn vips(
         };
         let holds = |w: &&Selectable| {
             d.namespace.as_ref() == Some(&w.namespace)
-                && w.aaps.iter().any(|aap| aap.value == d.name.value)
                 && d.selector.iter().all(|label| w.labels.contains(label))
         };
-        let parents = workloads.iter().filter(holds).filter_map(|w| port_id(&w.port));
+        let named = by_aap.get(d.name.value.as_str()).into_iter().flatten().copied();
+        let parents = named.filter(holds).filter_map(|w| port_id(&w.port));
         let parents: Vec<PortId> = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
         if parents.is_empty() && !d.selector.is_empty() && model.whole {
             let message = format!("no workload holds the virtual address `{}`", d.name);
@@ -503,8 +510,8 @@ fn vips(
     for (subnet, address) in of_subnets {
         let name = format!("{}-vip-{}", model.subnet(subnet).name, address);
         let text = address.value.to_string();
-        let holds = |w: &&Selectable| w.port_vips.iter().any(|vip| vip.value == text);
-        let parents = workloads.iter().filter(holds).filter_map(|w| port_id(&w.port));
+        let named = by_address.get(text.as_str()).into_iter().flatten().copied();
+        let parents = named.filter_map(|w| port_id(&w.port));
         let parents = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
         vips.push(Vip { name, span: address.span, subnet, addresses: vec![address], parents });
     }
@@ -521,18 +528,18 @@ fn unknown_vips(
     model: &Model,
     sink: &mut Sink,
 ) {
+    let vip_names: BTreeSet<&str> = declared.iter().map(|vip| vip.name.value.as_str()).collect();
+    let addresses: BTreeSet<String> = of_subnets.iter().map(|(_, a)| a.value.to_string()).collect();
     for workload in workloads {
         for aap in &workload.aaps {
-            let known = declared.iter().any(|vip| vip.name.value == aap.value);
-            if !known && !names.doubts.cover("Vip", &aap.value) {
+            if !vip_names.contains(aap.value.as_str()) && !names.doubts.cover("Vip", &aap.value) {
                 let message = format!("there is no Vip `{aap}`");
                 let diagnostic = Diagnostic::new(Code::UnknownVip, aap.span, message);
                 sink.push(suggest(diagnostic, &aap.value, declared.iter().map(|v| v.name.value.as_str())));
             }
         }
         for vip in &workload.port_vips {
-            let known = of_subnets.iter().any(|(_, address)| address.value.to_string() == vip.value);
-            if !known && model.whole {
+            if !addresses.contains(&vip.value) && model.whole {
                 let message = format!("no subnet has `{vip}` among its `vips`");
                 sink.push(Diagnostic::new(Code::UnknownVip, vip.span, message));
             }

@@ -18,6 +18,9 @@ const N_CASES: usize = 140;
 /// The sources that can't begin with a comment that says what to notice.
 const SPEECHLESS: [&str; 1] = ["empty"];
 
+/// What takes longer is quadratic: an unoptimised build on a busy machine needs a tenth of it.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// Widest line that is shown of a source.
 const WIDTH_MAX: usize = 200;
 
@@ -251,13 +254,13 @@ fn ten_thousand_mistakes_are_told_in_little_time_and_space() {
     let dir = folder(&[("a.yaml", &text)]);
     let started = Instant::now();
     let ran = check(&dir, &[]);
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(started.elapsed() < LONGEST, "{:?}", started.elapsed());
     assert!(ran.err.contains("... and 9950 more of N0302 (gateway-outside)"), "{} bytes", ran.err.len());
     assert!(ran.err.len() < 200_000, "{} bytes", ran.err.len());
     for format in ["json", "sarif", "github"] {
         let started = Instant::now();
         assert!(check(&dir, &["--format", format]).out.len() > 1_000_000);
-        assert!(started.elapsed() < Duration::from_secs(20), "{format}: {:?}", started.elapsed());
+        assert!(started.elapsed() < LONGEST, "{format}: {:?}", started.elapsed());
     }
 }
 
@@ -276,7 +279,7 @@ fn a_line_of_a_megabyte_is_shown_in_part_and_in_little_time() {
     for format in ["text", "json", "sarif"] {
         let started = Instant::now();
         let ran = check(&dir, &["--format", format]);
-        assert!(started.elapsed() < Duration::from_secs(20), "{format}: {:?}", started.elapsed());
+        assert!(started.elapsed() < LONGEST, "{format}: {:?}", started.elapsed());
         let widest = ran.err.lines().map(|line| line.chars().count()).max().unwrap_or(0);
         assert!(widest <= WIDTH_MAX + 60, "{format}: a line of {widest} characters");
     }

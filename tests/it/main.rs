@@ -7,6 +7,7 @@ mod drift;
 mod explain;
 mod expressions;
 mod fixtures;
+mod graph;
 mod lab;
 mod laws;
 #[cfg(feature = "live")]

@@ -19,6 +19,9 @@ use crate::span::{Span, Spanned};
 pub(crate) struct Declared {
     /// What is known without looking elsewhere; its VPC is the default one, its provider unset.
     pub(crate) subnet: Subnet,
+    /// False when `vpc` or `provider` could not be read: judged in the default VPC, which is meant where they
+    /// are absent, it would only seem wrong there.
+    pub(crate) placed: bool,
     /// `vpc`, if any.
     pub(crate) vpc: Option<Spanned<String>>,
     /// `provider`, if any.
@@ -84,9 +87,9 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
     spec.finish(sink);
     object.fields.finish(sink);
     subnet.whole = sink.n_errors() == n_errors_before;
-    // A subnet whose place is not known is nowhere: judged in the default VPC it would only seem wrong there.
-    placed.then_some(Declared {
+    Some(Declared {
         subnet,
+        placed,
         vpc: vpc.map(owned),
         provider: provider.map(owned),
         vlan: vlan.map(owned),

@@ -24,8 +24,8 @@ pub(crate) fn read_vlan(mut object: Object<'_>, sink: &mut Sink) -> Option<Vlan>
     let old_id = spec.int("vlanId", sink);
     let provider = spec.text("provider", sink);
     let old_provider = spec.text("providerInterfaceName", sink);
-    if provider.or(old_provider).is_none() {
-        sink.push(spec.missing("provider"));
+    if spec.node("provider").or(spec.node("providerInterfaceName")).is_none() {
+        spec.report_missing("provider", sink);
     }
     spec.finish(sink);
     object.fields.finish(sink);

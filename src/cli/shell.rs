@@ -1,0 +1,122 @@
+//! `northc completions` and `northc man`: what shells and readers of manuals need, made from the command
+//! line itself. Refuses to install anything.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::builder::Resettable;
+use clap::{Command, ValueEnum};
+use clap_complete::Generator;
+use clap_complete::shells::{Bash, Fish, Zsh};
+use clap_mangen::Man;
+
+use super::{Streams, exit};
+use crate::files;
+
+/// Arguments of `northc completions`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "Examples:
+  northc completions bash > ~/.local/share/bash-completion/completions/northc
+  northc completions zsh > ~/.zfunc/_northc            # with ~/.zfunc in $fpath
+  northc completions fish > ~/.config/fish/completions/northc.fish";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shell {
+    /// GNU Bash
+    Bash,
+    /// The Z shell
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// Arguments of `northc man`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = MAN_EXAMPLES)]
+pub(super) struct ManArgs {
+    /// Write a page for northc and one for every command into this directory
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+const MAN_EXAMPLES: &str = "Examples:
+  northc man | man -l -
+  northc man --dir ~/.local/share/man/man1";
+
+/// Writes a shell's completions.
+pub(super) fn completions(args: &CompletionsArgs, mut command: Command, streams: &mut Streams<'_>) -> u8 {
+    command.set_bin_name("northc");
+    command.build();
+    let mut script = Vec::new();
+    match args.shell {
+        Shell::Bash => Bash.generate(&command, &mut script),
+        Shell::Zsh => Zsh.generate(&command, &mut script),
+        Shell::Fish => Fish.generate(&command, &mut script),
+    }
+    streams.data(&String::from_utf8_lossy(&script));
+    exit::OK
+}
+
+/// Writes the main page, or all of them into a directory.
+pub(super) fn man(args: &ManArgs, mut command: Command, streams: &mut Streams<'_>) -> u8 {
+    command.build();
+    let Some(dir) = &args.dir else {
+        streams.data(&page(&command));
+        return exit::OK;
+    };
+    match pages(&command, dir) {
+        Ok(()) => exit::OK,
+        Err(reason) => {
+            streams.say(&format!("error: {reason}\n"));
+            exit::USAGE
+        }
+    }
+}
+
+fn pages(command: &Command, dir: &Path) -> Result<(), String> {
+    fs::create_dir_all(dir).map_err(|error| format!("can't make `{}`: {error}", dir.display()))?;
+    files::write(&dir.join("northc.1"), &page(command))?;
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help");
+    for verb in verbs {
+        files::write(&dir.join(format!("northc-{}.1", verb.get_name())), &page(verb))?;
+    }
+    Ok(())
+}
+
+/// A page in man(7). It has no date, so that the same program gives the same bytes. The heading and the
+/// examples are northc's own: an empty date must be quoted, and lines of examples must stay lines.
+fn page(command: &Command) -> String {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let heading = format!(".TH \"{name}\" \"1\" \"\" \"northc {}\" \"northc\"", env!("CARGO_PKG_VERSION"));
+    let mut page = Vec::new();
+    let without_examples = command.clone().after_help(Resettable::Reset);
+    // Writing into memory does not fail.
+    let _ = Man::new(without_examples).render(&mut page);
+    let page = String::from_utf8_lossy(&page).replace("\n.br\n\n.br\n", "\n.sp\n");
+    let mut out = String::new();
+    for line in page.lines() {
+        if line == ".SH VERSION" {
+            out.push_str(&examples(command));
+        }
+        out.push_str(if line.starts_with(".TH ") { &heading } else { line });
+        out.push('\n');
+    }
+    out
+}
+
+fn examples(command: &Command) -> String {
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let lines: Vec<String> = text
+        .lines()
+        .filter(|line| *line != "Examples:")
+        .map(|line| format!("\\&{}\n", line.trim_start().replace('\\', "\\e").replace('-', "\\-")))
+        .collect();
+    if lines.is_empty() { String::new() } else { format!(".SH EXAMPLES\n.nf\n{}.fi\n", lines.concat()) }
+}
