@@ -382,8 +382,8 @@ fn short_owner(owner: &str) -> &str {
     name.strip_prefix("default/").unwrap_or(name)
 }
 
-/// The text with a stand-in for every character that draws nothing, breaks a line, or turns the direction
-/// of what follows. Joiners stay: letters and emoji need them.
+/// The text with a stand-in for what draws nothing, breaks a line, or turns the direction of what follows.
+/// Joiners stay: letters and emoji need them.
 fn visible(text: &str) -> String {
     let show = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
