@@ -7,7 +7,7 @@
 //! | the two addresses are different hosts of one network, of the same families | N0406, N0407, N0408 |
 //! | a link has a network of its own, over no subnet and no other link | N0410, N0409 |
 //! | a link is a /30, link-local, off the metadata address; IPv6 not link-local | N0411, N0412, N0413, N0416 |
-//! | peers, and peers of one VPC, have no blocks in common | N0414 |
+//! | peers have no blocks in common; peers of one VPC better not | N0414, N0435 |
 //! | a route covers every subnet of the peer, and keeps within the peer's blocks | N0415, N0419 |
 //! | no source route takes what a route to a peer should | N0425 |
 //! | a VPC between others is mentioned | N0417 |
@@ -394,15 +394,26 @@ fn common(ctx: &mut Ctx<'_>, one: VpcId, other: VpcId, through: Option<&Vpc>) {
     for (subnet_a, block_a) in blocks(ctx, one) {
         for (subnet_b, block_b) in blocks(ctx, other) {
             if addressing::overlap(block_a.cidr.value, block_b.cidr.value) {
-                let how = through.map_or("peer".to_owned(), |vpc| format!("both peer with `{}`", vpc.name));
+                let (code, how, help) = match through {
+                    None => (
+                        Code::PeerCidrOverlap,
+                        "peer".to_owned(),
+                        "no route can tell them apart; give one of them another block",
+                    ),
+                    Some(vpc) => (
+                        Code::PeersOverlap,
+                        format!("both peer with `{}`", vpc.name),
+                        "give one of them another block, or each a route table of its own there",
+                    ),
+                };
                 let message = format!(
                     "VPCs `{}` and `{}` {how}, and their subnets `{}` and `{}` overlap",
                     a.name, b.name, subnet_a.name, subnet_b.name
                 );
                 ctx.report(
-                    Diagnostic::new(Code::PeerCidrOverlap, block_b.cidr.span, message)
+                    Diagnostic::new(code, block_b.cidr.span, message)
                         .label(block_a.cidr.span, format!("`{}`", subnet_a.name))
-                        .help("no route can tell them apart; give one of them another block"),
+                        .help(help),
                 );
             }
         }

@@ -145,6 +145,7 @@ codes! {
     "N0432" HopWithoutReroute "hop-without-reroute" Warning "next hops on a policy that does not reroute";
     "N0433" SharedPhysical "shared-physical" Warning "VPCs that meet on one physical network";
     "N0434" RerouteWithoutRoute "reroute-without-route" Warning "a reroute of packets that no route takes";
+    "N0435" PeersOverlap "peers-overlap" Warning "two peers of one VPC with overlapping subnets";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";
