@@ -2,7 +2,7 @@
 //!
 //! Kube-OVN's scheme joins names with `-`, so VPC `a` with subnet `b-c` and VPC `a-b` with subnet `c` meet.
 //! Port names are unique in the whole database, and northd drops a switch port that has a router port's
-//! name (N0206). A subnet with its VPC's name is refused as Kube-OVN refuses it (N0211).
+//! name (N0206). The holders of a virtual address stand in one value, with commas between (N0113). A subnet with its VPC's name is refused as Kube-OVN refuses it (N0211).
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
             }
         }
     }
+    holders(ctx);
     for (_, subnet) in ctx.model.subnets() {
         let vpc = ctx.model.vpc(subnet.vpc);
         if vpc.name == subnet.name.value {
@@ -41,6 +42,24 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
                 }
                 None => diagnostic,
             });
+        }
+    }
+}
+
+/// Workloads that hold a virtual address: OVN reads their names up to a comma (ovn-nb(5), `virtual-parents`).
+fn holders(ctx: &mut Ctx<'_>) {
+    let model = ctx.model;
+    for vip in &model.vips {
+        for port in vip.parents.iter().map(|id| &model.ports[id.0]).filter(|port| port.name.contains(',')) {
+            let message = format!(
+                "the name of {} holds a comma, so it can't hold the virtual address `{}`",
+                port.owner, vip.name
+            );
+            ctx.report(
+                Diagnostic::new(Code::BadName, port.span, message)
+                    .label(vip.span, "OVN puts commas between the names of its holders")
+                    .help("rename the workload"),
+            );
         }
     }
 }

@@ -165,8 +165,6 @@ fn check_name(kind: &str, name: Spanned<&str>, sink: &mut Sink) -> bool {
         Some(format!("is longer than {NAME_MAX} bytes"))
     } else if name.value.chars().any(char::is_control) {
         Some("holds control characters".to_owned())
-    } else if name.value.contains(',') {
-        Some("holds a comma, which OVN puts between names".to_owned())
     } else {
         None
     };

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use northc::diag::Code;
 use serde_json::Value;
 
 use crate::cases::{Ran, northc, root};
@@ -65,6 +66,20 @@ fn snapshots_of_bad_input() {
         let is_same = || settings.bind(|| insta::assert_snapshot!("check", text));
         catch_unwind(AssertUnwindSafe(is_same)).map_err(|_| "check.snap is different; see above".to_owned())
     });
+}
+
+#[test]
+fn every_code_about_input_has_a_case() {
+    let mut shown = String::new();
+    each(|_, path| {
+        shown += &fs::read_to_string(path.join("check.snap")).map_err(|e| e.to_string())?;
+        Ok(())
+    });
+    // Those of plans and databases have their own tests; the others here can't lie in a folder.
+    let elsewhere = [Code::TooManyPorts, Code::LockInvalid];
+    let about_input = Code::ALL.iter().filter(|code| code.number() < "N0700" && !elsewhere.contains(code));
+    let without: Vec<&Code> = about_input.filter(|code| !shown.contains(&format!("[{code}]"))).collect();
+    assert!(without.is_empty(), "no case shows {without:?}");
 }
 
 #[test]

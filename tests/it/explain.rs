@@ -130,19 +130,6 @@ fn sources(folder: &Path, each: &mut impl FnMut(&PathBuf)) {
 }
 
 #[test]
-fn numbers_and_slugs_are_unique_and_in_order() {
-    let numbers: Vec<&str> = Code::ALL.iter().map(|code| code.number()).collect();
-    assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
-    let slugs: BTreeSet<&str> = Code::ALL.iter().map(|code| code.slug()).collect();
-    assert_eq!(slugs.len(), Code::ALL.len());
-    for code in Code::ALL {
-        assert!(code.number().len() == 5 && code.number().starts_with('N'), "{code}");
-        assert!(code.slug().bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{}", code.slug());
-        assert!(!code.summary().ends_with('.'), "{code}: {}", code.summary());
-    }
-}
-
-#[test]
 fn a_code_is_found_by_number_and_by_name() {
     let page = northc(["explain", "N0301"]);
     assert_eq!((page.code, page.err.as_str()), (0, ""));
