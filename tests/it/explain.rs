@@ -18,8 +18,11 @@ fn is_shown_by_yaml(code: Code) -> bool {
 }
 
 /// Codes that can't be shown alone: what else the example yields, no error.
-const IN_COMPANY: [(Code, Code); 2] =
-    [(Code::PeerNetworkReused, Code::PeerTransitive), (Code::PrivateBlocksExit, Code::NotYet)];
+const IN_COMPANY: [(Code, Code); 3] = [
+    (Code::PeersOverlap, Code::PeerTransitive),
+    (Code::PeerNetworkReused, Code::PeerTransitive),
+    (Code::PrivateBlocksExit, Code::NotYet),
+];
 
 /// The text of the only fenced block of a page that begins so.
 fn block<'p>(page: &'p str, fence: &str) -> Option<&'p str> {
