@@ -142,28 +142,7 @@ pub async fn apply(
     approve: &mut dyn FnMut(&Plan) -> bool,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Done>, Failure> {
-    let mut n_attempts = 0;
-    loop {
-        n_attempts += 1;
-        let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
-        let made = plan(desired, &actual, request);
-        if !made.conflicts.is_empty() {
-            return Err(Failure::Conflicts(Box::new(made)));
-        }
-        if made.is_empty() && !made.finishes_another() {
-            return Ok(None);
-        }
-        if !made.is_empty() && !approve(&made) {
-            return Err(Failure::Declined);
-        }
-        match execute(session, made, options, on_event).await {
-            Err(Failure::Stale(changed, _)) if n_attempts < options.n_attempts_max => {
-                on_event(Event::Raced(changed));
-            }
-            Err(failure) => return Err(failure),
-            Ok(done) => return Ok(Some(done)),
-        }
-    }
+    bring(session, desired, request, options, commit::Ending::Keep, approve, on_event).await
 }
 
 /// Carries out a plan exactly.
@@ -184,21 +163,37 @@ pub async fn destroy(
     approve: &mut dyn FnMut(&Plan) -> bool,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Done>, Failure> {
+    bring(session, &Rows::new(), request, options, commit::Ending::Leave, approve, on_event).await
+}
+
+async fn bring(
+    session: &Session,
+    desired: &Rows,
+    request: &Request<'_>,
+    options: &Options,
+    ending: commit::Ending,
+    approve: &mut dyn FnMut(&Plan) -> bool,
+    on_event: OnEvent<'_>,
+) -> Result<Option<Done>, Failure> {
     let mut n_attempts = 0;
     loop {
         n_attempts += 1;
         let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
-        let made = plan(&Rows::new(), &actual, request);
+        let made = plan(desired, &actual, request);
         if !made.conflicts.is_empty() {
             return Err(Failure::Conflicts(Box::new(made)));
         }
-        if made.is_empty() && made.base.is_none() {
+        let only_the_record = match ending {
+            commit::Ending::Keep => made.finishes_another(),
+            commit::Ending::Leave => made.base.is_some(),
+        };
+        if made.is_empty() && !only_the_record {
             return Ok(None);
         }
         if !made.is_empty() && !approve(&made) {
             return Err(Failure::Declined);
         }
-        match run(session, made, options, commit::Ending::Leave, on_event).await {
+        match run(session, made, options, ending, on_event).await {
             Err(Failure::Stale(changed, _)) if n_attempts < options.n_attempts_max => {
                 on_event(Event::Raced(changed));
             }
