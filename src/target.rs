@@ -21,9 +21,14 @@ impl Target {
     pub const TESTED: [Target; 3] =
         [Target::OLDEST, Target { year: 25, month: 3 }, Target { year: 26, month: 3 }];
 
+    /// True for this release, year and month, and those after it.
+    pub fn is_at_least(self, (year, month): (u16, u16)) -> bool {
+        self >= Target { year, month }
+    }
+
     /// `ACL.action` `pass`, which leaves a packet to the next tier (23.06).
     pub fn has_acl_tiers(self) -> bool {
-        self >= Target { year: 23, month: 6 }
+        self.is_at_least((23, 6))
     }
 }
 

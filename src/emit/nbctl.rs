@@ -10,6 +10,7 @@
 //! split between units (a router and its switches), and a unit that is itself too large between its frame
 //! and its ports. Refuses to know databases: what it needs to know it asks when it runs.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use uuid::Uuid;
@@ -30,16 +31,18 @@ const MEMBERS_MAX: usize = 50;
 
 const PROLOGUE: &str = include_str!("prologue.sh");
 
-/// Tables whose rows have a name that must be theirs alone.
-const NAMED: [Table; 4] =
-    [Table::LogicalRouter, Table::LogicalRouterPort, Table::LogicalSwitch, Table::LogicalSwitchPort];
+/// Tables whose rows the script never removes: what hangs off them is not northc's alone to judge, and a
+/// router port that stays refers to its chassis.
+const KEPT: [Table; 3] = [Table::HaChassisGroup, Table::LogicalRouter, Table::LogicalSwitch];
 
 /// Where rows without a name hang: parent, column, child.
-const TIDY: [(Table, &str, Table); 3] = [
-    (Table::LogicalRouter, "static_routes", Table::LogicalRouterStaticRoute),
-    (Table::LogicalRouter, "policies", Table::LogicalRouterPolicy),
-    (Table::LogicalSwitch, "acls", Table::Acl),
-];
+fn tidied() -> impl Iterator<Item = (Table, &'static str, Table)> {
+    let columns = Table::ALL.iter().flat_map(|parent| parent.columns().iter().map(move |c| (*parent, c)));
+    columns.filter_map(|(parent, column)| {
+        let child = column.target.filter(|child| column.holds_children() && !child.is_named())?;
+        Some((parent, column.name, child))
+    })
+}
 
 /// The script for rows that carry `owner`'s marks.
 pub fn script(rows: &Rows, owner: &str, target: Target) -> String {
@@ -61,37 +64,71 @@ pub fn script(rows: &Rows, owner: &str, target: Target) -> String {
     out.push_str(PROLOGUE);
     let text = quote::atom(&Atom::Text(owner.into()), &|key| key.uuid(owner));
     let _ = writeln!(out, "\nowner={}", quote::shell(&text));
+    let used = || Table::ALL.iter().filter(|table| rows.table(**table).next().is_some());
     out.push_str("declare -A blank=(  # managed columns as they are when nobody sets them\n");
-    for table in Table::ALL {
-        let _ = writeln!(out, "    [{}]={}", table.name(), quote::shell(&blanks(*table, owner)));
+    for table in used() {
+        let _ = writeln!(out, "    [{}]={}", table.name(), quote::shell(&blanks(*table, owner, target)));
     }
     out.push_str(")\n");
-    for table in Table::ALL {
-        let kind = if NAMED.contains(table) { "named" } else { "unnamed" };
+    for table in used() {
+        let kind = if table.is_named() { "named" } else { "unnamed" };
         let _ = writeln!(out, "have_{kind} {}", table.name());
     }
     out.push_str("\nrows() {\n");
     out.push_str(&body.text);
-    for (parent, column, child) in TIDY {
-        let _ = writeln!(out, "    tidy {} {column} {}", parent.name(), child.name());
-    }
-    let _ = writeln!(out, "    tidy_root {}", Table::DhcpOptions.name());
+    tidy(&mut out);
     out.push_str("    commit\n}\n\nrows\npass='write'\nrows\n");
     out
 }
 
-/// Columns that every row sets; OVN's schema takes no default for most of them.
-const ALWAYS_SET: [&str; 10] =
-    ["action", "cidr", "direction", "ip_prefix", "mac", "match", "name", "networks", "nexthop", "priority"];
+/// Takes away what the owner no longer has.
+fn tidy(out: &mut String) {
+    for table in Table::ALL.iter().filter(|table| table.is_root() && !KEPT.contains(table)) {
+        let _ = writeln!(out, "    tidy_root {}", table.name());
+    }
+    for (parent, column, child) in tidied() {
+        let _ = writeln!(out, "    tidy {} {column} {}", parent.name(), child.name());
+    }
+    for table in Table::ALL {
+        for column in table.columns().iter().filter(|c| c.is_weak && c.kind == Kind::RefSet) {
+            let Some(target) = column.target else { continue };
+            let _ = writeln!(out, "    tidy_members {} {} {}", table.name(), column.name, target.name());
+        }
+    }
+}
 
-/// Defaults of the columns that a row's line leaves out. Sets of children are members' business, and
-/// `external_ids` may hold other people's keys.
-fn blanks(table: Table, owner: &str) -> String {
+/// Columns that every row sets; OVN's schema takes no default for most of them.
+const ALWAYS_SET: [&str; 18] = [
+    "action",
+    "burst_size",
+    "chassis_name",
+    "cidr",
+    "direction",
+    "dst_ip",
+    "external_ip",
+    "ip_prefix",
+    "logical_ip",
+    "mac",
+    "match",
+    "name",
+    "networks",
+    "nexthop",
+    "priority",
+    "rate",
+    "unit",
+    "vip",
+];
+
+/// Defaults of the columns that a row's line leaves out. Sets of references are members' business,
+/// `external_ids` may hold other people's keys, and an older OVN does not know younger columns.
+fn blanks(table: Table, owner: &str, target: Target) -> String {
     let always = |c: &crate::nb::Column| {
-        ALWAYS_SET.contains(&c.name) && matches!(c.kind, Kind::Text | Kind::TextSet | Kind::Int)
+        (ALWAYS_SET.contains(&c.name) || (table, c.name) == (Table::Nat, "type"))
+            && matches!(c.kind, Kind::Text | Kind::TextSet | Kind::Int)
     };
     let mut managed: Vec<_> = table.columns().iter().collect();
     managed.retain(|c| c.kind != Kind::RefSet && c.name != "external_ids" && !always(c));
+    managed.retain(|c| c.since.is_none_or(|release| target.is_at_least(release)));
     let blank = |c: &crate::nb::Column| {
         format!("{}={}", c.name, quote::datum(c.kind, &c.kind.default(), &|key| key.uuid(owner)))
     };
@@ -107,15 +144,17 @@ struct Body {
 fn body(rows: &Rows, owner: &str) -> Body {
     let mut body = Body { text: String::new(), n_commits: 1 };
     let mut filled = Filled::default();
-    for unit in units(rows) {
-        let frame = frame(rows, &unit, owner);
+    let units = units(rows);
+    let workloads = Workloads::new(rows, &units);
+    for unit in &units {
+        let frame = frame(rows, unit, &workloads, owner);
         if filled.would_overflow(unit.frame.len(), frame.len()) {
             body.commit(&mut filled);
         }
         filled.add(unit.frame.len(), frame.len());
         body.text.push_str(&frame);
         for batch in unit.ports.chunks(MEMBERS_MAX) {
-            let text = ports(rows, batch, owner);
+            let text = ports(rows, batch, &workloads, owner);
             if filled.would_overflow(batch.len(), text.len()) {
                 body.commit(&mut filled);
             }
@@ -152,13 +191,35 @@ impl Filled {
     }
 }
 
+/// Workloads' ports, each with the sets that it enters together with its row.
+struct Workloads<'r> {
+    sets: BTreeMap<&'r Key, Vec<(&'r Key, &'static str)>>,
+}
+
+impl<'r> Workloads<'r> {
+    fn new(rows: &'r Rows, units: &[Unit<'r>]) -> Workloads<'r> {
+        let ports = units.iter().flat_map(|unit| &unit.ports);
+        let mut sets: BTreeMap<&Key, Vec<(&Key, &str)>> = ports.map(|port| (*port, Vec::new())).collect();
+        for (holder, row) in rows.iter() {
+            for (column, datum) in row.columns().filter(|(column, _)| column.kind == Kind::RefSet) {
+                for to in datum.refs() {
+                    let Ref::Key(to) = to else { continue };
+                    if let Some(sets) = sets.get_mut(to) {
+                        sets.push((holder, column.name));
+                    }
+                }
+            }
+        }
+        Workloads { sets }
+    }
+}
+
 /// Routers and switches with everything but workloads' ports.
-fn frame(rows: &Rows, unit: &Unit<'_>, owner: &str) -> String {
+fn frame(rows: &Rows, unit: &Unit<'_>, workloads: &Workloads<'_>, owner: &str) -> String {
     let mut out = String::new();
-    let ports: std::collections::BTreeSet<&Key> = unit.ports.iter().copied().collect();
     for key in &unit.frame {
         let Some(row) = rows.get(key) else { continue };
-        if matches!(key.table, Table::LogicalRouter | Table::LogicalSwitch) {
+        if matches!(key.table, Table::LogicalRouter | Table::LogicalSwitch | Table::PortGroup) {
             let _ = writeln!(out, "\n    # {}", comment(key));
         }
         call(&mut out, key, row, owner);
@@ -171,29 +232,27 @@ fn frame(rows: &Rows, unit: &Unit<'_>, owner: &str) -> String {
                 Ref::Foreign(_) => None,
             });
             let members: Vec<Uuid> =
-                members.filter(|to| !ports.contains(to)).map(|to| to.uuid(owner)).collect();
+                members.filter(|to| !workloads.sets.contains_key(to)).map(|to| to.uuid(owner)).collect();
             memberships(&mut out, key, column.name, &members, owner);
         }
     }
     out
 }
 
-/// A batch of workloads' ports, each put into its switch.
-fn ports(rows: &Rows, batch: &[&Key], owner: &str) -> String {
+/// A batch of workloads' ports, each put into its switch and its port groups.
+fn ports(rows: &Rows, batch: &[&Key], workloads: &Workloads<'_>, owner: &str) -> String {
     let mut out = String::new();
+    let mut by_set: BTreeMap<(&Key, &str), Vec<Uuid>> = BTreeMap::new();
     for key in batch {
         if let Some(row) = rows.get(key) {
             call(&mut out, key, row, owner);
         }
-    }
-    let mut by_switch: std::collections::BTreeMap<&Key, Vec<Uuid>> = std::collections::BTreeMap::new();
-    for key in batch {
-        if let Some(parent) = rows.parent(key) {
-            by_switch.entry(parent).or_default().push(key.uuid(owner));
+        for set in &workloads.sets[key] {
+            by_set.entry(*set).or_default().push(key.uuid(owner));
         }
     }
-    for (switch, members) in by_switch {
-        memberships(&mut out, switch, "ports", &members, owner);
+    for ((holder, column), members) in by_set {
+        memberships(&mut out, holder, column, &members, owner);
     }
     out
 }
@@ -202,7 +261,7 @@ fn call(out: &mut String, key: &Key, row: &Row, owner: &str) {
     let uuid_of = |key: &Key| key.uuid(owner);
     let table = key.table.name();
     let uuid = key.uuid(owner);
-    if NAMED.contains(&key.table) {
+    if key.table.is_named() {
         let _ = write!(out, "    named {table} {uuid} {}", quote::shell(&key.name));
     } else {
         let _ = write!(out, "    row {table} {uuid}");

@@ -6,6 +6,8 @@ nbctl() { ovn-nbctl --timeout=300 -vtimeval:err "$@"; }
 declare -A have=()     # UUIDs of rows that exist
 declare -A uuid_of=()  # UUIDs of named rows that exist, by table and name
 declare -A wanted=()   # UUIDs of rows below
+declare -A member_of=()  # memberships below: parent, column, member
+declare -A gone=()     # UUIDs of rows that this run destroys
 txn=()
 pass='check'
 
@@ -51,20 +53,46 @@ row() {
 
 # member TABLE UUID COLUMN UUID...: puts rows into a parent's set.
 member() {
-    [[ $pass == check ]] || txn+=(-- add "$@")
+    local child
+    if [[ $pass == check ]]; then
+        for child in "${@:4}"; do member_of["$2 $3 $child"]=1; done
+    else
+        txn+=(-- add "$@")
+    fi
 }
 
 # tidy PARENT COLUMN TABLE: takes this owner's rows that are not below out of their parents.
 tidy() {
     [[ $pass == write ]] || return 0
+    local -A stale=()
+    local list uuid parent child children
+    list=$(nbctl --bare --columns=_uuid find "$3" "external_ids:northc-owner=$owner")
+    for uuid in $list; do [[ -n ${wanted[$uuid]:-} ]] || stale[$uuid]=1; done
+    (( ${#stale[@]} )) || return 0
+    list=$(nbctl --format=csv --data=bare --no-headings --columns="_uuid,$2" list "$1")
+    while IFS=, read -r parent children; do
+        [[ -n $parent && -z ${gone[$parent]:-} ]] || continue
+        for child in $children; do
+            [[ -z ${stale[$child]:-} ]] || txn+=(-- remove "$1" "$parent" "$2" "$child")
+        done
+    done <<<"$list"
+}
+
+# tidy_members PARENT COLUMN TABLE: takes this owner's rows out of those sets below that do not list them.
+tidy_members() {
+    [[ $pass == write ]] || return 0
     local -A own=()
     local list uuid parent child children
     list=$(nbctl --bare --columns=_uuid find "$3" "external_ids:northc-owner=$owner")
     for uuid in $list; do own[$uuid]=1; done
-    list=$(nbctl --format=csv --data=bare --no-headings --columns="_uuid,$2" list "$1")
+    (( ${#own[@]} )) || return 0
+    list=$(nbctl --format=csv --data=bare --no-headings --columns="_uuid,$2" \
+        find "$1" "external_ids:northc-owner=$owner")
     while IFS=, read -r parent children; do
+        [[ -n $parent && -n ${wanted[$parent]:-} ]] || continue
         for child in $children; do
-            [[ -z ${own[$child]:-} || -n ${wanted[$child]:-} ]] || txn+=(-- remove "$1" "$parent" "$2" "$child")
+            [[ -z ${own[$child]:-} || -n ${member_of["$parent $2 $child"]:-} ]] ||
+                txn+=(-- remove "$1" "$parent" "$2" "$child")
         done
     done <<<"$list"
 }
@@ -75,7 +103,7 @@ tidy_root() {
     local list uuid
     list=$(nbctl --bare --columns=_uuid find "$1" "external_ids:northc-owner=$owner")
     for uuid in $list; do
-        [[ -n ${wanted[$uuid]:-} ]] || txn+=(-- destroy "$1" "$uuid")
+        [[ -n ${wanted[$uuid]:-} ]] || gone[$uuid]=1 txn+=(-- destroy "$1" "$uuid")
     done
 }
 

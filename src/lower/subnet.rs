@@ -50,6 +50,7 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
             acls,
             other_config: multicast(vpc, subnet),
             external_ids: super::described(&subnet.description),
+            ..LogicalSwitch::default()
         };
         rows.insert(Key::new(Table::LogicalSwitch, names::switch(subnet)), row, Some(subnet.name.span));
     }

@@ -35,7 +35,7 @@ fn atom_to_json(atom: &Atom, uuid: &impl Fn(&Key) -> Uuid) -> Value {
 /// The value that a server sent for a column of this kind; `None` when the JSON does not fit it.
 /// References come back as [`Ref::Foreign`]; whoever knows the rows turns them into keys.
 pub fn from_json(kind: Kind, json: &Value) -> Option<Datum> {
-    if kind == Kind::Map {
+    if kind.is_map() {
         let pairs = tagged(json, "map")?.iter().map(|pair| match pair.as_array()?.as_slice() {
             [k, v] => Some((atom_from_json(k)?, atom_from_json(v)?)),
             _ => None,

@@ -20,8 +20,9 @@ use crate::span::Span;
 
 pub use key::Key;
 pub use table::{
-    Acl, Column, DhcpOptions, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort,
-    LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Table,
+    Acl, AddressSet, Bfd, Column, DhcpOptions, Dns, GatewayChassis, HaChassis, HaChassisGroup, LoadBalancer,
+    LoadBalancerHealthCheck, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute,
+    LogicalSwitch, LogicalSwitchPort, Meter, MeterBand, Nat, PortGroup, Qos, Table,
 };
 pub use value::{Atom, Datum, Kind, Ref};
 
@@ -101,11 +102,11 @@ impl Rows {
         if let Some(span) = origin {
             self.origins.insert(key.clone(), span);
         }
-        for to in row.data.iter().flat_map(Datum::refs) {
-            if let Ref::Key(to) = to
-                && !to.table.is_root()
-            {
-                self.parents.insert(to.clone(), key.clone());
+        for (_, datum) in row.columns().filter(|(column, _)| column.holds_children()) {
+            for to in datum.refs() {
+                if let Ref::Key(to) = to {
+                    self.parents.insert(to.clone(), key.clone());
+                }
             }
         }
         let taken = self.rows.insert(key, row);

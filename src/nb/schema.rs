@@ -22,7 +22,7 @@ pub fn problems(rows: &Rows) -> Vec<String> {
                 if rows.get(to).is_none() {
                     problems.push(format!("{key}: `{}` refers to a missing row: {to}", column.name));
                 }
-                if !to.table.is_root() {
+                if column.holds_children() {
                     *n_parents.entry(to).or_default() += 1;
                 }
             }
@@ -39,14 +39,9 @@ pub fn problems(rows: &Rows) -> Vec<String> {
     problems
 }
 
-/// Tables whose `name` must be unique: by the schema's indexes, and by our own decision for
-/// switches and routers.
-const NAMED: [Table; 4] =
-    [Table::LogicalRouter, Table::LogicalRouterPort, Table::LogicalSwitch, Table::LogicalSwitchPort];
-
 fn index_problems(rows: &Rows) -> Vec<String> {
     let mut problems = Vec::new();
-    for table in NAMED {
+    for table in Table::ALL.iter().copied().filter(|table| table.is_named()) {
         let mut seen: BTreeMap<&Atom, &Key> = BTreeMap::new();
         for (key, row) in rows.table(table) {
             let Some(Datum::Set(name)) = row.get("name") else { continue };

@@ -1,8 +1,10 @@
 //! Units: rows that belong together, so that a long list of them can be written in whole pieces.
 //!
 //! A unit is a router with its children and every switch that it has a port in, or a switch that no router
-//! has a port in. Within a unit the frame (everything but workloads' ports) comes before the ports, so
-//! that a unit too large for one transaction is whole after its first part. Refuses to know what a VPC is.
+//! has a port in; rows that matches know by name (port groups, address sets) come before all of them, so that
+//! no port is there before the rules for it. Within a unit the frame (everything but workloads' ports) comes
+//! before the ports, so that a unit too large for one transaction is whole after its first part. Refuses to
+//! know what a VPC is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +40,11 @@ pub fn units(rows: &Rows) -> Vec<Unit<'_>> {
     }
     let mut placed = BTreeSet::new();
     let mut units = Vec::new();
+    for (key, _) in [Table::AddressSet, Table::Meter, Table::PortGroup].iter().flat_map(|t| rows.table(*t)) {
+        let mut unit = Unit::default();
+        add(rows, key, &mut unit, &mut placed);
+        units.push(unit);
+    }
     for (router, _) in rows.table(Table::LogicalRouter) {
         let mut unit = Unit::default();
         add(rows, router, &mut unit, &mut placed);
@@ -79,10 +86,10 @@ fn add<'r>(rows: &'r Rows, key: &Key, unit: &mut Unit<'r>, placed: &mut BTreeSet
     }
     let is_workload = key.table == Table::LogicalSwitchPort
         && LogicalSwitchPort::try_from(row).is_ok_and(|port| port.kind.is_empty());
-    let refs = || row.data().iter().flat_map(|datum| datum.refs());
-    let targets = refs().filter_map(|to| match to {
-        Ref::Key(to) => Some(to),
-        Ref::Foreign(_) => None,
+    let refs = row.columns().flat_map(|(column, datum)| datum.refs().map(move |to| (column, to)));
+    let targets = refs.filter_map(|(column, to)| match to {
+        Ref::Key(to) if column.holds_children() || to.table.is_root() => Some(to),
+        Ref::Key(_) | Ref::Foreign(_) => None,
     });
     let (roots, children): (Vec<_>, Vec<_>) = targets.partition(|to| to.table.is_root());
     roots.into_iter().for_each(|to| add(rows, to, unit, placed));

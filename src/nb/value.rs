@@ -96,6 +96,8 @@ pub enum Kind {
     BoolOpt,
     /// Strings to strings.
     Map,
+    /// Strings to integers.
+    IntMap,
     /// At most one reference.
     RefOpt,
     /// Any number of references.
@@ -109,7 +111,7 @@ impl Kind {
             Kind::Text => Datum::Set(vec![Atom::Text("".into())]),
             Kind::Int => Datum::Set(vec![Atom::Int(0)]),
             Kind::Bool => Datum::Set(vec![Atom::Bool(false)]),
-            Kind::Map => Datum::Map(Vec::new()),
+            Kind::Map | Kind::IntMap => Datum::Map(Vec::new()),
             Kind::TextOpt | Kind::TextSet | Kind::IntOpt | Kind::BoolOpt | Kind::RefOpt | Kind::RefSet => {
                 Datum::Set(Vec::new())
             }
@@ -118,7 +120,12 @@ impl Kind {
 
     /// True where the column may hold more than one atom or pair.
     pub fn is_composite(self) -> bool {
-        matches!(self, Kind::TextSet | Kind::RefSet | Kind::Map)
+        self.is_map() || matches!(self, Kind::TextSet | Kind::RefSet)
+    }
+
+    /// True where the column holds pairs.
+    pub fn is_map(self) -> bool {
+        matches!(self, Kind::Map | Kind::IntMap)
     }
 
     /// True where the column holds exactly one atom.
@@ -221,6 +228,23 @@ impl Field for BTreeMap<String, String> {
     fn from_datum(datum: &Datum) -> Option<Self> {
         match datum {
             Datum::Map(pairs) => pairs.iter().map(|(k, v)| Some((text_of(k)?, text_of(v)?))).collect(),
+            Datum::Set(_) => None,
+        }
+    }
+}
+
+impl Field for BTreeMap<String, i64> {
+    const KIND: Kind = Kind::IntMap;
+    fn into_datum(self) -> Datum {
+        Datum::Map(self.into_iter().map(|(k, v)| (Atom::Text(k.into()), Atom::Int(v))).collect())
+    }
+    fn from_datum(datum: &Datum) -> Option<Self> {
+        let int_of = |atom: &Atom| match atom {
+            Atom::Int(value) => Some(*value),
+            _ => None,
+        };
+        match datum {
+            Datum::Map(pairs) => pairs.iter().map(|(k, v)| Some((text_of(k)?, int_of(v)?))).collect(),
             Datum::Set(_) => None,
         }
     }

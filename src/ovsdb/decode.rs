@@ -260,8 +260,16 @@ impl<'de> DeserializeSeed<'de> for DatumOf {
             (_, Atom::Text(_) | Atom::Int(_) | Atom::Bool(_) | Atom::Ref(_)) => false,
         };
         let fits = match (&datum, self.1.kind) {
-            (Datum::Map(_), kind) => kind == Kind::Map,
-            (Datum::Set(_), Kind::Map) => false,
+            (Datum::Map(pairs), kind) => {
+                let is_text = |atom: &Atom| matches!(atom, Atom::Text(_));
+                let is_int = |atom: &Atom| matches!(atom, Atom::Int(_));
+                match kind {
+                    Kind::Map => pairs.iter().all(|(_, v)| is_text(v)),
+                    Kind::IntMap => pairs.iter().all(|(_, v)| is_int(v)),
+                    _ => false,
+                }
+            }
+            (Datum::Set(_), Kind::Map | Kind::IntMap) => false,
             (Datum::Set(atoms), kind) => {
                 atoms.iter().all(atom_fits) && (!kind.is_scalar() || atoms.len() == 1)
             }

@@ -68,9 +68,14 @@ impl Column {
             Kind::Bool | Kind::BoolOpt => ("boolean", false),
             Kind::RefOpt => ("uuid", false),
             Kind::RefSet => ("uuid", true),
-            Kind::Map => return self.shape.value.as_deref() == Some("string") && self.shape.key == "string",
+            Kind::Map => return self.is_map_to("string"),
+            Kind::IntMap => return self.is_map_to("integer"),
         };
         self.shape.value.is_none() && self.shape.key == atom && self.shape.many == many
+    }
+
+    fn is_map_to(&self, value: &str) -> bool {
+        self.shape.key == "string" && self.shape.value.as_deref() == Some(value)
     }
 
     /// True when the schema lets this string in: it has no list of choices, or it is one of them.

@@ -27,7 +27,7 @@ pub(super) fn changes(
     let changes = columns.filter_map(|((column, wanted), (_, live))| {
         let edit = match column.kind {
             Kind::Map if column.name == "external_ids" => pairs(wanted, live, is_marked),
-            Kind::Map => pairs(wanted, live, |_| true),
+            Kind::Map | Kind::IntMap => pairs(wanted, live, |_| true),
             Kind::RefSet => {
                 let leaves = |to: &Ref| column.target.is_some_and(|target| leaves(target, to));
                 references(wanted, live, enters, &leaves)

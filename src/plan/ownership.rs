@@ -124,14 +124,10 @@ pub fn holder(row: &Row) -> Option<String> {
     pairs.iter().any(is_neutron).then(|| "`neutron`".to_owned())
 }
 
-/// Tables in which a name is an identity: by the schema's index, or by ours.
-const NAMED: [Table; 4] =
-    [Table::LogicalRouter, Table::LogicalRouterPort, Table::LogicalSwitch, Table::LogicalSwitchPort];
-
 /// The foreign rows that stand where a wanted row belongs.
 pub(super) fn in_the_way(desired: &Rows, view: &View, owner: &str) -> BTreeMap<Key, (Cause, Uuid)> {
     let mut named: BTreeMap<(Table, &str), Uuid> = BTreeMap::new();
-    for ((table, uuid), row) in view.foreign.iter().filter(|((table, _), _)| NAMED.contains(table)) {
+    for ((table, uuid), row) in view.foreign.iter().filter(|((table, _), _)| table.is_named()) {
         named.extend(actual::name(row).map(|name| ((*table, name), *uuid)));
     }
     let mut found = BTreeMap::new();

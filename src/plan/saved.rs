@@ -184,7 +184,7 @@ fn pair(at: &At<'_>) -> Result<Pair, Unusable> {
 }
 
 fn datum(kind: Kind, at: &At<'_>) -> Result<Datum, Unusable> {
-    if kind == Kind::Map {
+    if kind.is_map() {
         let object = at.value.as_object().ok_or_else(|| at.damage())?;
         let pairs = object.keys().map(|key| Ok((Atom::Text(key.as_str().into()), atom(&at.get(key)?)?)));
         return Ok(Datum::map(pairs.collect::<Result<Vec<_>, Unusable>>()?));

@@ -25,9 +25,17 @@ fn text(text: &str) -> Atom {
 fn two_words(table: Table, column: &str) -> [&'static str; 2] {
     match (table, column) {
         (Table::Acl, "action") => ["drop", "allow"],
-        (Table::Acl, "direction") => ["to-lport", "from-lport"],
+        (Table::Acl | Table::Qos, "direction") => ["to-lport", "from-lport"],
         (Table::Acl, "severity") => ["info", "debug"],
         (Table::LogicalRouterPolicy, "action") => ["drop", "allow"],
+        (Table::LoadBalancer, "protocol") => ["tcp", "udp"],
+        (Table::LoadBalancer, "selection_fields") => ["ip_src", "ip_dst"],
+        (Table::Meter, "unit") => ["kbps", "pktps"],
+        // The schema has no second one.
+        (Table::MeterBand, "action") => ["drop", "drop"],
+        (Table::Nat, "type") => ["snat", "dnat"],
+        (Table::Qos, "action") => ["dscp", "dscp"],
+        (Table::Qos, "bandwidth") => ["rate", "burst"],
         (Table::LogicalRouterStaticRoute, "policy") => ["dst-ip", "src-ip"],
         _ => ["one", "two"],
     }
@@ -50,8 +58,11 @@ fn sample() -> Rows {
     let mut rows = Rows::new();
     for &table in Table::ALL {
         let value = |column: &Column| match (column.kind, column.target) {
+            // The server is of the oldest release.
+            _ if column.since.is_some() => column.kind.default(),
             (Kind::Text | Kind::TextOpt, _) => Datum::set([text(two_words(table, column.name)[0])]),
-            (Kind::TextSet, _) => Datum::set([text("one"), text("three")]),
+            (Kind::TextSet, _) => Datum::set(two_words(table, column.name).map(text)),
+            (Kind::IntMap, _) => Datum::map([(text(two_words(table, column.name)[0]), Atom::Int(5))]),
             (Kind::Int | Kind::IntOpt, _) => Datum::set([Atom::Int(5)]),
             (Kind::Bool | Kind::BoolOpt, _) => Datum::set([Atom::Bool(true)]),
             (Kind::Map, _) => Datum::map([(text("one"), text("1")), (text("two"), text("2"))]),
@@ -72,12 +83,18 @@ fn sample() -> Rows {
 /// Another value for a column; `None` where there is none to be had without another row.
 fn other_values(table: Table, column: &Column, datum: &Datum) -> Vec<Datum> {
     let default = column.kind.default();
+    let word = || two_words(table, column.name)[1];
     match (column.kind, datum) {
-        (Kind::Text, _) => vec![Datum::set([text(two_words(table, column.name)[1])])],
-        (Kind::TextOpt, _) => vec![Datum::set([text(two_words(table, column.name)[1])]), default],
-        (Kind::TextSet, _) => [&["one"][..], &["one", "three", "two"]]
-            .map(|all| Datum::set(all.iter().map(|one| text(one))))
-            .into(),
+        _ if column.since.is_some() => Vec::new(),
+        (Kind::Text, _) if *datum == Datum::set([text(word())]) => Vec::new(),
+        (Kind::Text, _) => vec![Datum::set([text(word())])],
+        (Kind::TextOpt, _) => vec![Datum::set([text(word())]), default],
+        (Kind::TextSet, _) if column.name == "selection_fields" => vec![Datum::set([text(word())])],
+        (Kind::TextSet, _) => {
+            let words = two_words(table, column.name);
+            vec![Datum::set([text(word())]), Datum::set(words.map(text).into_iter().chain([text("three")]))]
+        }
+        (Kind::IntMap, _) => vec![Datum::map([(text(word()), Atom::Int(6))]), default],
         (Kind::Int, _) => vec![Datum::set([Atom::Int(6)])],
         (Kind::IntOpt, _) => vec![Datum::set([Atom::Int(6)]), default],
         (Kind::Bool, _) => vec![default],
@@ -145,6 +162,9 @@ fn member(table: Table, parent: Table, column: &Column, uuid: Uuid, mutator: Mut
     Op::Mutate { table: parent.name().into(), rows, mutations: vec![(column.name.into(), mutator, member)] }
 }
 
+/// Tables whose rows the server does not let go: a row of the sample must have them.
+const HELD: [Table; 3] = [Table::AddressSet, Table::HaChassisGroup, Table::MeterBand];
+
 #[test]
 fn every_damage_is_seen_and_repaired() {
     if !ovn::is_present() {
@@ -174,7 +194,9 @@ fn every_damage_is_seen_and_repaired() {
                 Some((parent, column)) => member(table, parent, column, uuid, Mutator::Delete),
                 None => Op::Delete { table: table.name().into(), rows: Which::Row(uuid) },
             };
-            lab.strike(&what, vec![delete]).await;
+            if !HELD.contains(&table) {
+                lab.strike(&what, vec![delete]).await;
+            }
             lab.strike(&format!("{} is copied", table.name()), copy(table, row)).await;
         }
     });
@@ -183,13 +205,15 @@ fn every_damage_is_seen_and_repaired() {
 /// A second row with our marks; where names are unique, under another name.
 fn copy(table: Table, row: &Row) -> Vec<Op> {
     let mut row = row.clone();
-    let unique = [Table::LogicalRouterPort, Table::LogicalSwitchPort];
+    let is_free = [Table::LogicalRouter, Table::LogicalSwitch].contains(&table);
     for column in table.columns() {
         let Some(datum) = row.get_mut(column.name) else { continue };
-        if column.name == "name" && unique.contains(&table) {
+        if (column.name == "name" && table.is_named() && !is_free)
+            || (table, column.name) == (Table::Bfd, "dst_ip")
+        {
             *datum = Datum::set([text("copy")]);
         }
-        if column.holds_children() {
+        if column.holds_children() && table != Table::Meter {
             *datum = Datum::Set(Vec::new());
         }
     }

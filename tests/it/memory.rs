@@ -108,7 +108,7 @@ fn commit(actual: &mut Actual) {
         }
     }
     assert!(weak.is_empty(), "dangling weak references would vanish: {weak:?}");
-    for table in [Table::LogicalRouterPort, Table::LogicalSwitchPort] {
+    for table in Table::ALL.iter().copied().filter(|table| table.is_named()) {
         let names: Vec<&str> = actual.table(table).filter_map(|(_, row)| name(row)).collect();
         let distinct: BTreeSet<&&str> = names.iter().collect();
         assert_eq!(names.len(), distinct.len(), "constraint violation: equal names in {}", table.name());

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use northc::nb::actual::Lack;
 use northc::nb::{Atom, Datum, Table};
 use northc::ovsdb::endpoint::Remotes;
 use northc::ovsdb::fault::{Fault, Remedy};
@@ -80,7 +81,13 @@ async fn inserts_reads_and_changes(remote: &str) {
     let actual = session.actual().await.expect("rows");
     let row = actual.get(Table::LogicalSwitch, id(1)).expect("a row");
     assert_eq!(northc::nb::stamp::external_id(row, "k"), Some("v"));
-    assert!(actual.lacks().is_empty(), "OVN 23.03 has every column: {:?}", actual.lacks());
+    let younger =
+        |lack: &&Lack| lack.table.columns().iter().any(|c| Some(c.name) == lack.column && c.since.is_some());
+    assert!(
+        actual.lacks().iter().all(|lack| younger(&lack)),
+        "OVN 23.03 has the others: {:?}",
+        actual.lacks()
+    );
     let everything = Op::Delete { table: "Logical_Switch".into(), rows: Which::All };
     assert_eq!(session.transact(&[everything]).await.expect("deleted"), [OpResult::Count(2)]);
     assert!(names(&session).await.is_empty());
@@ -168,7 +175,8 @@ fn what_an_older_schema_lacks_is_named_and_the_rest_is_read() {
         let port = Table::LogicalSwitchPort;
         let expected =
             [(Table::DhcpOptions, None), (port, Some("dhcpv4_options")), (port, Some("dhcpv6_options"))];
-        assert_eq!(lacks, expected);
+        assert!(expected.iter().all(|lack| lacks.contains(lack)), "{lacks:?}");
+        assert!(!lacks.contains(&(Table::LogicalSwitch, None)), "{lacks:?}");
         session.transact(&[switch(1, "a")]).await.expect("written");
         assert_eq!(names(&session).await, ["a"]);
     });
