@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::nb::{Atom, Column, Datum, Key, Row};
+use crate::nb::{Atom, Column, Datum, Key, Row, Table, actual};
 
 /// One row's part of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,23 @@ pub struct Step {
     pub group: Key,
     /// What to do.
     pub action: Action,
+}
+
+impl Step {
+    /// The name that the step gives to a router or a switch, which the schema lets others have too.
+    pub fn unindexed_name(&self) -> Option<&str> {
+        if !matches!(self.key.table, Table::LogicalRouter | Table::LogicalSwitch) {
+            return None;
+        }
+        match &self.action {
+            Action::Insert(row) => actual::name(row),
+            Action::Update(changes) => changes.iter().find_map(|change| match &change.edit {
+                Edit::Replace { before: _, after } if change.column.name == "name" => actual::name_in(after),
+                Edit::Replace { .. } | Edit::Members { .. } | Edit::Pairs(_) => None,
+            }),
+            Action::Delete(_) => None,
+        }
+    }
 }
 
 /// What to do with a row.

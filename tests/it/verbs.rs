@@ -139,6 +139,48 @@ fn a_row_changed_since_the_plan_stops_it() {
     assert!(err.contains("Logical_Switch b: `other_config` changed"), "{err}");
 }
 
+/// The schema lets two switches, and two routers, have one name.
+#[test]
+fn a_name_taken_since_the_plan_stops_it() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let saved = lab.file("next.plan");
+    let saved = saved.to_str().expect("a plain name");
+    assert_eq!(lab.northc(&["plan", &lab.input(&["s"]), "--out", saved]).0, 0);
+    for (add, table, name, del) in
+        [("ls-add", "Logical_Switch", "s", "ls-del"), ("lr-add", "Logical_Router", "v", "lr-del")]
+    {
+        lab.nbctl(&[add, name]);
+        let uuid = lab.nbctl(&["get", table, name, "_uuid"]);
+        let before = block_on(connect(&lab.server.remote()).actual()).expect("rows");
+        let (code, _, err) = lab.northc(&["apply", saved]);
+        assert_eq!(code, 3, "{err}");
+        let taken = format!("{table} {name}: the name is taken by {table} `{name}` ({uuid})");
+        assert!(err.contains(&taken) && err.contains("nothing was written"), "{err}");
+        assert_eq!(block_on(connect(&lab.server.remote()).actual()).expect("rows"), before);
+        lab.nbctl(&[del, name]);
+    }
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 0, "{err}");
+}
+
+/// A switch of ours that took another's name by hand gives it back in the same transaction.
+#[test]
+fn a_name_that_is_freed_is_no_conflict() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    assert_eq!(lab.northc(&["apply", &lab.input(&["a"]), "--yes"]).0, 0);
+    lab.nbctl(&["set", "Logical_Switch", "a", "name=b"]);
+    let both = lab.input(&["a", "b"]);
+    let (code, _, err) = lab.northc(&["apply", &both, "--yes"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(lab.northc(&["plan", &both, "--detailed-exitcode"]).0, 0);
+}
+
 #[test]
 fn an_unconfirmed_apply_is_undone() {
     if !ovn::is_present() {
