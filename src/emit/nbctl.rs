@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::quote;
 use crate::nb::unit::{Unit, units};
 use crate::nb::value::Ref;
-use crate::nb::{Atom, Datum, Key, Kind, Row, Rows, Table};
+use crate::nb::{Atom, Datum, Key, Kind, Row, Rows, Table, record, stamp};
 use crate::target::Target;
 
 /// Most rows of a transaction: ovn-nbctl's time grows with the square of its commands.
@@ -33,6 +33,9 @@ const PROLOGUE: &str = include_str!("prologue.sh");
 /// Tables whose rows have a name that must be theirs alone.
 const NAMED: [Table; 4] =
     [Table::LogicalRouter, Table::LogicalRouterPort, Table::LogicalSwitch, Table::LogicalSwitchPort];
+
+/// Tables whose rows may carry a description.
+const DESCRIBED: [Table; 2] = [Table::LogicalRouter, Table::LogicalSwitch];
 
 /// Where rows without a name hang: parent, column, child.
 const TIDY: [(Table, &str, Table); 3] = [
@@ -65,7 +68,13 @@ pub fn script(rows: &Rows, owner: &str, target: Target) -> String {
     for table in Table::ALL {
         let _ = writeln!(out, "    [{}]={}", table.name(), quote::shell(&blanks(*table, owner)));
     }
-    out.push_str(")\n");
+    out.push_str(")\ndeclare -A said=(  # what rows may say in external_ids beside the marks\n");
+    for table in DESCRIBED {
+        let _ = writeln!(out, "    [{}]={}", table.name(), stamp::DESCRIPTION);
+    }
+    let record = record::uuid(owner);
+    let _ =
+        writeln!(out, ")\nwanted[{record}]=1  # in which runs of northc itself leave word for each other");
     for table in Table::ALL {
         let kind = if NAMED.contains(table) { "named" } else { "unnamed" };
         let _ = writeln!(out, "have_{kind} {}", table.name());

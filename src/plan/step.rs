@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::nb::{Atom, Column, Datum, Key, Row, Table, actual};
+use crate::nb::{Atom, Column, Datum, Key, Row, Table, actual, stamp};
 
 /// One row's part of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,12 +123,9 @@ impl Change {
     pub fn is_marks(&self) -> bool {
         match &self.edit {
             Edit::Pairs(pairs) if self.column.name == "external_ids" => {
-                pairs.iter().all(|pair| matches!(&pair.key, Atom::Text(key) if key.starts_with(MARK)))
+                pairs.iter().all(|pair| stamp::is_mark(&pair.key))
             }
             Edit::Pairs(_) | Edit::Replace { .. } | Edit::Members { .. } => false,
         }
     }
 }
-
-/// How every `external_ids` key that northc reserves for itself begins.
-pub const MARK: &str = "northc-";

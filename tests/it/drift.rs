@@ -54,6 +54,9 @@ fn sample() -> Rows {
             (Kind::TextSet, _) => Datum::set([text("one"), text("three")]),
             (Kind::Int | Kind::IntOpt, _) => Datum::set([Atom::Int(5)]),
             (Kind::Bool | Kind::BoolOpt, _) => Datum::set([Atom::Bool(true)]),
+            (Kind::Map, _) if column.name == "external_ids" => {
+                Datum::map([(text(stamp::DESCRIPTION), text("one"))])
+            }
             (Kind::Map, _) => Datum::map([(text("one"), text("1")), (text("two"), text("2"))]),
             (Kind::RefOpt, Some(target)) => Datum::set([Atom::Ref(Ref::Key(key(target)))]),
             (Kind::RefSet, Some(target)) if !column.holds_children() || is_first_parent(table, column) => {

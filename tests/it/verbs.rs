@@ -182,6 +182,59 @@ fn a_name_that_is_freed_is_no_conflict() {
 }
 
 #[test]
+fn a_description_that_is_gone_goes_and_other_peoples_ids_stay() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let plain = std::fs::read_to_string(lab.input(&["a"])).expect("written");
+    let described = plain.replace("name: a}", "name: a, annotations: {field.cattle.io/description: ours}}");
+    std::fs::write(lab.file("described.yaml"), described).expect("written");
+    let path = lab.file("described.yaml");
+    let (code, _, err) = lab.northc(&["apply", path.to_str().expect("a plain name"), "--yes"]);
+    assert_eq!(code, 0, "{err}");
+    let id =
+        |key: &str| lab.nbctl(&["--if-exists", "get", "Logical_Switch", "a", &format!("external_ids:{key}")]);
+    lab.nbctl(&["set", "Logical_Switch", "a", "external_ids:description=theirs"]);
+    assert_eq!(id("northc-description"), "ours");
+    let (code, out, err) = lab.northc(&["apply", &lab.input(&["a"]), "--yes"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("external_ids:northc-description  \"ours\" -> (none)"), "{out}");
+    assert_eq!((id("northc-description"), id("description")), (String::new(), "theirs".to_owned()));
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a"]), "--detailed-exitcode"]).0, 0);
+}
+
+/// A run of the emitted script in between is judged by the rows that the plan guards, and by nothing else.
+#[test]
+fn a_script_in_between_stops_a_plan_only_where_they_meet() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let saved = lab.file("next.plan");
+    let saved = saved.to_str().expect("a plain name");
+    assert_eq!(lab.northc(&["apply", &lab.input(&["a"]), "--yes"]).0, 0);
+    let script = |subnets: &[&str]| {
+        let path = lab.input(subnets);
+        let script = crate::cases::compile("nbctl", &[path]).out;
+        std::fs::write(lab.file("script"), script).expect("written");
+        let mut bash = Command::new("bash");
+        let ran =
+            bash.arg(lab.file("script")).env("OVN_NB_DB", lab.server.remote()).output().expect("bash runs");
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a", "b"]), "--out", saved]).0, 0);
+    script(&["a"]);
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a", "b", "c"]), "--out", saved]).0, 0);
+    script(&["a", "b", "c"]);
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("Logical_Switch c is there"), "{err}");
+}
+
+#[test]
 fn an_unconfirmed_apply_is_undone() {
     if !ovn::is_present() {
         return;
