@@ -1,7 +1,7 @@
 //! `plan`, `apply`, `destroy` and `confirm` as people call them: what they say and how they exit.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::live::{block_on, connect, northc};
 use crate::ovn;
@@ -232,6 +232,48 @@ fn a_script_in_between_stops_a_plan_only_where_they_meet() {
     let (code, _, err) = lab.northc(&["apply", saved]);
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("Logical_Switch c is there"), "{err}");
+}
+
+#[test]
+fn waiting_shows_on_a_terminal_who_is_asked_for_what() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    lab.nbctl(&["init"]);
+    let southbound = Server::of_schema("/usr/share/ovn/ovn-sb.ovsschema", &[]);
+    let southbound = southbound.remote();
+    let init = Command::new("ovn-sbctl").args([&format!("--db={southbound}"), "init"]).status();
+    assert!(init.is_ok_and(|status| status.success()));
+    let remote = lab.server.remote();
+    let apply = |subnets: &[&str], more: &[&str]| {
+        let input = lab.input(subnets);
+        let fixed = ["apply", &input, "--yes", "--yes-delete", "--db", &remote, "--timeout", "700ms"];
+        [&fixed[..], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let shows = |err: &str, asked: &str| {
+        assert!(err.contains(&format!("not confirmed by {asked}")), "{err}");
+        err.contains(&format!("\r\x1b[Kcommitted; waiting for {asked} to reach"))
+    };
+    for (subnets, more, asked) in [
+        (&["a"][..], &["--wait", "sb"][..], "NB_Global.sb_cfg"),
+        (&["a", "b"], &["--wait", "sb", "--sb-db", &southbound], "SB_Global.nb_cfg"),
+        (&["a"], &["--wait", "hv"], "NB_Global.hv_cfg"),
+    ] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let args = std::iter::once("northc".to_owned()).chain(apply(subnets, more));
+        assert_eq!(northc::cli::run(args, &mut out, &mut err, true), 5);
+        assert!(shows(&String::from_utf8_lossy(&err), asked), "{}", String::from_utf8_lossy(&err));
+    }
+    // The program itself: on a terminal that `script` makes, and without one.
+    let program = env!("CARGO_BIN_EXE_northc");
+    let quoted = apply(&["a", "b"], &[]).into_iter().map(|word| format!(" '{word}'"));
+    let mut on_terminal = Command::new("script");
+    on_terminal.args(["-qec", &format!("'{program}'{}", quoted.collect::<String>()), "/dev/null"]);
+    let said = on_terminal.stdin(Stdio::null()).output().expect("script(1) runs");
+    assert!(shows(&String::from_utf8_lossy(&said.stdout), "NB_Global.sb_cfg"), "{said:?}");
+    let said = Command::new(program).args(apply(&["a"], &[])).output().expect("it runs");
+    assert!(!shows(&String::from_utf8_lossy(&said.stderr), "NB_Global.sb_cfg"), "{said:?}");
 }
 
 #[test]
