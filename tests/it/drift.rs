@@ -109,6 +109,14 @@ struct Lab {
 }
 
 impl Lab {
+    /// The sample, applied.
+    fn new(server: &Server) -> Lab {
+        let lab = Lab { session: connect(&server.remote()), wanted: sample() };
+        let done = block_on(bring(&lab.session, &lab.wanted, OWNER, &options(5000, 1000), &mut Vec::new()));
+        assert!(matches!(done, Ok(Some(_))), "{done:?}");
+        lab
+    }
+
     async fn strike(&self, what: &str, ops: Vec<Op>) {
         let before = without_records(self.session.actual().await.expect("rows").as_ref());
         self.session.transact(&ops).await.unwrap_or_else(|fault| panic!("{what}: {fault}"));
@@ -154,11 +162,8 @@ fn every_damage_is_seen_and_repaired() {
         return;
     }
     let server = Server::alone(&[]);
-    let lab = Lab { session: connect(&server.remote()), wanted: sample() };
+    let lab = Lab::new(&server);
     block_on(async {
-        bring(&lab.session, &lab.wanted, OWNER, &options(5000, 1000), &mut Vec::new())
-            .await
-            .expect("applied");
         let actual = without_records(lab.session.actual().await.expect("rows").as_ref());
         assert!(actual.iter().eq(as_if_applied(&lab.wanted, OWNER).iter()), "every column is written");
         for &table in Table::ALL {
@@ -210,11 +215,8 @@ fn other_peoples_ids_in_our_rows_are_no_drift() {
         return;
     }
     let server = Server::alone(&[]);
-    let lab = Lab { session: connect(&server.remote()), wanted: sample() };
+    let lab = Lab::new(&server);
     block_on(async {
-        bring(&lab.session, &lab.wanted, OWNER, &options(5000, 1000), &mut Vec::new())
-            .await
-            .expect("applied");
         let theirs: BTreeMap<Atom, Atom> = [(text("theirs"), text("x"))].into();
         for &table in Table::ALL {
             let mutations = vec![("external_ids".into(), Mutator::Insert, Datum::map(theirs.clone()))];
