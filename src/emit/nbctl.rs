@@ -3,8 +3,9 @@
 //! The script addresses every row by its UUID, which follows from owner and key: a row that exists is set,
 //! column by column, and one that does not is created, so the second run changes nothing and a run on a
 //! database that drifted repairs it. Rules, routes, policies and DHCP options that the owner no longer has
-//! are removed; routers, switches and ports never are. It first looks for rows of others that hold one of
-//! its names, and stops with status 3 before it writes anything.
+//! are removed; routers, switches and ports never are, and neither is the record that `apply` keeps. It
+//! first looks for rows of others that hold one of its names, and stops with status 3 before it writes
+//! anything.
 //!
 //! One `ovn-nbctl` call is one transaction. Rows up to [`ROWS_MAX`] and [`BYTES_MAX`] go in one; more are
 //! split between units (a router and its switches), and a unit that is itself too large between its frame
