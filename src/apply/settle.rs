@@ -12,8 +12,8 @@ use crate::ovsdb::message::OpResult;
 use crate::ovsdb::op::{Op, Until, Which};
 use crate::ovsdb::session::Session;
 
-/// The server waits for a change at most so long before we look again.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// The server waits for a change at most so long before we look again, and say so.
+const WAIT_MAX: Duration = Duration::from_millis(500);
 /// After a fault of the connection we look again so much later.
 const PAUSE: Duration = Duration::from_millis(200);
 

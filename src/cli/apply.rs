@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::database::{DatabaseArgs, block_on, refuse};
-use super::planning::{PlanningArgs, tell_conflicts, wanted};
+use super::planning::PlanningArgs;
 use super::report::{Consent, Reporter, finish};
-use super::{Streams, duration, exit, input};
+use super::{Streams, duration, exit};
 use crate::apply::provisional::{Outcome, hold};
 use crate::apply::{Done, Failure, Options, Wait, apply, execute};
 use crate::diag::Code;
@@ -28,13 +28,9 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    input: input::InputArgs,
-    #[command(flatten)]
     planning: PlanningArgs,
     #[command(flatten)]
     pub(super) applying: ApplyingArgs,
-    #[command(flatten)]
-    database: DatabaseArgs,
     /// Undo it after this time unless `northc confirm` comes
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     confirm_within: Option<Duration>,
@@ -92,32 +88,31 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
             streams.say(&format!(
                 "error[{}]: {}: {unusable}\n",
                 Code::StalePlan,
-                args.input.paths[0].display()
+                args.planning.input.paths[0].display()
             ));
             return exit::CONFLICT;
         }
     };
-    let owner = &args.planning.owner;
-    let input = match &reviewed {
+    let wanted = match &reviewed {
         Some(_) => (Rows::new(), SourceMap::new()),
-        None => match wanted(&args.input, &args.input.paths, owner, streams) {
-            Some(input) => input,
+        None => match args.planning.wanted(&args.planning.input.paths, streams) {
+            Some(wanted) => wanted,
             None => return exit::NO,
         },
     };
-    let opened =
-        args.database.northbound().and_then(|session| Ok((session, args.applying.options(&args.database)?)));
+    let database = &args.planning.database;
+    let opened = database.northbound().and_then(|session| Ok((session, args.applying.options(database)?)));
     let (session, options) = match opened {
         Ok(opened) => opened,
         Err(fault) => return refuse(&fault, streams),
     };
     let options = Options { is_provisional: args.confirm_within.is_some(), ..options };
-    block_on(carry_out(args, reviewed, &input, &session, &options, streams))
+    block_on(carry_out(args, reviewed, &wanted, &session, &options, streams))
 }
 
 /// The saved plan, when the only path is one.
 fn reviewed(args: &Args) -> Result<Option<Plan>, saved::Unusable> {
-    let [path] = args.input.paths.as_slice() else { return Ok(None) };
+    let [path] = args.planning.input.paths.as_slice() else { return Ok(None) };
     if path.is_dir() || path.as_os_str() == "-" {
         return Ok(None);
     }
@@ -131,11 +126,12 @@ fn reviewed(args: &Args) -> Result<Option<Plan>, saved::Unusable> {
 async fn carry_out(
     args: &Args,
     reviewed: Option<Plan>,
-    (desired, sources): &(Rows, SourceMap),
+    wanted: &(Rows, SourceMap),
     session: &Session,
     options: &Options,
     streams: &mut Streams<'_>,
 ) -> u8 {
+    let (desired, sources) = wanted;
     let request = args.planning.request(sources);
     let reporter = RefCell::new(Reporter::new(streams, args.applying.consent()));
     let mut on_event = |event| reporter.borrow_mut().event(&event);
@@ -146,7 +142,7 @@ async fn carry_out(
             (None, Ok(actual)) => plan(desired, &actual, &request),
         };
         reporter.borrow_mut().show(&made);
-        return conflict_code(args, &made, desired, sources, reporter.into_inner().streams);
+        return conflict_code(args, &made, wanted, reporter.into_inner().streams);
     }
     let result = match reviewed {
         Some(made) if !reporter.borrow_mut().consent.allows_deletions(&made) => {
@@ -160,7 +156,7 @@ async fn carry_out(
         }
     };
     if let Err(Failure::Conflicts(made)) = &result {
-        return conflict_code(args, made, desired, sources, reporter.into_inner().streams);
+        return conflict_code(args, made, wanted, reporter.into_inner().streams);
     }
     if let (Ok(Some(done)), Some(patience)) = (&result, args.confirm_within) {
         let code = provisional(args, session, done, patience, options, &reporter).await;
@@ -171,17 +167,11 @@ async fn carry_out(
     finish(&result, &mut reporter.into_inner())
 }
 
-fn conflict_code(
-    args: &Args,
-    made: &Plan,
-    desired: &Rows,
-    sources: &SourceMap,
-    streams: &mut Streams<'_>,
-) -> u8 {
+fn conflict_code(args: &Args, made: &Plan, wanted: &(Rows, SourceMap), streams: &mut Streams<'_>) -> u8 {
     if made.conflicts.is_empty() {
         return exit::OK;
     }
-    tell_conflicts(made, desired, sources, &args.input, streams);
+    args.planning.tell_conflicts(made, wanted, streams);
     streams.say("nothing was written\n");
     exit::CONFLICT
 }
@@ -196,7 +186,7 @@ async fn provisional(
     reporter: &RefCell<Reporter<'_, '_>>,
 ) -> Option<u8> {
     let how_long = duration::show(patience);
-    let owner = &args.planning.owner;
+    let owner = args.planning.owner();
     reporter.borrow_mut().streams.say(&format!(
         "applied provisionally; it is undone in {how_long} unless you run: northc confirm --owner {owner}\n"
     ));

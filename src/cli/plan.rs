@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::planning::{PlanningArgs, guard_text, paint, tell_conflicts, wanted};
-use super::{Streams, exit, input};
+use super::planning::{PlanningArgs, guard_text, paint};
+use super::{Streams, exit};
 use crate::diag::Code;
 use crate::emit;
 use crate::files;
@@ -24,12 +24,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    input: input::InputArgs,
-    #[command(flatten)]
     planning: PlanningArgs,
-    #[cfg(feature = "live")]
-    #[command(flatten)]
-    database: super::database::DatabaseArgs,
     /// Compare with this input instead of a database
     #[arg(long, value_name = "OLD", num_args = 1..)]
     from: Vec<PathBuf>,
@@ -60,20 +55,20 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
             return exit::USAGE;
         }
     };
-    let owner = &args.planning.owner;
-    let Some((desired, sources)) = wanted(&args.input, &new, owner, streams) else { return exit::NO };
+    let planning = &args.planning;
+    let Some(wanted) = planning.wanted(&new, streams) else { return exit::NO };
     let made = if args.from.is_empty() {
-        match against_database(args, &desired, &sources, streams) {
+        match against_database(args, &wanted, streams) {
             Ok(made) => made,
             Err(code) => return code,
         }
     } else {
-        let Some((old, _)) = wanted(&args.input, &args.from, owner, streams) else { return exit::NO };
-        plan(&desired, &as_if_applied(&old, owner), &args.planning.request(&sources))
+        let Some((old, _)) = planning.wanted(&args.from, streams) else { return exit::NO };
+        plan(&wanted.0, &as_if_applied(&old, planning.owner()), &planning.request(&wanted.1))
     };
     show(args, form, &made, streams);
     if !made.conflicts.is_empty() {
-        tell_conflicts(&made, &desired, &sources, &args.input, streams);
+        planning.tell_conflicts(&made, &wanted, streams);
         return exit::CONFLICT;
     }
     if let Some(path) = &args.out
@@ -86,7 +81,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
 
 /// What to write, and the paths of the new input: `--to` means either, by what it says.
 fn form(args: &Args) -> Result<(Form, Vec<PathBuf>), String> {
-    let mut form = if args.input.is_json() { Form::Json } else { Form::Words };
+    let mut form = if args.planning.input.is_json() { Form::Json } else { Form::Words };
     let mut new: Vec<PathBuf> = Vec::new();
     for word in &args.to {
         match word.to_str() {
@@ -96,7 +91,7 @@ fn form(args: &Args) -> Result<(Form, Vec<PathBuf>), String> {
         }
     }
     match (new.is_empty(), args.from.is_empty()) {
-        (true, _) => Ok((form, args.input.paths.clone())),
+        (true, _) => Ok((form, args.planning.input.paths.clone())),
         (false, false) => Ok((form, new)),
         (false, true) => {
             Err(format!("`--to {}` is neither nbctl nor ovsdb; a path needs --from", new[0].display()))
@@ -107,12 +102,11 @@ fn form(args: &Args) -> Result<(Form, Vec<PathBuf>), String> {
 #[cfg(feature = "live")]
 fn against_database(
     args: &Args,
-    desired: &Rows,
-    sources: &SourceMap,
+    (desired, sources): &(Rows, SourceMap),
     streams: &mut Streams<'_>,
 ) -> Result<Plan, u8> {
     use super::database::{block_on, refuse};
-    let read = args.database.northbound().and_then(|session| block_on(session.actual()));
+    let read = args.planning.database.northbound().and_then(|session| block_on(session.actual()));
     match read {
         Ok(actual) => Ok(plan(desired, &actual, &args.planning.request(sources))),
         Err(fault) => Err(refuse(&fault, streams)),
@@ -120,7 +114,7 @@ fn against_database(
 }
 
 #[cfg(not(feature = "live"))]
-fn against_database(_: &Args, _: &Rows, _: &SourceMap, streams: &mut Streams<'_>) -> Result<Plan, u8> {
+fn against_database(_: &Args, _: &(Rows, SourceMap), streams: &mut Streams<'_>) -> Result<Plan, u8> {
     streams.say("error: this northc was built without the feature `live`; it plans with --from only\n");
     Err(exit::USAGE)
 }

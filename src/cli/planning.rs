@@ -13,13 +13,25 @@ use crate::plan::render::Paint;
 use crate::plan::{Adopt, Guard, Mode, Plan, Request};
 use crate::span::SourceMap;
 
+/// What is wanted, what may be done for it, and where.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlanningArgs {
+    #[command(flatten)]
+    pub(super) input: input::InputArgs,
+    #[command(flatten)]
+    allowed: AllowedArgs,
+    #[cfg(feature = "live")]
+    #[command(flatten)]
+    pub(super) database: super::database::DatabaseArgs,
+}
+
 /// What may be done to the rows that are there.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What may be done")]
-pub(super) struct PlanningArgs {
+struct AllowedArgs {
     /// Whose rows they are: several owners share a database without seeing each other
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = super::compile::owner)]
-    pub(super) owner: String,
+    owner: String,
     /// Insert rows, and change and delete none
     #[arg(long)]
     add_only: bool,
@@ -35,63 +47,62 @@ pub(super) struct PlanningArgs {
 }
 
 impl PlanningArgs {
+    /// Whose rows are meant.
+    pub(super) fn owner(&self) -> &str {
+        &self.allowed.owner
+    }
+
     /// The request that they make.
     pub(super) fn request<'s>(&'s self, sources: &'s SourceMap) -> Request<'s> {
-        let mode = match (self.add_only, self.prune) {
+        let AllowedArgs { owner, add_only, prune, adopt, max_delete } = &self.allowed;
+        let mode = match (add_only, prune) {
             (true, _) => Mode::AddOnly,
             (false, false) => Mode::Keep,
             (false, true) => Mode::All,
         };
-        let adopt = if self.adopt { Adopt::InTheWay } else { Adopt::Never };
-        let percent_deleted_max = self.max_delete;
-        Request { owner: &self.owner, mode, adopt, percent_deleted_max, sources }
+        let adopt = if *adopt { Adopt::InTheWay } else { Adopt::Never };
+        Request { owner, mode, adopt, percent_deleted_max: *max_delete, sources }
+    }
+
+    /// The wanted rows of the input at `paths`; `None` when it has errors, which were told.
+    pub(super) fn wanted(&self, paths: &[PathBuf], streams: &mut Streams<'_>) -> Option<(Rows, SourceMap)> {
+        let mut sink = Sink::new();
+        let sources = self.input.read_paths(paths, &mut sink);
+        let options = Options {
+            owner: self.owner().to_owned(),
+            target: self.input.ovn_version,
+            remembered: self.input.remembered(&mut sink),
+        };
+        let compiled = compile(&sources, &options, &mut sink);
+        let good = self.input.tell(sink, &sources, streams, false);
+        compiled.filter(|_| good).map(|compiled| (compiled.rows, sources))
+    }
+
+    /// Tells what is in the way of the wanted rows.
+    pub(super) fn tell_conflicts(
+        &self,
+        plan: &Plan,
+        (desired, sources): &(Rows, SourceMap),
+        streams: &mut Streams<'_>,
+    ) {
+        let mut sink = Sink::new();
+        for conflict in &plan.conflicts {
+            let mut diagnostic = match desired.origin(&conflict.key) {
+                Some(span) => Diagnostic::new(code(conflict), span, conflict.to_string()),
+                None => Diagnostic::general(code(conflict), conflict.to_string()),
+            };
+            if let Some(help) = conflict.help() {
+                diagnostic = diagnostic.help(help);
+            }
+            sink.push(diagnostic);
+        }
+        self.input.tell(sink, sources, streams, false);
     }
 }
 
 fn percent(text: &str) -> Result<usize, String> {
     let number = text.strip_suffix('%').unwrap_or(text).parse();
     number.ok().filter(|percent| *percent <= 100).ok_or_else(|| format!("`{text}` is not 0% to 100%"))
-}
-
-/// The wanted rows of the input at `paths`; `None` when it has errors, which were told.
-pub(super) fn wanted(
-    input: &input::InputArgs,
-    paths: &[PathBuf],
-    owner: &str,
-    streams: &mut Streams<'_>,
-) -> Option<(Rows, SourceMap)> {
-    let mut sink = Sink::new();
-    let sources = input.read_paths(paths, &mut sink);
-    let options = Options {
-        owner: owner.to_owned(),
-        target: input.ovn_version,
-        remembered: input.remembered(&mut sink),
-    };
-    let compiled = compile(&sources, &options, &mut sink);
-    let good = input.tell(sink, &sources, streams, false);
-    compiled.filter(|_| good).map(|compiled| (compiled.rows, sources))
-}
-
-/// Tells what is in the way.
-pub(super) fn tell_conflicts(
-    plan: &Plan,
-    desired: &Rows,
-    sources: &SourceMap,
-    input: &input::InputArgs,
-    streams: &mut Streams<'_>,
-) {
-    let mut sink = Sink::new();
-    for conflict in &plan.conflicts {
-        let mut diagnostic = match desired.origin(&conflict.key) {
-            Some(span) => Diagnostic::new(code(conflict), span, conflict.to_string()),
-            None => Diagnostic::general(code(conflict), conflict.to_string()),
-        };
-        if let Some(help) = conflict.help() {
-            diagnostic = diagnostic.help(help);
-        }
-        sink.push(diagnostic);
-    }
-    input.tell(sink, sources, streams, false);
 }
 
 fn code(conflict: &Conflict) -> Code {

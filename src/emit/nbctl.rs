@@ -3,8 +3,9 @@
 //! The script addresses every row by its UUID, which follows from owner and key: a row that exists is set,
 //! column by column, and one that does not is created, so the second run changes nothing and a run on a
 //! database that drifted repairs it. Rules, routes, policies and DHCP options that the owner no longer has
-//! are removed; routers, switches and ports never are. It first looks for rows of others that hold one of
-//! its names, and stops with status 3 before it writes anything.
+//! are removed; routers, switches and ports never are, and neither is the record that `apply` keeps. It
+//! first looks for rows of others that hold one of its names, and stops with status 3 before it writes
+//! anything.
 //!
 //! One `ovn-nbctl` call is one transaction. Rows up to [`ROWS_MAX`] and [`BYTES_MAX`] go in one; more are
 //! split between units (a router and its switches), and a unit that is itself too large between its frame
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use super::quote;
 use crate::nb::unit::{Unit, units};
 use crate::nb::value::Ref;
-use crate::nb::{Atom, Datum, Key, Kind, Row, Rows, Table};
+use crate::nb::{Atom, Datum, Key, Kind, Row, Rows, Table, record, stamp};
 use crate::target::Target;
 
 /// Most rows of a transaction: ovn-nbctl's time grows with the square of its commands.
@@ -34,6 +35,9 @@ const PROLOGUE: &str = include_str!("prologue.sh");
 /// Tables whose rows the script never removes: what hangs off them is not northc's alone to judge, and a
 /// router port that stays refers to its chassis.
 const KEPT: [Table; 3] = [Table::HaChassisGroup, Table::LogicalRouter, Table::LogicalSwitch];
+
+/// Tables whose rows may carry a description.
+const DESCRIBED: [Table; 2] = [Table::LogicalRouter, Table::LogicalSwitch];
 
 /// Where rows without a name hang: parent, column, child.
 fn tidied() -> impl Iterator<Item = (Table, &'static str, Table)> {
@@ -69,7 +73,13 @@ pub fn script(rows: &Rows, owner: &str, target: Target) -> String {
     for table in used() {
         let _ = writeln!(out, "    [{}]={}", table.name(), quote::shell(&blanks(*table, owner, target)));
     }
-    out.push_str(")\n");
+    out.push_str(")\ndeclare -A said=(  # what rows may say in external_ids beside the marks\n");
+    for table in DESCRIBED {
+        let _ = writeln!(out, "    [{}]={}", table.name(), stamp::DESCRIPTION);
+    }
+    let record = record::uuid(owner);
+    let _ =
+        writeln!(out, ")\nwanted[{record}]=1  # in which runs of northc itself leave word for each other");
     for table in used() {
         let kind = if table.is_named() { "named" } else { "unnamed" };
         let _ = writeln!(out, "have_{kind} {}", table.name());

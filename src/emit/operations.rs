@@ -2,7 +2,8 @@
 //!
 //! Guards come first: every row that the plan changes or deletes must still be there with the values that
 //! the plan saw in the columns that it touches, or nothing is written. Rows are addressed by UUID. A child
-//! is deleted by leaving its parent; the server collects it (RFC 7047 §3.2).
+//! is deleted by leaving its parent; the server collects it (RFC 7047 §3.2). Guards of names come last,
+//! since a row of ours may give its name to another: nobody else may then have one that was given.
 //!
 //! Refuses to send.
 
@@ -29,6 +30,7 @@ pub fn operations(plan: &Plan, steps: &[Step]) -> Vec<Op> {
             Action::Delete(_) => {}
         }
     }
+    ops.extend(steps.iter().filter_map(sole_bearer));
     ops
 }
 
@@ -71,10 +73,21 @@ fn includes(pairs: Datum) -> Clause {
     (EXTERNAL_IDS.into(), Compare::Includes, pairs)
 }
 
-/// Asserts that the row is there and compares so: a `wait` without waiting (RFC 7047 §5.2.6).
+/// Asserts that the row is there and compares so.
 fn unchanged(table: Name, uuid: Uuid, clauses: Vec<Clause>) -> Op {
+    exactly(table, Which::RowIf(uuid, clauses), uuid)
+}
+
+/// Asserts that these rows are that one: a `wait` without waiting (RFC 7047 §5.2.6).
+fn exactly(table: Name, rows: Which, uuid: Uuid) -> Op {
     let row = vec![("_uuid".into(), Datum::set([Atom::Ref(Ref::Foreign(uuid))]))];
-    Op::Wait { table, rows: Which::RowIf(uuid, clauses), until: Until::Equal, row, timeout_ms: 0 }
+    Op::Wait { table, rows, until: Until::Equal, row, timeout_ms: 0 }
+}
+
+/// Asserts that nobody but the step's row has the name that it gives, where the schema does not.
+fn sole_bearer(step: &Step) -> Option<Op> {
+    let rows = Which::Where("name".into(), Compare::Equal, Datum::set([text(step.unindexed_name()?)]));
+    Some(exactly(step.key.table.name().into(), rows, step.uuid))
 }
 
 fn guard(plan: &Plan, step: &Step, uuid_of: &impl Fn(&Key) -> Uuid) -> Option<Op> {

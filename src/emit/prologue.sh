@@ -44,6 +44,7 @@ row() {
     if [[ $pass == check ]]; then
         wanted[$2]=1
     elif [[ -n ${have[$2]:-} ]]; then
+        [[ -z ${said[$1]:-} ]] || txn+=(-- remove "$1" "$2" external_ids "${said[$1]}")
         # shellcheck disable=SC2206 # words, on purpose
         txn+=(-- set "$1" "$2" ${blank[$1]} "${@:3}")
     else

@@ -11,7 +11,7 @@ mod vpc;
 use std::collections::BTreeMap;
 
 use crate::check::Checked;
-use crate::nb::Rows;
+use crate::nb::{Rows, stamp};
 
 /// The rows that mean what the model says, without marks of ownership.
 pub fn lower(checked: &Checked<'_>) -> Rows {
@@ -23,7 +23,7 @@ pub fn lower(checked: &Checked<'_>) -> Rows {
 
 /// A description as people will find it in the database; nothing for an empty one.
 fn described(description: &str) -> BTreeMap<String, String> {
-    let text = (!description.is_empty()).then(|| ("description".to_owned(), description.to_owned()));
+    let text = (!description.is_empty()).then(|| (stamp::DESCRIPTION.to_owned(), description.to_owned()));
     text.into_iter().collect()
 }
 

@@ -92,7 +92,12 @@ impl Actual {
 
 /// The name under which people know a row: its `name` column, where the table has one.
 pub fn name(row: &Row) -> Option<&str> {
-    match row.get("name")? {
+    name_in(row.get("name")?)
+}
+
+/// The name in a value of a `name` column; an empty one is none.
+pub fn name_in(datum: &Datum) -> Option<&str> {
+    match datum {
         Datum::Set(atoms) => match atoms.as_slice() {
             [Atom::Text(name)] if !name.is_empty() => Some(name),
             _ => None,

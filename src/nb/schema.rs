@@ -1,4 +1,5 @@
-//! Whether rows are well-formed: references resolve, children have a parent, indexes are unique.
+//! Whether rows are well-formed: references resolve, children have a parent, indexes are unique, and what
+//! `external_ids` say is known for northc's.
 //!
 //! What ovsdb-server would refuse at commit is refused here first, as a bug of ours. Refuses to
 //! repair anything.
@@ -6,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::value::{Atom, Datum, Ref};
-use super::{Key, Rows, Table};
+use super::{Key, Rows, Table, stamp};
 
 /// Every way in which the rows break the schema's rules, in words; empty when they are well-formed.
 pub fn problems(rows: &Rows) -> Vec<String> {
@@ -14,6 +15,11 @@ pub fn problems(rows: &Rows) -> Vec<String> {
     let mut n_parents: BTreeMap<&Key, usize> = BTreeMap::new();
     for (key, row) in rows.iter() {
         for (column, datum) in row.columns() {
+            if let ("external_ids", Datum::Map(pairs)) = (column.name, datum) {
+                let theirs = pairs.iter().filter(|(name, _)| !stamp::is_ours(name));
+                problems
+                    .extend(theirs.map(|(name, _)| format!("{key}: not northc's `external_ids`: {name:?}")));
+            }
             for to in datum.refs() {
                 let Ref::Key(to) = to else { continue };
                 if Some(to.table) != column.target {

@@ -2,6 +2,7 @@
 //!
 //! `northc-owner` and `northc-key` say whose row it is and which; `northc-digest` is a digest of
 //! what was last written, so that a later run can tell a hand's change from a change of input.
+//! Whatever else northc says there begins with `northc-` too: all other keys are other people's, and stay.
 //!
 //! Refuses to decide who the owner is.
 
@@ -18,6 +19,12 @@ pub const KEY: &str = "northc-key";
 /// The `external_ids` key that holds the digest.
 pub const DIGEST: &str = "northc-digest";
 
+/// The `external_ids` key that holds what people say of the row.
+pub const DESCRIPTION: &str = "northc-description";
+
+/// How every `external_ids` key of northc's begins.
+const PREFIX: &str = "northc-";
+
 const EXTERNAL_IDS: &str = "external_ids";
 
 /// Marks every row as `owner`'s.
@@ -33,6 +40,16 @@ pub fn stamp(rows: &mut Rows, owner: &str) {
     }
 }
 
+/// True for an `external_ids` key that nobody but northc writes.
+pub fn is_ours(key: &Atom) -> bool {
+    matches!(key, Atom::Text(key) if key.starts_with(PREFIX))
+}
+
+/// True for an `external_ids` key that is a mark of ownership, and says nothing about the network.
+pub fn is_mark(key: &Atom) -> bool {
+    matches!(key, Atom::Text(key) if [OWNER, KEY, DIGEST].contains(&&**key))
+}
+
 /// The value of one of our marks, or of any other `external_ids` key.
 pub fn external_id<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
     let Some(Datum::Map(pairs)) = row.get(EXTERNAL_IDS) else { return None };
@@ -42,7 +59,8 @@ pub fn external_id<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
     })
 }
 
-/// A digest of a row's managed columns, `northc-digest` itself left out: 16 hexadecimal digits.
+/// A digest of a row's managed columns, `northc-digest` itself and other people's `external_ids` left out:
+/// 16 hexadecimal digits.
 /// References count by key, so the digest does not depend on UUIDs. Children do not count: a switch
 /// whose `external_ids` changed with each new port would make northd recompute everything, while it
 /// takes a change of `ports` alone incrementally (OVN 25.03 and later).
@@ -54,11 +72,11 @@ pub fn digest(row: &Row) -> String {
         match datum {
             Datum::Set(atoms) => atoms.iter().for_each(|atom| write_atom(&mut bytes, atom)),
             Datum::Map(pairs) => {
-                for (k, v) in pairs {
-                    if *k != Atom::Text(DIGEST.into()) {
-                        write_atom(&mut bytes, k);
-                        write_atom(&mut bytes, v);
-                    }
+                let counts =
+                    |k: &Atom| column.name != EXTERNAL_IDS || is_ours(k) && *k != Atom::Text(DIGEST.into());
+                for (k, v) in pairs.iter().filter(|(k, _)| counts(k)) {
+                    write_atom(&mut bytes, k);
+                    write_atom(&mut bytes, v);
                 }
             }
         }

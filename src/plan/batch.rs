@@ -345,19 +345,12 @@ fn names_of(step: &Step) -> Vec<Box<str>> {
             .iter()
             .filter(|change| change.column.name == "name")
             .flat_map(|change| match &change.edit {
-                Edit::Replace { before: Datum::Set(before), after: Datum::Set(after) } => {
-                    before.iter().chain(after).filter_map(text).collect()
-                }
-                Edit::Replace { .. } | Edit::Members { .. } | Edit::Pairs(_) => Vec::new(),
+                Edit::Replace { before, after } => [before, after].map(actual::name_in),
+                Edit::Members { .. } | Edit::Pairs(_) => [None, None],
             })
+            .flatten()
+            .map(Into::into)
             .collect(),
-    }
-}
-
-fn text(atom: &Atom) -> Option<Box<str>> {
-    match atom {
-        Atom::Text(text) => Some(text.clone()),
-        Atom::Int(_) | Atom::Bool(_) | Atom::Ref(_) => None,
     }
 }
 

@@ -1,15 +1,15 @@
 //! Two rows of one key, column by column: what must change in the live one.
 //!
 //! Equality is OVSDB's: sets have no order, absence is the schema's default. Only managed columns
-//! count. In `external_ids` only northc's marks and the keys that are wanted count; in sets of
-//! references the members that are not ours stay.
+//! count. In `external_ids` only northc's keys count; in sets of references the members that are not
+//! ours stay.
 //!
 //! Refuses to know why rows differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::step::{Change, Edit, MARK, Pair};
-use crate::nb::{Atom, Datum, Kind, Ref, Row, Table};
+use super::step::{Change, Edit, Pair};
+use crate::nb::{Atom, Datum, Kind, Ref, Row, Table, stamp};
 
 /// A set of at least this many members is changed by its difference: a full rewrite of a large set
 /// costs ovsdb-server time in proportion to the set.
@@ -26,7 +26,7 @@ pub(super) fn changes(
     let columns = wanted.columns().zip(live.columns());
     let changes = columns.filter_map(|((column, wanted), (_, live))| {
         let edit = match column.kind {
-            Kind::Map if column.name == "external_ids" => pairs(wanted, live, is_marked),
+            Kind::Map if column.name == "external_ids" => pairs(wanted, live, stamp::is_ours),
             Kind::Map | Kind::IntMap => pairs(wanted, live, |_| true),
             Kind::RefSet => {
                 let leaves = |to: &Ref| column.target.is_some_and(|target| leaves(target, to));
@@ -44,11 +44,6 @@ pub(super) fn changes(
         edit.map(|edit| Change { column, edit })
     });
     changes.collect()
-}
-
-/// True for the `external_ids` keys that nobody but northc writes.
-pub(super) fn is_marked(key: &Atom) -> bool {
-    matches!(key, Atom::Text(text) if text.starts_with(MARK))
 }
 
 fn replace(wanted: &Datum, live: &Datum) -> Option<Edit> {

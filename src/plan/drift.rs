@@ -3,17 +3,14 @@
 //! Three digests decide: of the row as northc last wrote it (a mark on the row), as it is, and as it
 //! is wanted. Refuses to decide what is done about it.
 
-use std::collections::BTreeSet;
-
-use super::compare::is_marked;
 use super::step::{Change, Why};
+use crate::nb::Row;
 use crate::nb::stamp::{self, external_id};
-use crate::nb::{Atom, Datum, Row};
 
 /// Why `live` differs from `wanted` in these columns.
 pub(super) fn why(wanted: &Row, live: &Row, changes: &[Change]) -> Why {
     let written = external_id(live, stamp::DIGEST);
-    let is_as_written = written.is_some_and(|written| is_digest_of(written, wanted, live));
+    let is_as_written = written.is_some_and(|written| stamp::digest(live) == written);
     let is_same_input = written.is_some() && written == external_id(wanted, stamp::DIGEST);
     let n_content = changes.iter().filter(|change| !change.is_marks()).count();
     match (is_same_input, is_as_written) {
@@ -31,22 +28,4 @@ pub(super) fn why_with_same_input(wanted: &Row, live: &Row, changes: &[Change]) 
         Why::Marks => Why::Marks,
         Why::Input | Why::Drift | Why::Both | Why::Duplicate | Why::Adopted(_) => Why::Drift,
     }
-}
-
-/// The keys that others put in `external_ids` were not there when the digest was made, and cannot
-/// be told from ours that are no longer wanted: try without them and with them.
-fn is_digest_of(written: &str, wanted: &Row, live: &Row) -> bool {
-    stamp::digest(live) == written || stamp::digest(&without_foreign_ids(wanted, live)) == written
-}
-
-fn without_foreign_ids(wanted: &Row, live: &Row) -> Row {
-    let mut row = live.clone();
-    let keys: BTreeSet<&Atom> = match wanted.get("external_ids") {
-        Some(Datum::Map(pairs)) => pairs.iter().map(|(key, _)| key).collect(),
-        Some(Datum::Set(_)) | None => BTreeSet::new(),
-    };
-    if let Some(Datum::Map(pairs)) = row.get_mut("external_ids") {
-        pairs.retain(|(key, _)| keys.contains(key) || is_marked(key));
-    }
-    row
 }

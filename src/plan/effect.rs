@@ -3,8 +3,9 @@
 //! Refuses to look at rows that the plan does not touch.
 
 use super::Plan;
+use super::ownership::Other;
 use super::step::{Action, Change, Edit, Step};
-use crate::nb::actual::Actual;
+use crate::nb::actual::{self, Actual};
 use crate::nb::record::{self, Record};
 use crate::nb::{Atom, Datum, Key, Ref, Row, Table};
 
@@ -19,6 +20,7 @@ pub fn changed_since(plan: &Plan, actual: &Actual) -> Vec<String> {
         changed.push(format!("northc wrote rows of owner `{}`", plan.owner));
     }
     for step in &plan.steps {
+        changed.extend(namesake(plan, step, actual));
         let live = actual.get(step.key.table, step.uuid);
         match (&step.action, live) {
             (Action::Insert(_), Some(_)) => changed.push(format!("{} is there", step.key)),
@@ -42,6 +44,15 @@ pub fn changed_since(plan: &Plan, actual: &Actual) -> Vec<String> {
         }
     }
     changed
+}
+
+/// Who has the name that the step gives, and is none of the plan's rows.
+fn namesake(plan: &Plan, step: &Step, actual: &Actual) -> Option<String> {
+    let name = step.unindexed_name()?;
+    let is_in_plan = |uuid| plan.steps.iter().any(|step| step.uuid == uuid);
+    let mut others = actual.table(step.key.table).filter(|(_, row)| actual::name(row) == Some(name));
+    let (uuid, row) = others.find(|(uuid, _)| !is_in_plan(*uuid))?;
+    Some(format!("{}: the name is taken by {}", step.key, Other::new(uuid, row)))
 }
 
 /// The steps whose effect is not in the database: after an apply, what somebody else undid.

@@ -58,7 +58,8 @@ pub struct Other {
 }
 
 impl Other {
-    fn new(uuid: Uuid, row: &Row) -> Other {
+    /// Who a live row is.
+    pub(super) fn new(uuid: Uuid, row: &Row) -> Other {
         Other { table: row.table(), uuid, name: actual::name(row).map(str::to_owned), holder: holder(row) }
     }
 }

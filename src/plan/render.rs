@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use super::Plan;
 use super::step::{Action, Change, Edit, Pair, Step, Why};
 use super::summary::Telling;
-use crate::nb::{Atom, Datum, Key, Ref, Row};
+use crate::nb::{Atom, Datum, Key, Ref, Row, stamp};
 
 /// Whether the text carries ANSI colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ fn change_lines(changes: &[Change], telling: &Telling) -> Vec<String> {
 }
 
 fn is_mark(column: &str, pair: &Pair) -> bool {
-    column == "external_ids" && super::compare::is_marked(&pair.key)
+    column == "external_ids" && stamp::is_mark(&pair.key)
 }
 
 fn bare(atom: &Atom) -> String {

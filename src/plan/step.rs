@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::nb::{Atom, Column, Datum, Key, Row};
+use crate::nb::{Atom, Column, Datum, Key, Row, Table, actual, stamp};
 
 /// One row's part of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,23 @@ pub struct Step {
     pub group: Key,
     /// What to do.
     pub action: Action,
+}
+
+impl Step {
+    /// The name that the step gives to a router or a switch, which the schema lets others have too.
+    pub fn unindexed_name(&self) -> Option<&str> {
+        if !matches!(self.key.table, Table::LogicalRouter | Table::LogicalSwitch) {
+            return None;
+        }
+        match &self.action {
+            Action::Insert(row) => actual::name(row),
+            Action::Update(changes) => changes.iter().find_map(|change| match &change.edit {
+                Edit::Replace { before: _, after } if change.column.name == "name" => actual::name_in(after),
+                Edit::Replace { .. } | Edit::Members { .. } | Edit::Pairs(_) => None,
+            }),
+            Action::Delete(_) => None,
+        }
+    }
 }
 
 /// What to do with a row.
@@ -106,12 +123,9 @@ impl Change {
     pub fn is_marks(&self) -> bool {
         match &self.edit {
             Edit::Pairs(pairs) if self.column.name == "external_ids" => {
-                pairs.iter().all(|pair| matches!(&pair.key, Atom::Text(key) if key.starts_with(MARK)))
+                pairs.iter().all(|pair| stamp::is_mark(&pair.key))
             }
             Edit::Pairs(_) | Edit::Replace { .. } | Edit::Members { .. } => false,
         }
     }
 }
-
-/// How every `external_ids` key that northc reserves for itself begins.
-pub const MARK: &str = "northc-";

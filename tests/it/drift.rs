@@ -65,6 +65,9 @@ fn sample() -> Rows {
             (Kind::IntMap, _) => Datum::map([(text(two_words(table, column.name)[0]), Atom::Int(5))]),
             (Kind::Int | Kind::IntOpt, _) => Datum::set([Atom::Int(5)]),
             (Kind::Bool | Kind::BoolOpt, _) => Datum::set([Atom::Bool(true)]),
+            (Kind::Map, _) if column.name == "external_ids" => {
+                Datum::map([(text(stamp::DESCRIPTION), text("one"))])
+            }
             (Kind::Map, _) => Datum::map([(text("one"), text("1")), (text("two"), text("2"))]),
             (Kind::RefOpt, Some(target)) => Datum::set([Atom::Ref(Ref::Key(key(target)))]),
             (Kind::RefSet, Some(target)) if !column.holds_children() || is_first_parent(table, column) => {
@@ -123,6 +126,14 @@ struct Lab {
 }
 
 impl Lab {
+    /// The sample, applied.
+    fn new(server: &Server) -> Lab {
+        let lab = Lab { session: connect(&server.remote()), wanted: sample() };
+        let done = block_on(bring(&lab.session, &lab.wanted, OWNER, &options(5000, 1000), &mut Vec::new()));
+        assert!(matches!(done, Ok(Some(_))), "{done:?}");
+        lab
+    }
+
     async fn strike(&self, what: &str, ops: Vec<Op>) {
         let before = without_records(self.session.actual().await.expect("rows").as_ref());
         self.session.transact(&ops).await.unwrap_or_else(|fault| panic!("{what}: {fault}"));
@@ -171,11 +182,8 @@ fn every_damage_is_seen_and_repaired() {
         return;
     }
     let server = Server::alone(&[]);
-    let lab = Lab { session: connect(&server.remote()), wanted: sample() };
+    let lab = Lab::new(&server);
     block_on(async {
-        bring(&lab.session, &lab.wanted, OWNER, &options(5000, 1000), &mut Vec::new())
-            .await
-            .expect("applied");
         let actual = without_records(lab.session.actual().await.expect("rows").as_ref());
         assert!(actual.iter().eq(as_if_applied(&lab.wanted, OWNER).iter()), "every column is written");
         for &table in Table::ALL {
@@ -231,11 +239,8 @@ fn other_peoples_ids_in_our_rows_are_no_drift() {
         return;
     }
     let server = Server::alone(&[]);
-    let lab = Lab { session: connect(&server.remote()), wanted: sample() };
+    let lab = Lab::new(&server);
     block_on(async {
-        bring(&lab.session, &lab.wanted, OWNER, &options(5000, 1000), &mut Vec::new())
-            .await
-            .expect("applied");
         let theirs: BTreeMap<Atom, Atom> = [(text("theirs"), text("x"))].into();
         for &table in Table::ALL {
             let mutations = vec![("external_ids".into(), Mutator::Insert, Datum::map(theirs.clone()))];

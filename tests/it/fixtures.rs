@@ -9,6 +9,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use northc::nb::stamp;
 use serde_json::Value;
 
 use crate::cases::{self, Case, compile, northc};
@@ -259,7 +260,8 @@ fn write_column(out: &mut String, column: &str, value: &Value) {
             }
         }
         Value::Object(pairs) if !pairs.contains_key("ref") => {
-            for (key, value) in pairs.iter().filter(|(key, _)| !key.starts_with("northc-")) {
+            let marks = [stamp::OWNER, stamp::KEY, stamp::DIGEST];
+            for (key, value) in pairs.iter().filter(|(key, _)| !marks.contains(&key.as_str())) {
                 let _ = writeln!(out, "    {column}:{key} = {}", shown(value));
             }
         }

@@ -1,7 +1,7 @@
 //! Plans carried out on real servers: whole fixtures, random networks, killed servers, elections, bad networks,
 //! two runs at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -260,31 +260,62 @@ fn an_apply_goes_on_after_its_server_was_killed() {
 }
 
 #[test]
-fn a_lost_answer_is_looked_up_and_nothing_is_sent_twice() {
+fn a_lost_answer_is_looked_up() {
     if !ovn::is_present() {
         return;
     }
     let server = Server::alone(&[]);
-    for mischief in [Mischief::CutAfterTransact, Mischief::CutRequests(3000), Mischief::DoubledReplies] {
+    let proxy = Proxy::before(&server.remote(), Mischief::CutAfterTransact);
+    let mut events = Vec::new();
+    let session = connect(&proxy.remote());
+    let done = block_on(bring(&session, &large(2, 5), OWNER, &options(5000, 1000), &mut events));
+    assert!(matches!(done, Ok(Some(_))), "{done:?}");
+    let is_found = |event: &Event| matches!(event, Event::Sure { was_committed: true });
+    assert!(events.iter().any(is_found), "{events:?}");
+}
+
+/// Whatever the network does, an apply and a destroy end, their rows are there and gone, and the server's log
+/// has each of their transactions once.
+#[test]
+fn an_apply_comes_through_a_bad_network() {
+    if !ovn::is_present() {
+        return;
+    }
+    let server = Server::alone(&[]);
+    let desired = large(2, 9);
+    let mut mischiefs = vec![
+        Mischief::SingleBytes,
+        Mischief::Delay(Duration::from_millis(10)),
+        Mischief::DoubledReplies,
+        Mischief::CutAfterTransact,
+    ];
+    mischiefs.extend((0..12).map(|n| Mischief::CutRequests(200 + 900 * n)));
+    mischiefs.extend((0..12).map(|n| Mischief::CutReplies(200 + 900 * n)));
+    let (mut n_transactions, mut n_cut) = (0, 0);
+    for mischief in mischiefs {
         let proxy = Proxy::before(&server.remote(), mischief);
         let session = connect(&proxy.remote());
-        let desired = large(2, 5);
-        let mut events = Vec::new();
         block_on(async {
-            bring(&session, &desired, OWNER, &options(5000, 1000), &mut events).await.expect("applied");
-            let actual = without_records(session.actual().await.expect("rows").as_ref());
+            let done = bring(&session, &desired, OWNER, &options(6, 4), &mut Vec::new()).await;
+            let Ok(Some(done)) = done else { panic!("{mischief:?}: {done:?}") };
+            assert_eq!(done.undone, Vec::<String>::new(), "{mischief:?}");
+            let actual = connect(&server.remote()).actual().await.expect("rows");
+            let actual = without_records(&actual);
             assert!(actual.iter().eq(as_if_applied(&desired, OWNER).iter()), "{mischief:?}");
-            if matches!(mischief, Mischief::CutAfterTransact) {
-                let is_found = |event: &Event| matches!(event, Event::Sure { was_committed: true });
-                assert!(events.iter().any(is_found), "{events:?}");
-            }
             let sources = SourceMap::new();
             let request = Request::new(OWNER, &sources);
             let (mut yes, mut quiet) = (|_: &Plan| true, |_| ());
-            destroy(&session, &request, &options(5000, 1000), &mut yes, &mut quiet).await.expect("destroyed");
-            assert!(session.actual().await.expect("rows").is_empty(), "{mischief:?}");
+            let gone = destroy(&session, &request, &options(6, 4), &mut yes, &mut quiet).await;
+            let Ok(Some(gone)) = gone else { panic!("{mischief:?}: {gone:?}") };
+            assert!(connect(&server.remote()).actual().await.expect("rows").is_empty(), "{mischief:?}");
+            n_transactions += done.n_transactions + gone.n_transactions;
+            let logged = server.comments();
+            assert_eq!(logged.len(), n_transactions, "{mischief:?}: {logged:#?}");
+            assert_eq!(logged.iter().collect::<BTreeSet<_>>().len(), n_transactions, "{logged:#?}");
         });
+        n_cut += usize::from(proxy.n_connections() > 1);
     }
+    assert!(n_cut > 20, "{n_cut} runs were cut");
 }
 
 #[test]

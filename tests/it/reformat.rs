@@ -26,7 +26,7 @@ pub(crate) fn as_json(texts: &[(PathBuf, String)]) -> Vec<(String, String)> {
 }
 
 /// The documents of a YAML text that are not empty.
-fn documents(text: &str) -> Vec<Value> {
+pub(crate) fn documents(text: &str) -> Vec<Value> {
     let mut documents = Vec::new();
     let mut open: Vec<(Value, Option<String>, usize)> = Vec::new();
     let mut anchors = std::collections::BTreeMap::new();

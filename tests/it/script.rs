@@ -192,6 +192,44 @@ fn rows_of_others_are_left_alone() {
     assert_eq!(stack::difference(&after, &stack.dump()), None);
 }
 
+/// What `apply` keeps for itself is none of the script's business, and a description goes with its YAML.
+#[test]
+fn a_script_leaves_the_record_and_takes_a_description_back() {
+    if !ovn::is_present() {
+        return;
+    }
+    let stack = Stack::database();
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let file = dir.path().join("vpc.yaml");
+    let path = file.to_str().expect("text").to_owned();
+    let script = |description: &str| {
+        let vpc = "apiVersion: kubeovn.io/v1\nkind: Vpc\nmetadata:\n  name: v\n";
+        fs::write(&file, format!("{vpc}{description}")).expect("it can be written");
+        let script = compile("nbctl", std::slice::from_ref(&path));
+        assert_eq!(script.code, 0, "{}", script.err);
+        stack::succeeded(&stack.script(&script.out)).expect("the script runs");
+        stack.dump()
+    };
+    let plain = script("");
+    script("  annotations: {field.cattle.io/description: ours}\n");
+    let record = json!(["map", [["northc-owner", "default"], ["northc-key", "northc:record"]]]);
+    let uuid = northc::nb::record::uuid("default").to_string();
+    stack.operations([
+        json!({"op": "insert", "table": "DHCP_Options", "uuid": uuid, "row": {"external_ids": record}}),
+        json!({"op": "mutate", "table": "Logical_Router", "where": [],
+            "mutations": [["external_ids", "insert", ["map", [["description", "theirs"]]]]]}),
+    ]);
+    let described = stack.dump();
+    let mut after = script("");
+    assert_eq!(after["DHCP_Options"], described["DHCP_Options"]);
+    after.remove("DHCP_Options");
+    let router = after.get_mut("Logical_Router").and_then(|rows| rows.values_mut().next()).expect("a router");
+    assert_eq!(external_id(router, "description").as_deref(), Some("theirs"));
+    let ids = router["external_ids"][1].as_array_mut().expect("a map");
+    ids.retain(|pair| pair[0] != "description");
+    assert_eq!(stack::difference(&plain, &after), None);
+}
+
 #[test]
 fn a_name_that_is_taken_stops_script_and_transaction() {
     if !ovn::is_present() {
@@ -301,8 +339,10 @@ fn hostile_texts_arrive_as_they_are() {
     let names = by_script["Logical_Switch"].values().filter_map(|row| Some(row["name"].as_str()?.to_owned()));
     let wanted = HOSTILE.iter().enumerate().map(|(at, text)| subnet_name(at, text));
     assert_eq!(names.collect::<BTreeSet<_>>(), wanted.collect());
-    let descriptions: BTreeSet<String> =
-        by_script["Logical_Switch"].values().filter_map(|row| external_id(row, "description")).collect();
+    let descriptions: BTreeSet<String> = by_script["Logical_Switch"]
+        .values()
+        .filter_map(|row| external_id(row, "northc-description"))
+        .collect();
     assert_eq!(descriptions, HOSTILE.iter().map(|text| (*text).to_owned()).collect());
     let owners: BTreeSet<String> = by_script
         .values()

@@ -110,6 +110,14 @@ impl Server {
         run("ovs-appctl", &args.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// The comments of the transactions that it wrote to its log file, in order (ovsdb(5)).
+    pub(crate) fn comments(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.path("db")).expect("its file");
+        let records = log.lines().filter(|line| line.starts_with('{'));
+        let records = records.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        records.filter_map(|record| Some(record["_comment"].as_str()?.to_owned())).collect()
+    }
+
     /// What it said so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()

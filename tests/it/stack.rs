@@ -99,11 +99,20 @@ impl Stack {
         self.operations(ROOTS.map(|table| json!({"op": "delete", "table": table, "where": []})));
     }
 
-    /// Every row that is not the server's own.
+    /// Every row that is not the server's own, without what northd writes.
     pub(crate) fn dump(&self) -> Dump {
+        let mut dump = self.everything();
+        dump.retain(|table, _| !NOT_OURS.contains(&table.as_str()));
+        for row in dump.values_mut().flat_map(BTreeMap::values_mut) {
+            row.retain(|column, _| !NORTHDS.contains(&column.as_str()));
+        }
+        dump
+    }
+
+    /// Every row of every table with every column.
+    pub(crate) fn everything(&self) -> Dump {
         let schema = ovn::call(&self.nb.socket, "get_schema", &json!(["OVN_Northbound"]));
         let tables: Vec<&String> = schema["tables"].as_object().expect("tables by name").keys().collect();
-        let tables: Vec<&String> = tables.into_iter().filter(|t| !NOT_OURS.contains(&t.as_str())).collect();
         let select = |table: &&String| json!({"op": "select", "table": table, "where": []});
         let results = self.operations(tables.iter().map(select));
         let mut dump = Dump::new();
@@ -111,7 +120,6 @@ impl Stack {
             for row in result["rows"].as_array().expect("rows") {
                 let mut row = row.as_object().expect("a row").clone();
                 let uuid = row.remove("_uuid").and_then(|u| Some(u[1].as_str()?.to_owned())).expect("a UUID");
-                row.retain(|column, _| !NORTHDS.contains(&column.as_str()));
                 dump.entry(table.clone()).or_default().insert(uuid, row);
             }
         }

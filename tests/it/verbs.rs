@@ -1,7 +1,7 @@
 //! `plan`, `apply`, `destroy` and `confirm` as people call them: what they say and how they exit.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::live::{block_on, connect, northc};
 use crate::ovn;
@@ -137,6 +137,143 @@ fn a_row_changed_since_the_plan_stops_it() {
     let (code, _, err) = lab.northc(&["apply", saved, "--yes-delete"]);
     assert_eq!(code, 3, "{err}");
     assert!(err.contains("Logical_Switch b: `other_config` changed"), "{err}");
+}
+
+/// The schema lets two switches, and two routers, have one name.
+#[test]
+fn a_name_taken_since_the_plan_stops_it() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let saved = lab.file("next.plan");
+    let saved = saved.to_str().expect("a plain name");
+    assert_eq!(lab.northc(&["plan", &lab.input(&["s"]), "--out", saved]).0, 0);
+    for (add, table, name, del) in
+        [("ls-add", "Logical_Switch", "s", "ls-del"), ("lr-add", "Logical_Router", "v", "lr-del")]
+    {
+        lab.nbctl(&[add, name]);
+        let uuid = lab.nbctl(&["get", table, name, "_uuid"]);
+        let before = block_on(connect(&lab.server.remote()).actual()).expect("rows");
+        let (code, _, err) = lab.northc(&["apply", saved]);
+        assert_eq!(code, 3, "{err}");
+        let taken = format!("{table} {name}: the name is taken by {table} `{name}` ({uuid})");
+        assert!(err.contains(&taken) && err.contains("nothing was written"), "{err}");
+        assert_eq!(block_on(connect(&lab.server.remote()).actual()).expect("rows"), before);
+        lab.nbctl(&[del, name]);
+    }
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 0, "{err}");
+}
+
+/// A switch of ours that took another's name by hand gives it back in the same transaction.
+#[test]
+fn a_name_that_is_freed_is_no_conflict() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    assert_eq!(lab.northc(&["apply", &lab.input(&["a"]), "--yes"]).0, 0);
+    lab.nbctl(&["set", "Logical_Switch", "a", "name=b"]);
+    let both = lab.input(&["a", "b"]);
+    let (code, _, err) = lab.northc(&["apply", &both, "--yes"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(lab.northc(&["plan", &both, "--detailed-exitcode"]).0, 0);
+}
+
+#[test]
+fn a_description_that_is_gone_goes_and_other_peoples_ids_stay() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let plain = std::fs::read_to_string(lab.input(&["a"])).expect("written");
+    let described = plain.replace("name: a}", "name: a, annotations: {field.cattle.io/description: ours}}");
+    std::fs::write(lab.file("described.yaml"), described).expect("written");
+    let path = lab.file("described.yaml");
+    let (code, _, err) = lab.northc(&["apply", path.to_str().expect("a plain name"), "--yes"]);
+    assert_eq!(code, 0, "{err}");
+    let id =
+        |key: &str| lab.nbctl(&["--if-exists", "get", "Logical_Switch", "a", &format!("external_ids:{key}")]);
+    lab.nbctl(&["set", "Logical_Switch", "a", "external_ids:description=theirs"]);
+    assert_eq!(id("northc-description"), "ours");
+    let (code, out, err) = lab.northc(&["apply", &lab.input(&["a"]), "--yes"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("external_ids:northc-description  \"ours\" -> (none)"), "{out}");
+    assert_eq!((id("northc-description"), id("description")), (String::new(), "theirs".to_owned()));
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a"]), "--detailed-exitcode"]).0, 0);
+}
+
+/// A run of the emitted script in between is judged by the rows that the plan guards, and by nothing else.
+#[test]
+fn a_script_in_between_stops_a_plan_only_where_they_meet() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let saved = lab.file("next.plan");
+    let saved = saved.to_str().expect("a plain name");
+    assert_eq!(lab.northc(&["apply", &lab.input(&["a"]), "--yes"]).0, 0);
+    let script = |subnets: &[&str]| {
+        let path = lab.input(subnets);
+        let script = crate::cases::compile("nbctl", &[path]).out;
+        std::fs::write(lab.file("script"), script).expect("written");
+        let mut bash = Command::new("bash");
+        let ran =
+            bash.arg(lab.file("script")).env("OVN_NB_DB", lab.server.remote()).output().expect("bash runs");
+        assert!(ran.status.success(), "{ran:?}");
+    };
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a", "b"]), "--out", saved]).0, 0);
+    script(&["a"]);
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a", "b", "c"]), "--out", saved]).0, 0);
+    script(&["a", "b", "c"]);
+    let (code, _, err) = lab.northc(&["apply", saved]);
+    assert_eq!(code, 3, "{err}");
+    assert!(err.contains("Logical_Switch c is there"), "{err}");
+}
+
+#[test]
+fn waiting_shows_on_a_terminal_who_is_asked_for_what() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    lab.nbctl(&["init"]);
+    let southbound = Server::of_schema("/usr/share/ovn/ovn-sb.ovsschema", &[]);
+    let southbound = southbound.remote();
+    let init = Command::new("ovn-sbctl").args([&format!("--db={southbound}"), "init"]).status();
+    assert!(init.is_ok_and(|status| status.success()));
+    let remote = lab.server.remote();
+    let apply = |subnets: &[&str], more: &[&str]| {
+        let input = lab.input(subnets);
+        let fixed = ["apply", &input, "--yes", "--yes-delete", "--db", &remote, "--timeout", "700ms"];
+        [&fixed[..], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let shows = |err: &str, asked: &str| {
+        assert!(err.contains(&format!("not confirmed by {asked}")), "{err}");
+        err.contains(&format!("\r\x1b[Kcommitted; waiting for {asked} to reach"))
+    };
+    for (subnets, more, asked) in [
+        (&["a"][..], &["--wait", "sb"][..], "NB_Global.sb_cfg"),
+        (&["a", "b"], &["--wait", "sb", "--sb-db", &southbound], "SB_Global.nb_cfg"),
+        (&["a"], &["--wait", "hv"], "NB_Global.hv_cfg"),
+    ] {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let args = std::iter::once("northc".to_owned()).chain(apply(subnets, more));
+        assert_eq!(northc::cli::run(args, &mut out, &mut err, true), 5);
+        assert!(shows(&String::from_utf8_lossy(&err), asked), "{}", String::from_utf8_lossy(&err));
+    }
+    // The program itself: on a terminal that `script` makes, and without one.
+    let program = env!("CARGO_BIN_EXE_northc");
+    let quoted = apply(&["a", "b"], &[]).into_iter().map(|word| format!(" '{word}'"));
+    let mut on_terminal = Command::new("script");
+    on_terminal.args(["-qec", &format!("'{program}'{}", quoted.collect::<String>()), "/dev/null"]);
+    let said = on_terminal.stdin(Stdio::null()).output().expect("script(1) runs");
+    assert!(shows(&String::from_utf8_lossy(&said.stdout), "NB_Global.sb_cfg"), "{said:?}");
+    let said = Command::new(program).args(apply(&["a"], &[])).output().expect("it runs");
+    assert!(!shows(&String::from_utf8_lossy(&said.stderr), "NB_Global.sb_cfg"), "{said:?}");
 }
 
 #[test]

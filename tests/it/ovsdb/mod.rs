@@ -54,6 +54,12 @@ fn rename(number: u128, name: &str) -> Op {
     Op::Update { table: "Logical_Switch".into(), rows, row: vec![("name".into(), text(name))] }
 }
 
+/// Waits so long until the switch has this name.
+fn until_named(number: u128, name: &str, timeout_ms: u64) -> Op {
+    let (table, rows) = ("Logical_Switch".into(), Which::Row(id(number)));
+    Op::Wait { table, rows, until: Until::Equal, row: vec![("name".into(), text(name))], timeout_ms }
+}
+
 /// Names of all switches, as the replica has them, in order.
 async fn names(session: &Session) -> Vec<String> {
     let actual = session.actual().await.expect("rows");
@@ -126,14 +132,7 @@ fn refusals_name_the_operation_and_the_row() {
         assert_eq!((refusal.table.as_deref(), refusal.row), (Some("Logical_Switch"), Some(id(1))));
         assert_eq!(names(&session).await, ["a"]);
         // A guard.
-        let wait = Op::Wait {
-            table: "Logical_Switch".into(),
-            rows: Which::Row(id(1)),
-            until: Until::Equal,
-            row: vec![("name".into(), text("z"))],
-            timeout_ms: 0,
-        };
-        let (remedy, refusal) = refused(session.transact(&[wait, rename(1, "c")]).await);
+        let (remedy, refusal) = refused(session.transact(&[until_named(1, "z", 0), rename(1, "c")]).await);
         assert!(refusal.is_guard() && remedy == Remedy::Resync, "{refusal}");
         // A reference to nothing, which only the commit sees.
         let nothing = Atom::Ref(northc::nb::Ref::Foreign(id(99)));

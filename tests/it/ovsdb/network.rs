@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use northc::nb::{Atom, Datum, Ref, Table};
 use northc::ovsdb::fault::{Fault, Remedy};
-use northc::ovsdb::op::{Op, Until, Which};
+use northc::ovsdb::op::{Op, Which};
 
-use super::{connect, id, names, noted, rename, switch, text, wait};
+use super::{connect, id, names, noted, rename, switch, text, until_named, wait};
 use crate::ovn::is_present;
 use crate::proxy::{Mischief, Proxy};
 use crate::servers::Server;
@@ -116,14 +116,7 @@ fn probes_are_answered_while_a_transaction_is_under_way_and_in_silence() {
     wait(async {
         quiet.schema().await.expect("connected");
         // The server waits inside this transaction for longer than it lets a client be silent.
-        let guard = Op::Wait {
-            table: "Logical_Switch".into(),
-            rows: Which::Row(id(1)),
-            until: Until::Equal,
-            row: vec![("name".into(), text("b"))],
-            timeout_ms: 20_000,
-        };
-        let waiting = [guard, rename(1, "c")];
+        let waiting = [until_named(1, "b", 20_000), rename(1, "c")];
         let transaction = busy.transact(&waiting);
         let caller = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -152,14 +145,7 @@ fn a_request_that_nobody_waits_for_is_dropped_by_the_server() {
     wait(async {
         let session = connect(&server.remote());
         session.transact(&[switch(1, "a")]).await.expect("written");
-        let guard = Op::Wait {
-            table: "Logical_Switch".into(),
-            rows: Which::Row(id(1)),
-            until: Until::Equal,
-            row: vec![("name".into(), text("b"))],
-            timeout_ms: 60_000,
-        };
-        let waiting = [guard, rename(1, "c")];
+        let waiting = [until_named(1, "b", 60_000), rename(1, "c")];
         let given_up = tokio::time::timeout(Duration::from_millis(300), session.transact(&waiting)).await;
         assert!(given_up.is_err());
         // What would have woken it wakes nobody.
