@@ -14,6 +14,8 @@ pub const UNREACHABLE: u8 = 4;
 pub const UNCONFIRMED: u8 = 5;
 /// The connection broke after sending, and what came of it could not be found out.
 pub const UNKNOWN: u8 = 6;
+/// Something that is not followed stands between question and answer, or it is OVN's choice.
+pub const UNDETERMINED: u8 = 7;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
 /// A bug of northc.

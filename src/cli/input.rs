@@ -54,9 +54,7 @@ pub(super) struct DrawnArgs {
 impl DrawnArgs {
     /// The input that they name.
     pub(super) fn input(&self) -> InputArgs {
-        let (paths, lock) = (self.paths.clone(), self.lock.clone());
-        let (deny, allow) = (Vec::new(), Vec::new());
-        InputArgs { paths, ovn_version: self.ovn_version, lock, deny, allow, format: Format::Text }
+        InputArgs::of(self.paths.clone(), self.ovn_version, self.lock.clone())
     }
 }
 
@@ -96,6 +94,12 @@ enum Format {
 }
 
 impl InputArgs {
+    /// These paths, judged as ever and told as text.
+    pub(super) fn of(paths: Vec<PathBuf>, ovn_version: Target, lock: Option<PathBuf>) -> InputArgs {
+        let (deny, allow) = (Vec::new(), Vec::new());
+        InputArgs { paths, ovn_version, lock, deny, allow, format: Format::Text }
+    }
+
     /// Reads the texts. What can't be read is in `sink`.
     pub(super) fn read(&self, sink: &mut Sink) -> SourceMap {
         self.read_paths(&self.paths, sink)

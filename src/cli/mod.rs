@@ -20,6 +20,7 @@ mod graph;
 mod input;
 mod plan;
 mod planning;
+mod reach;
 #[cfg(feature = "live")]
 mod report;
 mod shell;
@@ -71,6 +72,11 @@ enum Verb {
     /// VPCs are boxes with a router and subnets in them, peerings are lines between boxes. Input with errors
     /// is not drawn; `northc check` tells the warnings.
     Graph(graph::Args),
+    /// What can reach what, and why: one pair, all of them, or the Internet; needs no network
+    ///
+    /// Follows whole sets of packets through the rows, request and answer. Exits with 0 when what was asked is
+    /// reachable, 1 when it is not, and 7 when the rows leave it open.
+    Reach(reach::Args),
     /// Write completions for a shell
     Completions(shell::CompletionsArgs),
     /// Write the manual's main page, or all of its pages
@@ -140,6 +146,7 @@ where
         Verb::Confirm(args) => confirm::run(&args, &mut streams),
         Verb::Explain(args) => explain::run(&args, &mut streams),
         Verb::Graph(args) => graph::run(&args, &mut streams),
+        Verb::Reach(args) => reach::run(&args, &mut streams),
         Verb::Completions(args) => shell::completions(&args, Cli::command(), &mut streams),
         Verb::Man(args) => shell::man(&args, Cli::command(), &mut streams),
     }

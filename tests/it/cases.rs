@@ -87,6 +87,18 @@ pub(crate) fn root() -> &'static Path {
 
 /// Every case, by name. Those of `fixtures/lab` are about what real machines do, and not here.
 pub(crate) fn all() -> Vec<Case> {
+    let mut cases = folders();
+    cases.retain(|case| !case.name.starts_with("lab/") && !case.name.starts_with("check/"));
+    assert!(!cases.is_empty(), "there are fixtures");
+    cases
+}
+
+/// The cases of `fixtures/lab`.
+pub(crate) fn of_the_lab() -> Vec<Case> {
+    folders().into_iter().filter(|case| case.name.starts_with("lab/")).collect()
+}
+
+fn folders() -> Vec<Case> {
     let mut folders = Vec::new();
     walk(&root().join("fixtures"), &mut folders);
     let case = |folder: PathBuf| {
@@ -96,9 +108,7 @@ pub(crate) fn all() -> Vec<Case> {
         Case { name, folder }
     };
     let mut cases: Vec<Case> = folders.into_iter().map(case).collect();
-    cases.retain(|case| !case.name.starts_with("lab/") && !case.name.starts_with("check/"));
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    assert!(!cases.is_empty(), "there are fixtures");
     cases
 }
 

@@ -20,6 +20,7 @@ mod ovn;
 mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
+mod reach;
 mod readme;
 mod reformat;
 mod script;

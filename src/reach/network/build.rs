@@ -1,0 +1,392 @@
+//! Rows are read once: references followed, addresses and matches parsed, ports joined.
+//!
+//! Refuses to fail: what OVN passes over is left out, with a note.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{
+    AccessRule, AclId, Action, Address, Direction, Link, Network, Note, Port, PortId, PortKind, Router,
+    RouterId, RouterPort, RouterPortId, RowId, RowInfo, Switch, SwitchId, Vip, parse_mac, parse_net,
+};
+use crate::nb::matching::{self, Expr, ReferenceKind};
+use crate::nb::{
+    Acl, AddressSet, LoadBalancer, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort,
+    LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row, Table,
+};
+use crate::reach::filter::Member;
+use crate::reach::header::bits;
+use crate::span::Span;
+use crate::target::Target;
+
+/// `MAC IP…` as OVN reads it: up to the first word that is no address.
+fn parse_address(text: &str) -> Option<Address> {
+    let mut words = text.split_whitespace();
+    let mac = parse_mac(words.next()?)?;
+    Some(Address { mac, ips: words.map_while(parse_net).collect() })
+}
+
+pub(super) type Resolve<'a> = &'a dyn Fn(&Ref, Table) -> Option<RowId>;
+
+pub(super) struct Builder<'a> {
+    rows: Vec<&'a Row>,
+    resolve: Resolve<'a>,
+    network: Network,
+    port_of_row: BTreeMap<RowId, PortId>,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn build(
+        found: Vec<(String, &'a Row, Option<Span>)>,
+        resolve: Resolve<'a>,
+        target: Target,
+    ) -> Network {
+        let rows = found.iter().map(|(_, row, _)| *row).collect();
+        let infos = found.into_iter().map(|(name, row, origin)| RowInfo {
+            table: row.table(),
+            name,
+            gist: gist(row),
+            origin,
+        });
+        let network = Network { rows: infos.collect(), target, ..Network::default() };
+        let mut builder = Builder { rows, resolve, network, port_of_row: BTreeMap::new() };
+        builder.switches();
+        builder.sets();
+        builder.routers();
+        builder.links();
+        builder.access_rules();
+        builder.network
+    }
+
+    /// The rows of a table, read.
+    fn table<T: for<'r> TryFrom<&'r Row>>(&self, table: Table) -> Vec<(RowId, T)> {
+        let of_table = self.rows.iter().enumerate().filter(|(_, row)| row.table() == table);
+        of_table.filter_map(|(at, row)| Some((RowId(at), T::try_from(row).ok()?))).collect()
+    }
+
+    fn read<T: for<'r> TryFrom<&'r Row>>(&self, to: &Ref, table: Table) -> Option<(RowId, T)> {
+        let id = (self.resolve)(to, table)?;
+        Some((id, T::try_from(self.rows[id.0]).ok()?))
+    }
+
+    fn note(&mut self, row: RowId, what: impl Into<String>) {
+        self.network.notes.push(Note { row, what: what.into() });
+    }
+
+    fn routers(&mut self) {
+        for (row, router) in self.table::<LogicalRouter>(Table::LogicalRouter) {
+            let id = RouterId(self.network.routers.len());
+            let ports: Vec<_> =
+                router.ports.iter().filter_map(|to| self.read(to, Table::LogicalRouterPort)).collect();
+            let ports = ports.into_iter().filter_map(|(row, port)| self.router_port(id, row, port)).collect();
+            let routes = router.static_routes.iter();
+            let routes = routes.filter_map(|to| self.read(to, Table::LogicalRouterStaticRoute)).collect();
+            let policies: Vec<(RowId, LogicalRouterPolicy)> =
+                router.policies.iter().filter_map(|to| self.read(to, Table::LogicalRouterPolicy)).collect();
+            let policies = policies.into_iter().filter_map(|(row, policy)| {
+                let matching = self.matching(row, &policy.matching, &BTreeSet::new())?;
+                Some((row, policy, matching))
+            });
+            let policies = policies.collect();
+            let ports: Vec<RouterPortId> = ports;
+            let is_gateway = router.options.contains_key("chassis");
+            let has_place = is_gateway || ports.iter().any(|id| self.network.router_port(*id).is_gateway);
+            let translations: Vec<(RowId, Nat)> =
+                router.nat.iter().filter_map(|to| self.read(to, Table::Nat)).collect();
+            if !has_place {
+                translations
+                    .iter()
+                    .for_each(|(row, _)| self.note(*row, "OVN passes over it: its router has no gateway"));
+            }
+            self.network.routers.push(Router {
+                row,
+                vips: self.vips(&router.load_balancer),
+                name: router.name,
+                ports,
+                routes,
+                policies,
+                is_enabled: router.enabled != Some(false),
+                is_gateway,
+                translations: translations.into_iter().filter(|_| has_place).collect(),
+            });
+        }
+    }
+
+    fn router_port(&mut self, router: RouterId, row: RowId, port: LogicalRouterPort) -> Option<RouterPortId> {
+        let Some(mac) = parse_mac(&port.mac) else {
+            self.note(row, format!("OVN passes over the port: `{}` is no Ethernet address", port.mac));
+            return None;
+        };
+        let networks: Vec<IpNet> = port.networks.iter().filter_map(|net| parse_net(net)).collect();
+        if networks.len() < port.networks.len() {
+            self.note(row, "OVN passes over networks that it cannot read");
+        }
+        let id = RouterPortId(self.network.router_ports.len());
+        self.network.router_ports.push(RouterPort {
+            row,
+            name: port.name,
+            router,
+            mac,
+            networks,
+            link: Link::Nothing,
+            route_table: port.options.get("route_table").cloned().unwrap_or_default(),
+            is_enabled: port.enabled != Some(false),
+            advertises: port.ipv6_ra_configs.contains_key("address_mode"),
+            is_gateway: port.ha_chassis_group.is_some() || !port.gateway_chassis.is_empty(),
+        });
+        Some(id)
+    }
+
+    fn switches(&mut self) {
+        for (row, switch) in self.table::<LogicalSwitch>(Table::LogicalSwitch) {
+            let id = SwitchId(self.network.switches.len());
+            let ports: Vec<_> =
+                switch.ports.iter().filter_map(|to| self.read(to, Table::LogicalSwitchPort)).collect();
+            let ports = ports.into_iter().map(|(row, port)| self.port(id, row, port)).collect();
+            let vips = self.vips(&switch.load_balancer);
+            self.network.switches.push(Switch {
+                row,
+                name: switch.name,
+                ports,
+                acls: Vec::new(),
+                is_stateful: !vips.is_empty(),
+                vips,
+                answers_dns: !switch.dns_records.is_empty(),
+            });
+        }
+    }
+
+    fn port(&mut self, switch: SwitchId, row: RowId, port: LogicalSwitchPort) -> PortId {
+        let kind = match port.kind.as_str() {
+            "" | "localport" => PortKind::Guest,
+            "router" => PortKind::Router(None),
+            "localnet" => PortKind::Localnet,
+            other => PortKind::Other(other.to_owned()),
+        };
+        let security: Vec<Address> =
+            port.port_security.iter().filter_map(|text| parse_address(text)).collect();
+        if security.len() < port.port_security.len() {
+            self.note(row, "OVN passes over port security without an Ethernet address");
+        }
+        let dhcp = port.dhcpv4_options.as_ref().and_then(|to| self.read(to, Table::DhcpOptions));
+        let id = PortId(self.network.ports.len());
+        self.port_of_row.insert(row, id);
+        self.network.ports.push(Port {
+            row,
+            name: port.name,
+            switch,
+            kind,
+            addresses: port.addresses.iter().filter_map(|text| parse_address(text)).collect(),
+            has_unknown: port.addresses.contains("unknown"),
+            is_dynamic: port.addresses.iter().any(|text| text.split_whitespace().any(|w| w == "dynamic")),
+            is_router_address: port.addresses.contains("router"),
+            security,
+            is_enabled: port.enabled != Some(false),
+            dhcpv4: dhcp.map(|(_, options)| options),
+        });
+        id
+    }
+
+    /// Joins router ports with what they name.
+    fn links(&mut self) {
+        let by_name: BTreeMap<String, RouterPortId> = (self.network.router_ports.iter().enumerate())
+            .map(|(at, port)| (port.name.clone(), RouterPortId(at)))
+            .collect();
+        for (row, port) in self.table::<LogicalRouterPort>(Table::LogicalRouterPort) {
+            let Some(id) = by_name.get(&port.name) else { continue };
+            let Some(peer) = port.peer.as_ref().filter(|peer| !peer.is_empty()) else { continue };
+            match by_name.get(peer) {
+                Some(peer) => self.network.router_ports[id.0].link = Link::Router(*peer),
+                None => self.note(row, format!("there is no router port `{peer}`")),
+            }
+        }
+        for (row, port) in self.table::<LogicalSwitchPort>(Table::LogicalSwitchPort) {
+            let (Some(id), "router") = (self.port_of_row.get(&row), port.kind.as_str()) else { continue };
+            let at = id.0;
+            let wanted = port.options.get("router-port").map(String::as_str).unwrap_or_default();
+            match by_name.get(wanted) {
+                Some(id) => {
+                    self.network.ports[at].kind = PortKind::Router(Some(*id));
+                    let end = &mut self.network.router_ports[id.0];
+                    if end.link == Link::Nothing {
+                        end.link = Link::Switch(PortId(at));
+                    } else {
+                        end.link = Link::Contested;
+                        self.note(row, format!("router port `{wanted}` has another end already"));
+                    }
+                }
+                None => self.note(row, format!("there is no router port `{wanted}`")),
+            }
+        }
+    }
+
+    /// Address sets, port groups, and the address sets that OVN makes of those.
+    fn sets(&mut self) {
+        for (_, set) in self.table::<AddressSet>(Table::AddressSet) {
+            let members = set.addresses.iter().filter_map(|text| member(text)).collect();
+            self.network.names.address_sets.insert(set.name, members);
+        }
+        for (_, group) in self.table::<PortGroup>(Table::PortGroup) {
+            let ports = self.members(&group);
+            let nets = ports.iter().flat_map(|id| &self.network.port(*id).addresses).flat_map(|own| &own.ips);
+            let of = |is_ipv6| {
+                let own = nets.clone().filter(|net: &&IpNet| net.addr().is_ipv6() == is_ipv6);
+                own.filter_map(|net| member(&net.addr().to_string())).collect::<Vec<_>>()
+            };
+            let made =
+                [(format!("{}_ip4", group.name), of(false)), (format!("{}_ip6", group.name), of(true))];
+            let names = ports.iter().map(|id| self.network.port(*id).name.clone()).collect();
+            self.network.names.port_groups.insert(group.name, names);
+            self.network.names.address_sets.extend(made);
+        }
+    }
+
+    fn members(&self, group: &PortGroup) -> Vec<PortId> {
+        let rows = group.ports.iter().filter_map(|to| (self.resolve)(to, Table::LogicalSwitchPort));
+        rows.filter_map(|row| self.port_of_row.get(&row).copied()).collect()
+    }
+
+    fn vips(&self, balancers: &BTreeSet<Ref>) -> Vec<Vip> {
+        let balancers = balancers.iter().filter_map(|to| self.read(to, Table::LoadBalancer));
+        let vips = balancers.flat_map(|(row, balancer): (RowId, LoadBalancer)| {
+            let addresses: Vec<IpAddr> = balancer.vips.keys().filter_map(|vip| host(vip)).collect();
+            addresses.into_iter().map(move |address| Vip { row, address })
+        });
+        vips.collect()
+    }
+
+    /// The rules of each switch: its own, and those of the groups that its ports are in.
+    fn access_rules(&mut self) {
+        let mut rules: Vec<BTreeMap<RowId, Acl>> = vec![BTreeMap::new(); self.network.switches.len()];
+        for (at, (_, switch)) in self.table::<LogicalSwitch>(Table::LogicalSwitch).into_iter().enumerate() {
+            rules[at].extend(switch.acls.iter().filter_map(|to| self.read::<Acl>(to, Table::Acl)));
+        }
+        for (_, group) in self.table::<PortGroup>(Table::PortGroup) {
+            for port in self.members(&group) {
+                let of_switch = &mut rules[self.network.port(port).switch.0];
+                of_switch.extend(group.acls.iter().filter_map(|to| self.read::<Acl>(to, Table::Acl)));
+            }
+        }
+        for (at, rules) in rules.into_iter().enumerate() {
+            let ports = self.network.switches[at].ports.iter();
+            let ports: BTreeSet<String> = ports.map(|id| self.network.port(*id).name.clone()).collect();
+            self.network.switches[at].is_stateful |= rules.values().any(|acl| acl.action == "allow-related");
+            let mut ids: Vec<AclId> =
+                rules.into_iter().filter_map(|(row, acl)| self.access_rule(row, &acl, &ports)).collect();
+            ids.sort_by_key(|id| {
+                let rule = &self.network.acls[id.0];
+                (rule.direction, rule.tier, -rule.priority, rule.row)
+            });
+            self.network.switches[at].acls = ids;
+        }
+    }
+
+    fn access_rule(&mut self, row: RowId, acl: &Acl, ports: &BTreeSet<String>) -> Option<AclId> {
+        let matching = self.matching(row, &acl.matching, ports)?;
+        let is_after = acl.options.get("apply-after-lb").is_some_and(|value| value == "true");
+        let direction = match (acl.direction.as_str(), is_after) {
+            ("from-lport", false) => Direction::FromPort,
+            ("from-lport", true) => Direction::FromPortBalanced,
+            _ => Direction::ToPort,
+        };
+        let action = match acl.action.as_str() {
+            "allow" | "allow-related" => Action::Allow,
+            "allow-stateless" => Action::AllowStateless,
+            "drop" => Action::Drop,
+            "reject" => Action::Reject,
+            "pass" => Action::Pass,
+            other => {
+                self.note(row, format!("OVN knows no action `{other}`"));
+                return None;
+            }
+        };
+        let id = AclId(self.network.acls.len());
+        let (tier, priority) = (acl.tier, acl.priority);
+        self.network.acls.push(AccessRule { row, direction, tier, priority, matching, action });
+        Some(id)
+    }
+
+    /// A match that OVN can read and resolve for a switch with these ports, or for a router, which has
+    /// none; one that it cannot is as if it were not there.
+    fn matching(&mut self, row: RowId, text: &str, ports: &BTreeSet<String>) -> Option<Expr> {
+        let parsed = matching::parse(text, self.network.symbols());
+        let Some(expr) = parsed.expr else {
+            self.note(row, "OVN passes over it: it cannot read the match");
+            return None;
+        };
+        let names = &self.network.names;
+        let missing: BTreeSet<String> = expr
+            .references()
+            .iter()
+            .filter_map(|it| match it.kind {
+                ReferenceKind::AddressSet => {
+                    let width = it.field.map_or(0, |field| field.width);
+                    let fits = |set: &Vec<Member>| set.iter().all(|member| member.width <= width);
+                    (!names.address_sets.get(it.name).is_some_and(fits)).then(|| format!("`${}`", it.name))
+                }
+                ReferenceKind::PortGroup => {
+                    let is_here = |group: &BTreeSet<String>| !group.is_disjoint(ports);
+                    (!names.port_groups.get(it.name).is_some_and(is_here)).then(|| format!("`@{}`", it.name))
+                }
+                ReferenceKind::Port | ReferenceKind::ResidentPort => None,
+            })
+            .collect();
+        if missing.is_empty() {
+            return Some(expr);
+        }
+        let missing: Vec<String> = missing.into_iter().collect();
+        self.note(row, format!("OVN passes over it: there is no fitting {}", missing.join(", ")));
+        None
+    }
+}
+
+/// A member of an address set.
+fn member(text: &str) -> Option<Member> {
+    if let Some(mac) = parse_mac(text) {
+        return Some(Member { value: mac.into(), mask: u128::MAX, width: 48 });
+    }
+    let net = parse_net(text)?;
+    let width = u32::from(net.max_prefix_len());
+    let free = width - u32::from(net.prefix_len());
+    let mask = if free == 0 { u128::MAX } else { u128::MAX.checked_shl(free).unwrap_or(0) };
+    let mask = if width == 32 && free > 0 { mask & u128::from(u32::MAX) } else { mask };
+    Some(Member { value: bits(net.network()), mask, width })
+}
+
+/// The address of `10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1` or `fd00::1`.
+fn host(vip: &str) -> Option<IpAddr> {
+    if let Ok(address) = vip.parse() {
+        return Some(address);
+    }
+    let (host, _) = vip.rsplit_once(':')?;
+    host.trim_matches(['[', ']']).parse().ok()
+}
+
+/// What a row does, in a few words of the row's own.
+fn gist(row: &Row) -> String {
+    let text = match row.table() {
+        Table::Acl => Acl::try_from(row).map(|acl| {
+            format!(
+                "{} {} {} `{}`",
+                acl.direction,
+                acl.priority,
+                acl.action,
+                matching::one_line(&acl.matching)
+            )
+        }),
+        Table::LogicalRouterPolicy => LogicalRouterPolicy::try_from(row).map(|policy| {
+            let hops: Vec<&str> = policy.nexthops.iter().map(String::as_str).collect();
+            let to = if hops.is_empty() { String::new() } else { format!(" to {}", hops.join(", ")) };
+            let text = matching::one_line(&policy.matching);
+            format!("{} {}{to} `{text}`", policy.priority, policy.action)
+        }),
+        Table::LogicalRouterStaticRoute => LogicalRouterStaticRoute::try_from(row).map(|route| {
+            let from = if route.policy.as_deref() == Some("src-ip") { "from " } else { "" };
+            format!("{from}{} via {}", route.ip_prefix, route.nexthop)
+        }),
+        _ => Ok(String::new()),
+    };
+    text.unwrap_or_default()
+}

@@ -1,0 +1,396 @@
+//! Northbound rows as a network: who hangs on whom, with every text read once.
+//!
+//! What OVN passes over without a word (a route that has no path, a match that it cannot read) is passed
+//! over here too, and remembered as a [`Note`].
+//!
+//! Refuses to decide where a packet goes, and to know whether northc wrote the rows.
+
+mod build;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use self::build::Builder;
+use super::filter::Names;
+use crate::nb::actual::{self, Actual};
+use crate::nb::matching::{Expr, SymbolSet};
+use crate::nb::{DhcpOptions, Key, LogicalRouterPolicy, LogicalRouterStaticRoute, Nat, Ref, Rows, Table};
+use crate::span::Span;
+use crate::target::Target;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident,)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub usize);
+    )* };
+}
+
+ids! {
+    /// A row, by its place in [`Network::rows`].
+    RowId,
+    /// A switch, by its place in [`Network::switches`].
+    SwitchId,
+    /// A switch port, by its place in [`Network::ports`].
+    PortId,
+    /// A router, by its place in [`Network::routers`].
+    RouterId,
+    /// A router port, by its place in [`Network::router_ports`].
+    RouterPortId,
+    /// An access rule, by its place in [`Network::acls`].
+    AclId,
+}
+
+/// What is said of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowInfo {
+    /// Its table.
+    pub table: Table,
+    /// What people call it: its key, its name, else its UUID.
+    pub name: String,
+    /// What it does, for rows whose name says nothing.
+    pub gist: String,
+    /// The YAML that caused it, where that is known.
+    pub origin: Option<Span>,
+}
+
+/// A row that OVN passes over, or that makes it do something else than it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The row.
+    pub row: RowId,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// An Ethernet address and the addresses that go with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The Ethernet address.
+    pub mac: u64,
+    /// With the prefix length that is written, else that of a host.
+    pub ips: Vec<IpNet>,
+}
+
+/// What a switch port is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortKind {
+    /// A machine.
+    Guest,
+    /// A router, if there is one at its end.
+    Router(Option<RouterPortId>),
+    /// A physical network.
+    Localnet,
+    /// Something that is not followed; the type.
+    Other(String),
+}
+
+/// A switch port.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Its row.
+    pub row: RowId,
+    /// Its name.
+    pub name: String,
+    /// The switch that it is on.
+    pub switch: SwitchId,
+    /// What it is for.
+    pub kind: PortKind,
+    /// The addresses that it is known by.
+    pub addresses: Vec<Address>,
+    /// Whether anything may be behind it.
+    pub has_unknown: bool,
+    /// Whether northd chooses an address of it.
+    pub is_dynamic: bool,
+    /// Whether it stands for its peer's Ethernet address.
+    pub is_router_address: bool,
+    /// The addresses that it may use; empty allows any.
+    pub security: Vec<Address>,
+    /// Whether it is switched on.
+    pub is_enabled: bool,
+    /// What DHCPv4 tells the machine.
+    pub dhcpv4: Option<DhcpOptions>,
+}
+
+/// A switch.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    /// Its row.
+    pub row: RowId,
+    /// Its name.
+    pub name: String,
+    /// Its ports.
+    pub ports: Vec<PortId>,
+    /// The rules that hold on it, highest priority first.
+    pub acls: Vec<AclId>,
+    /// Whether connections are followed on it.
+    pub is_stateful: bool,
+    /// The virtual addresses of its balancers.
+    pub vips: Vec<Vip>,
+    /// Whether it answers DNS.
+    pub answers_dns: bool,
+}
+
+/// An address that a balancer spreads over others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vip {
+    /// The balancer.
+    pub row: RowId,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// Which way a rule looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// At what a port sends.
+    FromPort,
+    /// At what a port sends, once balancers have chosen (`apply-after-lb`).
+    FromPortBalanced,
+    /// At what a port is sent.
+    ToPort,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    /// Lets through; on a switch that follows connections, answers too.
+    Allow,
+    /// Lets through without following the connection.
+    AllowStateless,
+    /// Drops.
+    Drop,
+    /// Drops, and says so to the sender.
+    Reject,
+    /// Leaves it to the next tier.
+    Pass,
+}
+
+impl Action {
+    /// Whether packets go on.
+    pub fn lets_through(self) -> bool {
+        matches!(self, Action::Allow | Action::AllowStateless)
+    }
+}
+
+/// An access rule that OVN can read.
+#[derive(Clone, Debug)]
+pub struct AccessRule {
+    /// Its row.
+    pub row: RowId,
+    /// Which way it looks.
+    pub direction: Direction,
+    /// Lower ones are asked first.
+    pub tier: i64,
+    /// Higher ones win.
+    pub priority: i64,
+    /// The packets it is about.
+    pub matching: Expr,
+    /// What it does to them.
+    pub action: Action,
+}
+
+/// What is at the other end of a router port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// A port of a switch.
+    Switch(PortId),
+    /// A port of a router.
+    Router(RouterPortId),
+    /// Nothing.
+    Nothing,
+    /// More than one thing; which of them OVN takes is chance.
+    Contested,
+}
+
+/// A router port.
+#[derive(Clone, Debug)]
+pub struct RouterPort {
+    /// Its row.
+    pub row: RowId,
+    /// Its name.
+    pub name: String,
+    /// The router that it is on.
+    pub router: RouterId,
+    /// Its Ethernet address.
+    pub mac: u64,
+    /// Its addresses and the networks they are in.
+    pub networks: Vec<IpNet>,
+    /// What is at its other end.
+    pub link: Link,
+    /// The route table for what comes in here; empty for the main one.
+    pub route_table: String,
+    /// Whether it is switched on.
+    pub is_enabled: bool,
+    /// Whether it tells IPv6 guests of itself.
+    pub advertises: bool,
+    /// Whether a gateway chassis hosts it, where translations are done.
+    pub is_gateway: bool,
+}
+
+/// A router.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// Its row.
+    pub row: RowId,
+    /// Its name.
+    pub name: String,
+    /// Its ports.
+    pub ports: Vec<RouterPortId>,
+    /// Its static routes.
+    pub routes: Vec<(RowId, LogicalRouterStaticRoute)>,
+    /// Its policies that OVN can read.
+    pub policies: Vec<(RowId, LogicalRouterPolicy, Expr)>,
+    /// Whether it is switched on.
+    pub is_enabled: bool,
+    /// Whether all of it is on one chassis.
+    pub is_gateway: bool,
+    /// Its translations, where it has a place that does them.
+    pub translations: Vec<(RowId, Nat)>,
+    /// The virtual addresses of its balancers.
+    pub vips: Vec<Vip>,
+}
+
+/// Rows as a network.
+#[derive(Debug, Default)]
+pub struct Network {
+    /// Every row, for what is said of it.
+    pub rows: Vec<RowInfo>,
+    /// The switches.
+    pub switches: Vec<Switch>,
+    /// Their ports.
+    pub ports: Vec<Port>,
+    /// The routers.
+    pub routers: Vec<Router>,
+    /// Their ports.
+    pub router_ports: Vec<RouterPort>,
+    /// The access rules.
+    pub acls: Vec<AccessRule>,
+    /// What matches can refer to.
+    pub names: Names,
+    /// The OVN that runs them.
+    pub target: Target,
+    /// What OVN passes over.
+    pub notes: Vec<Note>,
+}
+
+impl Network {
+    /// The network of rows that were compiled.
+    pub fn of_rows(rows: &Rows, target: Target) -> Network {
+        let ids: BTreeMap<&Key, RowId> =
+            rows.iter().enumerate().map(|(at, (key, _))| (key, RowId(at))).collect();
+        let found = rows.iter().map(|(key, row)| (key.name.to_string(), row, rows.origin(key)));
+        let resolve = |to: &Ref, _: Table| match to {
+            Ref::Key(key) => ids.get(key).copied(),
+            Ref::Foreign(_) => None,
+        };
+        Builder::build(found.collect(), &resolve, target)
+    }
+
+    /// The network of a live database.
+    pub fn of_actual(actual: &Actual, target: Target) -> Network {
+        let ids: BTreeMap<(Table, Uuid), RowId> =
+            actual.iter().enumerate().map(|(at, (uuid, row))| ((row.table(), uuid), RowId(at))).collect();
+        let found = actual.iter().map(|(uuid, row)| {
+            let name = actual::name(row).map_or_else(|| uuid.to_string(), str::to_owned);
+            (name, row.as_ref(), None)
+        });
+        let resolve = |to: &Ref, table: Table| match to {
+            Ref::Foreign(uuid) => ids.get(&(table, *uuid)).copied(),
+            Ref::Key(_) => None,
+        };
+        Builder::build(found.collect(), &resolve, target)
+    }
+
+    /// What is said of a row.
+    pub fn row(&self, row: RowId) -> &RowInfo {
+        &self.rows[row.0]
+    }
+
+    /// The port.
+    pub fn port(&self, port: PortId) -> &Port {
+        &self.ports[port.0]
+    }
+
+    /// The switch.
+    pub fn switch(&self, switch: SwitchId) -> &Switch {
+        &self.switches[switch.0]
+    }
+
+    /// The router.
+    pub fn router(&self, router: RouterId) -> &Router {
+        &self.routers[router.0]
+    }
+
+    /// The router port.
+    pub fn router_port(&self, port: RouterPortId) -> &RouterPort {
+        &self.router_ports[port.0]
+    }
+
+    /// The router ports that a switch leads to, with the switch ports they hang on.
+    pub fn routers_on(&self, switch: SwitchId) -> impl Iterator<Item = (PortId, RouterPortId)> {
+        self.switch(switch).ports.iter().filter_map(|id| match self.port(*id).kind {
+            PortKind::Router(Some(router_port)) => Some((*id, router_port)),
+            PortKind::Guest | PortKind::Router(None) | PortKind::Localnet | PortKind::Other(_) => None,
+        })
+    }
+
+    /// The symbols that matches are read with.
+    pub fn symbols(&self) -> SymbolSet {
+        symbols(self.target)
+    }
+}
+
+impl RouterPort {
+    /// Its addresses, with the link-local one that its Ethernet address gives.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let link_local = self.networks.iter().any(|net| net.addr().is_ipv6());
+        let own = link_local.then(|| IpAddr::V6(link_local_of(self.mac)));
+        self.networks.iter().map(IpNet::addr).chain(own)
+    }
+}
+
+/// The newest symbols that are not newer than the target.
+fn symbols(target: Target) -> SymbolSet {
+    let is_old_enough =
+        |symbols: &SymbolSet| symbols.to_string().parse::<Target>().is_ok_and(|version| version <= target);
+    SymbolSet::ALL.into_iter().filter(is_old_enough).max().unwrap_or(SymbolSet::V23_03)
+}
+
+/// The link-local address that follows from an Ethernet address (RFC 4291, appendix A).
+pub(super) fn link_local_of(mac: u64) -> Ipv6Addr {
+    let high = ((mac >> 24) & 0xff_ffff) ^ 0x02_0000;
+    let low = mac & 0xff_ffff;
+    Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(high << 40 | 0xff_fe00_0000 | low))
+}
+
+/// `02:00:00:00:00:01` as a number.
+pub(super) fn parse_mac(text: &str) -> Option<u64> {
+    let mut mac = 0;
+    let mut n_bytes = 0;
+    for byte in text.split(':') {
+        if byte.is_empty() || byte.len() > 2 {
+            return None;
+        }
+        mac = mac << 8 | u64::from_str_radix(byte, 16).ok()?;
+        n_bytes += 1;
+    }
+    (n_bytes == 6).then_some(mac)
+}
+
+/// A number as `02:00:00:00:00:01`.
+pub(super) fn show_mac(mac: u64) -> String {
+    let bytes: Vec<String> = (0..6).rev().map(|at| format!("{:02x}", (mac >> (8 * at)) & 0xff)).collect();
+    bytes.join(":")
+}
+
+/// `10.0.0.1/24`, or an address alone for a host.
+pub(super) fn parse_net(text: &str) -> Option<IpNet> {
+    match text.parse::<IpNet>() {
+        Ok(net) => Some(net),
+        Err(_) => text.parse::<IpAddr>().ok().map(IpNet::from),
+    }
+}

@@ -1,0 +1,552 @@
+//! Routers: what they take for themselves, routes, and the policies that come after routes.
+//!
+//! | stage | ovn-northd(8) |
+//! |---|---|
+//! | in | admission by Ethernet address, martians, the router's own addresses, time to live |
+//! | routing | the longest prefix of destination or source; of equal ones connected, then by destination |
+//! | policy | by priority; may drop, or send elsewhere what has a route |
+//! | out | the next hop's Ethernet address, the port's state |
+//!
+//! Refuses to choose between next hops, or between policies of equal priority: packets go all ways.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use ipnet::IpNet;
+
+use super::filter::{Surroundings, Tracked};
+use super::header::{Field, ICMP, ICMP6, IPV4, IPV6};
+use super::network::{Link, Network, PortId, Router, RouterId, RouterPortId, RowId};
+use super::set::Set;
+use super::walk::{End, Flow, Step, Walker, Why, within};
+use crate::nb::{LogicalRouterPolicy, LogicalRouterStaticRoute};
+use crate::target::Target;
+
+/// Routes that are asked as one: a prefix of a table, with its next hops.
+#[derive(Clone, Debug)]
+pub(super) struct RouteGroup {
+    /// The prefix length, then what beats what at equal length.
+    pub(super) priority: (u8, Rank),
+    /// The packets that it is about.
+    pub(super) matching: Set,
+    /// The table that it is in; `None` for all of them.
+    pub(super) table: Option<String>,
+    /// The only port that it is for packets from.
+    inport: Option<RouterPortId>,
+    /// Where it leads.
+    pub(super) ways: Vec<Way>,
+}
+
+/// What beats what among prefixes of equal length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    Source,
+    Destination,
+    Connected,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// The row that says so.
+    pub(super) row: RowId,
+    /// What it does.
+    pub(super) to: To,
+}
+
+/// What a route does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    /// Sends to a next hop, or to the destination itself.
+    Port { out: RouterPortId, next_hop: Option<IpAddr> },
+    /// Drops.
+    Discard,
+    /// Something that is not followed.
+    Unjudged(String),
+}
+
+/// Sources and destinations that a router forwards nothing from or to.
+const MARTIAN_SOURCES: [&str; 4] = ["224.0.0.0/4", "255.255.255.255/32", "127.0.0.0/8", "0.0.0.0/8"];
+const MARTIAN_DESTINATIONS: [&str; 2] = ["127.0.0.0/8", "0.0.0.0/8"];
+
+impl<'n> Walker<'n> {
+    /// Packets come into a router.
+    pub(super) fn enter_router(&mut self, inport: RouterPortId, mut flow: Flow) {
+        let network = self.network;
+        let port = network.router_port(inport);
+        let router = network.router(port.router);
+        if !port.is_enabled || !router.is_enabled {
+            let row = if port.is_enabled { router.row } else { port.row };
+            return self.stop(flow, row, Why::Disabled);
+        }
+        if flow.eth_dst != Some(port.mac) {
+            return self.stop(flow, port.row, Why::EthernetAddress);
+        }
+        if port.link == Link::Contested {
+            let what = "more than one port claims to be its other end".to_owned();
+            return self.end(flow, End::Unjudged { row: port.row, what });
+        }
+        flow.step(Step::Router(inport));
+        if flow.visited.contains(&(inport, flow.rewrite)) {
+            return self.stop(flow, router.row, Why::Loop);
+        }
+        flow.visited.push((inport, flow.rewrite));
+        let Some(flow) = self.untranslated(port.router, flow) else { return };
+        let Some(flow) = self.without_vips(&router.vips, flow) else { return };
+        if let Some(flow) = self.received(inport, flow) {
+            if flow.ttl <= 1 {
+                return self.stop(flow, router.row, Why::TimeToLive);
+            }
+            self.route(inport, flow);
+        }
+    }
+
+    /// Takes out what is for an address that the router translates.
+    fn untranslated(&mut self, router: RouterId, mut flow: Flow) -> Option<Flow> {
+        for (row, nat) in &self.network.router(router).translations {
+            let Some(external) = super::network::parse_net(&nat.external_ip) else { continue };
+            let set = self.part(&flow, self.destined(&external));
+            let what = "translations of addresses are not followed".to_owned();
+            self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: *row, what });
+            flow.set = self.sets.minus(flow.set, set);
+        }
+        (!flow.set.is_none()).then_some(flow)
+    }
+
+    /// Takes out what the router would give another source when it leaves by a port.
+    fn unmasqueraded(&mut self, out: RouterPortId, mut flow: Flow) -> Flow {
+        let network = self.network;
+        let port = network.router_port(out);
+        let router = network.router(port.router);
+        if !router.is_gateway && !port.is_gateway {
+            return flow;
+        }
+        for (row, nat) in router.translations.iter().filter(|(_, nat)| nat.kind != "dnat") {
+            let Some(inside) = super::network::parse_net(&nat.logical_ip) else { continue };
+            let set = self.part(&flow, within(self.sets, Field::IpSrc, &inside));
+            let what = "translations of addresses are not followed".to_owned();
+            self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: *row, what });
+            flow.set = self.sets.minus(flow.set, set);
+        }
+        flow
+    }
+
+    /// Takes out what the router drops at once or takes for itself.
+    fn received(&mut self, inport: RouterPortId, mut flow: Flow) -> Option<Flow> {
+        let network = self.network;
+        let router = network.router(network.router_port(inport).router);
+        let sets = self.sets;
+        let parse = |net: &&str| net.parse::<IpNet>().expect("a network");
+        let sources = MARTIAN_SOURCES.iter().map(parse).map(|net| within(sets, Field::IpSrc, &net));
+        let to = MARTIAN_DESTINATIONS.iter().map(parse).map(|net| within(sets, Field::IpDst, &net));
+        let mut martian = sets.any(sources.chain(to));
+        let ports = router.ports.iter().map(|id| network.router_port(*id));
+        let networks: Vec<IpNet> = ports.clone().flat_map(|port| port.networks.iter().copied()).collect();
+        for net in networks.iter().filter(|net| net.addr().is_ipv4()) {
+            let mut own = within(sets, Field::IpSrc, &net.addr().into());
+            if net.prefix_len() < 31 {
+                own = sets.or(own, within(sets, Field::IpSrc, &net.broadcast().into()));
+            }
+            martian = sets.or(martian, own);
+        }
+        let martian = self.part(&flow, martian);
+        if !martian.is_none() {
+            self.stop(Flow { set: martian, ..flow.clone() }, router.row, Why::Martian);
+            flow.set = sets.minus(flow.set, martian);
+        }
+        for id in &router.ports {
+            let addresses: Vec<IpAddr> = network.router_port(*id).addresses().collect();
+            let own = sets.any(addresses.into_iter().map(|own| within(sets, Field::IpDst, &own.into())));
+            let own = self.part(&flow, own);
+            if own.is_none() {
+                continue;
+            }
+            let echo = self.part(&flow, echo_requests(self));
+            let answered = Flow { set: sets.and(own, echo), ..flow.clone() };
+            self.end(answered, End::Router(inport));
+            let rest = Flow { set: sets.minus(own, echo), ..flow.clone() };
+            if !rest.set.is_none() {
+                self.stop(rest, network.router_port(*id).row, Why::RouterAddress);
+            }
+            flow.set = sets.minus(flow.set, own);
+        }
+        (!flow.set.is_none()).then_some(flow)
+    }
+
+    /// Looks for a route, asks the policies, and sends.
+    pub(super) fn route(&mut self, inport: RouterPortId, flow: Flow) {
+        let network = self.network;
+        let router_id = network.router_port(inport).router;
+        let router = network.router(router_id);
+        let table = &network.router_port(inport).route_table;
+        let routes = self.routes_of(router_id);
+        let mut left = flow;
+        for equals in routes.chunk_by(|a, b| a.priority == b.priority) {
+            let mut decided = Set::NONE;
+            for group in equals {
+                let is_asked = group.table.as_ref().is_none_or(|own| own == table)
+                    && group.inport.is_none_or(|own| own == inport);
+                let set = if is_asked { self.part(&left, group.matching) } else { Set::NONE };
+                if set.is_none() {
+                    continue;
+                }
+                decided = self.sets.or(decided, set);
+                for way in &group.ways {
+                    self.take(inport, way, Flow { set, ..left.clone() });
+                }
+            }
+            left.set = self.sets.minus(left.set, decided);
+        }
+        if !left.set.is_none() {
+            self.stop(left, router.row, Why::NoRoute);
+        }
+    }
+
+    fn take(&mut self, inport: RouterPortId, way: &Way, mut flow: Flow) {
+        match &way.to {
+            To::Discard => self.stop(flow, way.row, Why::Discarded),
+            To::Unjudged(what) => self.end(flow, End::Unjudged { row: way.row, what: what.clone() }),
+            To::Port { out, next_hop } => {
+                flow.ttl -= 1;
+                self.policies(inport, Via { row: way.row, out: *out, next_hop: *next_hop }, flow);
+            }
+        }
+    }
+
+    fn policies(&mut self, inport: RouterPortId, via: Via, flow: Flow) {
+        let network = self.network;
+        let router = network.router(network.router_port(inport).router);
+        let mut order: Vec<usize> = (0..router.policies.len()).collect();
+        order.sort_by_key(|at| -router.policies[*at].1.priority);
+        let mut left = flow;
+        let around = Surroundings {
+            inport: &network.router_port(inport).name,
+            outport: &network.router_port(via.out).name,
+            eth_src: Some(network.router_port(via.out).mac),
+            eth_dst: left.eth_dst,
+            ttl: left.ttl,
+            tracked: Tracked::Not,
+        };
+        let priority = |at: &usize| router.policies[*at].1.priority;
+        for equals in order.chunk_by(|a, b| priority(a) == priority(b)) {
+            let (mut decided, mut tried) = (Set::NONE, Vec::new());
+            for at in equals {
+                let (row, policy, matching) = &router.policies[*at];
+                let Some(effect) = effect(network, router, policy) else { continue };
+                let (truth, unjudged) = self.truth(*row, matching, &around);
+                let yes = self.part(&left, truth.yes);
+                let unsure = self.sets.minus(self.part(&left, truth.maybe), yes);
+                let what = format!("its match asks for {}, which is not followed", unjudged.join(", "));
+                self.end(Flow { set: unsure, ..left.clone() }, End::Unjudged { row: *row, what });
+                decided = self.sets.any([decided, yes, unsure]);
+                let done = self.sets.any(tried.iter().filter(|(e, _)| *e == effect).map(|(_, set)| *set));
+                let fresh = self.sets.minus(yes, done);
+                tried.push((effect.clone(), yes));
+                self.done_by_policy(*row, effect, via, Flow { set: fresh, ..left.clone() });
+            }
+            // The rule of no policy has priority 0 as well.
+            if priority(&equals[0]) == 0 {
+                break;
+            }
+            left.set = self.sets.minus(left.set, decided);
+        }
+        self.send(via, left);
+    }
+
+    fn done_by_policy(&mut self, row: RowId, effect: Effect, via: Via, mut flow: Flow) {
+        if flow.set.is_none() {
+            return;
+        }
+        match effect {
+            Effect::Allow => {
+                flow.step(Step::Policy(row));
+                self.send(via, flow);
+            }
+            Effect::Drop => {
+                let set = flow.set;
+                if let Some(flow) = self.hinder(&flow, set, row, Why::Policy) {
+                    self.send(via, flow);
+                }
+            }
+            Effect::Reroute(hops) => hops.into_iter().for_each(|(next_hop, out)| {
+                self.send(Via { row, out, next_hop: Some(next_hop) }, flow.clone());
+            }),
+            Effect::Unjudged(what) => self.end(flow, End::Unjudged { row, what }),
+        }
+    }
+
+    /// Gives packets the next hop's Ethernet address and sends them out.
+    fn send(&mut self, via: Via, mut flow: Flow) {
+        if flow.set.is_none() {
+            return;
+        }
+        let network = self.network;
+        let port = network.router_port(via.out);
+        flow = self.unmasqueraded(via.out, flow);
+        if flow.set.is_none() {
+            return;
+        }
+        flow.step(Step::Via { row: via.row, out: via.out, next_hop: via.next_hop });
+        flow.eth_src = Some(port.mac);
+        if !port.is_enabled {
+            return self.stop(flow, port.row, Why::Disabled);
+        }
+        match port.link {
+            Link::Nothing => self.stop(flow, port.row, Why::DeadEnd),
+            Link::Contested => {
+                let what = "more than one port claims to be its other end".to_owned();
+                self.end(flow, End::Unjudged { row: port.row, what });
+            }
+            Link::Router(peer) => self.send_to_router(via, peer, flow),
+            Link::Switch(switch_port) => {
+                let switch = network.port(switch_port).switch;
+                let left = match via.next_hop {
+                    None => {
+                        let mut left = flow;
+                        for (address, macs) in self.known_neighbours(switch) {
+                            let set = self.part(&left, self.destined(&address.into()));
+                            let flow = Flow { set, ..left.clone() };
+                            left.set = self.sets.minus(left.set, set);
+                            self.send_to_macs(switch_port, flow, &macs, port.mac);
+                        }
+                        left
+                    }
+                    Some(next_hop) => {
+                        let known = self.known_neighbours(switch);
+                        match known.into_iter().find(|(address, _)| *address == next_hop) {
+                            Some((_, macs)) => return self.send_to_macs(switch_port, flow, &macs, port.mac),
+                            None => flow,
+                        }
+                    }
+                };
+                let has_unknown = network.switch(switch).ports.iter().any(|id| network.port(*id).has_unknown);
+                match has_unknown {
+                    true => self.enter_switch(switch_port, Flow { eth_dst: None, ..left }),
+                    false if left.set.is_none() => {}
+                    false => self.stop(left, network.switch(switch).row, Why::Neighbour(via.next_hop)),
+                }
+            }
+        }
+    }
+
+    fn send_to_macs(&mut self, port: PortId, flow: Flow, macs: &[u64], own: u64) {
+        for mac in macs.iter().filter(|_| !flow.set.is_none()) {
+            if *mac == own {
+                let row = self.network.port(port).row;
+                self.stop(flow.clone(), row, Why::SamePort);
+            } else {
+                self.enter_switch(port, Flow { eth_dst: Some(*mac), ..flow.clone() });
+            }
+        }
+    }
+
+    fn send_to_router(&mut self, via: Via, peer: RouterPortId, mut flow: Flow) {
+        let far = self.network.router_port(peer);
+        if far.link != Link::Router(via.out) {
+            let what = "the port that it names as its peer does not name it".to_owned();
+            let row = self.network.router_port(via.out).row;
+            return self.end(flow, End::Unjudged { row, what });
+        }
+        let addresses: Vec<IpAddr> = far.addresses().collect();
+        let reached = match via.next_hop {
+            Some(next_hop) if addresses.contains(&next_hop) => flow.set,
+            Some(_) => Set::NONE,
+            None => {
+                let own = addresses.iter().map(|own| self.destined(&(*own).into()));
+                self.part(&flow, self.sets.any(own))
+            }
+        };
+        let lost = self.sets.minus(flow.set, reached);
+        if !lost.is_none() {
+            self.stop(Flow { set: lost, ..flow.clone() }, far.row, Why::Neighbour(via.next_hop));
+        }
+        flow.set = reached;
+        if !flow.set.is_none() {
+            flow.eth_dst = Some(far.mac);
+            self.enter_router(peer, flow);
+        }
+    }
+
+    /// The routes of a router, those that win first.
+    pub(super) fn routes_of(&mut self, router: RouterId) -> Rc<Vec<RouteGroup>> {
+        if let Some(known) = &self.routes[router.0] {
+            return known.clone();
+        }
+        let mut groups = self.connected(router);
+        groups.extend(self.static_routes(router));
+        groups.sort_by_key(|group| std::cmp::Reverse(group.priority));
+        let groups = Rc::new(groups);
+        self.routes[router.0] = Some(groups.clone());
+        groups
+    }
+
+    fn connected(&self, router: RouterId) -> Vec<RouteGroup> {
+        let network = self.network;
+        let mut groups = Vec::new();
+        for id in &network.router(router).ports {
+            let port = network.router_port(*id);
+            let way = Way { row: port.row, to: To::Port { out: *id, next_hop: None } };
+            let mut add = |net: IpNet, inport| {
+                groups.push(RouteGroup {
+                    priority: (net.prefix_len(), Rank::Connected),
+                    matching: within(self.sets, Field::IpDst, &net),
+                    table: None,
+                    inport,
+                    ways: vec![way.clone()],
+                });
+            };
+            port.networks.iter().for_each(|net| add(*net, None));
+            if port.networks.iter().any(|net| net.addr().is_ipv6()) {
+                add("fe80::/64".parse().expect("a network"), Some(*id));
+            }
+        }
+        groups
+    }
+
+    fn static_routes(&self, router: RouterId) -> Vec<RouteGroup> {
+        let network = self.network;
+        let mut groups: Vec<(IpNet, RouteGroup)> = Vec::new();
+        for (row, route) in &network.router(router).routes {
+            let Some(net) = super::network::parse_net(&route.ip_prefix).map(|net| net.trunc()) else {
+                continue;
+            };
+            let is_source = route.policy.as_deref() == Some("src-ip");
+            let (rank, field) =
+                if is_source { (Rank::Source, Field::IpSrc) } else { (Rank::Destination, Field::IpDst) };
+            // Before 25.03 a route by source in the main table holds in all of them.
+            let is_everywhere = is_source && route.route_table.is_empty() && network.target < scoped();
+            let table = (!is_everywhere).then(|| route.route_table.clone());
+            let ways = match &route.bfd {
+                Some(_) => {
+                    let what = "whether its BFD session is up is not in the rows".to_owned();
+                    vec![Way { row: *row, to: To::Unjudged(what) }]
+                }
+                None => ways(network, router, *row, route, net),
+            };
+            let priority = (net.prefix_len(), rank);
+            let same = groups
+                .iter_mut()
+                .find(|(known, group)| *known == net && group.priority == priority && group.table == table);
+            match same {
+                Some((_, group)) => group.ways.extend(ways),
+                None if ways.is_empty() => {}
+                None => {
+                    let matching = within(self.sets, field, &net);
+                    groups.push((net, RouteGroup { priority, matching, table, inport: None, ways }));
+                }
+            }
+        }
+        for (_, group) in &mut groups {
+            let n_discards = group.ways.iter().filter(|way| way.to == To::Discard).count();
+            if n_discards > 0 && group.ways.len() > 1 {
+                let what = "`discard` shares its prefix with other routes".to_owned();
+                group.ways = vec![Way { row: group.ways[0].row, to: To::Unjudged(what) }];
+            }
+        }
+        groups.into_iter().map(|(_, group)| group).collect()
+    }
+}
+
+/// What a policy does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Effect {
+    Allow,
+    Drop,
+    Reroute(Vec<(IpAddr, RouterPortId)>),
+    Unjudged(String),
+}
+
+/// What a policy does; `None` when OVN passes over it.
+fn effect(network: &Network, router: &Router, policy: &LogicalRouterPolicy) -> Option<Effect> {
+    match policy.action.as_str() {
+        "allow" => return Some(Effect::Allow),
+        "drop" => return Some(Effect::Drop),
+        "reroute" => {}
+        other => return Some(Effect::Unjudged(format!("its action `{other}` is not followed"))),
+    }
+    let mut hops = Vec::new();
+    for text in &policy.nexthops {
+        let next_hop = text.parse::<IpAddr>().ok();
+        let outs = next_hop.map(|hop| ports_towards(network, &router.ports, hop)).unwrap_or_default();
+        match (next_hop, outs.as_slice()) {
+            (Some(next_hop), [out]) => hops.push((next_hop, *out)),
+            (Some(_), [_, _, ..]) => {
+                return Some(Effect::Unjudged(format!("several ports of the router lead to {text}")));
+            }
+            // Before 25.03 one bad next hop is the end of the whole policy.
+            _ if network.target < scoped() => return None,
+            _ => {}
+        }
+    }
+    (!hops.is_empty()).then_some(Effect::Reroute(hops))
+}
+
+/// A port to leave by.
+#[derive(Clone, Copy, Debug)]
+struct Via {
+    row: RowId,
+    out: RouterPortId,
+    next_hop: Option<IpAddr>,
+}
+
+/// The first OVN that keeps routes by source to their table, and drops single next hops of a policy.
+fn scoped() -> Target {
+    Target::TESTED[1]
+}
+
+/// Where a static route leads; empty when OVN passes over it.
+fn ways(
+    network: &Network,
+    router: RouterId,
+    row: RowId,
+    route: &LogicalRouterStaticRoute,
+    net: IpNet,
+) -> Vec<Way> {
+    let way = |to| vec![Way { row, to }];
+    if route.nexthop == "discard" {
+        return way(To::Discard);
+    }
+    let own = &network.router(router).ports;
+    let next_hop = route.nexthop.parse::<IpAddr>().ok();
+    if next_hop.is_some_and(|hop| hop.is_ipv6() != net.addr().is_ipv6()) {
+        let what = "its next hop is of another family than its prefix".to_owned();
+        return if network.target < scoped() { Vec::new() } else { way(To::Unjudged(what)) };
+    }
+    let named = route.output_port.as_ref().filter(|name| !name.is_empty());
+    if let Some(name) = named {
+        return match own.iter().find(|id| network.router_port(**id).name == *name) {
+            Some(out) if next_hop.is_some() || route.nexthop.is_empty() => {
+                way(To::Port { out: *out, next_hop })
+            }
+            Some(_) => Vec::new(),
+            None => way(To::Unjudged(format!("its output port `{name}` is not one of the router"))),
+        };
+    }
+    let Some(next_hop) = next_hop else { return Vec::new() };
+    match ports_towards(network, own, next_hop).as_slice() {
+        [] => Vec::new(),
+        [out] => way(To::Port { out: *out, next_hop: Some(next_hop) }),
+        _ => way(To::Unjudged(format!("several ports of the router lead to {next_hop}"))),
+    }
+}
+
+/// Ports in whose networks an address is.
+fn ports_towards(network: &Network, ports: &[RouterPortId], address: IpAddr) -> Vec<RouterPortId> {
+    let link_local: IpNet = "fe80::/64".parse().expect("a network");
+    let reaches = |id: &&RouterPortId| {
+        let networks = &network.router_port(**id).networks;
+        let is_ipv6 = networks.iter().any(|net| net.addr().is_ipv6());
+        networks.iter().any(|net| net.contains(&address)) || is_ipv6 && link_local.contains(&address)
+    };
+    ports.iter().filter(reaches).copied().collect()
+}
+
+fn echo_requests(walker: &Walker<'_>) -> Set {
+    let sets = walker.sets;
+    let of = |family, proto, kind| {
+        let fields =
+            [(Field::EthType, family), (Field::IpProto, proto), (Field::TpSrc, kind), (Field::TpDst, 0)];
+        fields.into_iter().fold(Set::ALL, |set, (field, value)| sets.and(set, sets.value(field, value)))
+    };
+    sets.or(of(IPV4, ICMP, 8), of(IPV6, ICMP6, 128))
+}

@@ -1,0 +1,318 @@
+//! Sets of packets, exactly: decision diagrams over the fields of a header.
+//!
+//! A set is a node that splits one field's values into intervals, each with the set of what may follow
+//! in the later fields. Nodes are kept once, neighbouring intervals with the same rest are one, and a
+//! field that decides nothing has no node. So two sets are equal exactly when their numbers are.
+//!
+//! Refuses to know what a field means.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::header::{Field, Header, N_FIELDS, Origin, Rewrite};
+
+/// A set of packets, by its number in a [`Sets`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Set(u32);
+
+impl Set {
+    /// No packet.
+    pub const NONE: Set = Set(0);
+    /// Every packet.
+    pub const ALL: Set = Set(1);
+
+    /// True when no packet is in it.
+    pub fn is_none(self) -> bool {
+        self == Set::NONE
+    }
+}
+
+/// The last value of an interval, and the set of what follows in later fields.
+type Edge = (u128, Set);
+
+/// INVARIANT: edges are sorted, the last ends at `u128::MAX`, neighbours have different sets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Node {
+    field: Field,
+    edges: Box<[Edge]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Op {
+    And,
+    Or,
+    Minus,
+}
+
+#[derive(Debug, Default)]
+struct Store {
+    /// Node `n` is set `n + 2`.
+    nodes: Vec<Node>,
+    numbers: HashMap<Node, Set>,
+    done: HashMap<(Op, Set, Set), Set>,
+}
+
+/// Where sets live; operations give sets of the same store.
+#[derive(Debug, Default)]
+pub struct Sets(RefCell<Store>);
+
+impl Sets {
+    /// Packets in both.
+    pub fn and(&self, a: Set, b: Set) -> Set {
+        self.0.borrow_mut().apply(Op::And, a, b)
+    }
+
+    /// Packets in either.
+    pub fn or(&self, a: Set, b: Set) -> Set {
+        self.0.borrow_mut().apply(Op::Or, a, b)
+    }
+
+    /// Packets in `a` and not in `b`.
+    pub fn minus(&self, a: Set, b: Set) -> Set {
+        self.0.borrow_mut().apply(Op::Minus, a, b)
+    }
+
+    /// Packets not in `a`.
+    pub fn not(&self, a: Set) -> Set {
+        self.minus(Set::ALL, a)
+    }
+
+    /// Whether some packet is in both.
+    pub fn meet(&self, a: Set, b: Set) -> bool {
+        !self.and(a, b).is_none()
+    }
+
+    /// Packets in any of them.
+    pub fn any(&self, sets: impl IntoIterator<Item = Set>) -> Set {
+        sets.into_iter().fold(Set::NONE, |all, set| self.or(all, set))
+    }
+
+    /// Packets whose `field` lies in `low..=high`.
+    pub fn range(&self, field: Field, low: u128, high: u128) -> Set {
+        let mut edges = Vec::with_capacity(3);
+        if low > 0 {
+            edges.push((low - 1, Set::NONE));
+        }
+        edges.push((high, Set::ALL));
+        if high < u128::MAX {
+            edges.push((u128::MAX, Set::NONE));
+        }
+        self.0.borrow_mut().node(field, edges)
+    }
+
+    /// Packets whose `field` is `value`.
+    pub fn value(&self, field: Field, value: u128) -> Set {
+        self.range(field, value, value)
+    }
+
+    /// Packets that are in `set` once `rewrite` has been done to them.
+    pub fn before(&self, set: Set, rewrite: &Rewrite) -> Set {
+        if rewrite.is_identity() {
+            return set;
+        }
+        self.0.borrow_mut().before(set, rewrite, &mut HashMap::new())
+    }
+
+    /// Packets that differ from one in `set` at most in `field`.
+    pub fn forget(&self, set: Set, field: Field) -> Set {
+        self.0.borrow_mut().forget(set, field, &mut HashMap::new())
+    }
+
+    /// Whether the packet is in the set.
+    pub fn contains(&self, set: Set, header: &Header) -> bool {
+        let store = self.0.borrow();
+        let mut at = set;
+        while let Some(node) = store.get(at) {
+            at = node.child(header[node.field]);
+        }
+        at == Set::ALL
+    }
+
+    /// A packet of the set: of every field the first wish that is possible, else the lowest value.
+    pub fn pick(&self, set: Set, wishes: &[(Field, u128)]) -> Option<Header> {
+        let mut left = set;
+        for (field, value) in wishes {
+            let wished = self.and(left, self.value(*field, *value));
+            if !wished.is_none() {
+                left = wished;
+            }
+        }
+        let mut header = Header::default();
+        let store = self.0.borrow();
+        while let Some(node) = store.get(left) {
+            let mut low = 0;
+            for (high, child) in &node.edges {
+                if !child.is_none() {
+                    header[node.field] = low;
+                    left = *child;
+                    break;
+                }
+                low = high.saturating_add(1);
+            }
+        }
+        (left == Set::ALL).then_some(header)
+    }
+
+    /// The intervals of `field` in a set that [`Sets::only`] has left with this field alone.
+    pub fn intervals(&self, set: Set, field: Field) -> Vec<(u128, u128)> {
+        let store = self.0.borrow();
+        match store.get(set) {
+            None if set == Set::ALL => vec![(0, u128::MAX)],
+            Some(node) if node.field == field => {
+                let mut low = 0;
+                let mut found = Vec::new();
+                for (high, child) in &node.edges {
+                    if !child.is_none() {
+                        found.push((low, *high));
+                    }
+                    low = high.saturating_add(1);
+                }
+                found
+            }
+            None | Some(_) => Vec::new(),
+        }
+    }
+
+    /// The set with every field but these forgotten.
+    pub fn only(&self, set: Set, fields: &[Field]) -> Set {
+        let forgotten = Field::ALL.into_iter().filter(|field| !fields.contains(field));
+        forgotten.fold(set, |left, field| self.forget(left, field))
+    }
+
+    /// How many nodes there are.
+    pub fn n_nodes(&self) -> usize {
+        self.0.borrow().nodes.len()
+    }
+}
+
+impl Node {
+    fn child(&self, value: u128) -> Set {
+        self.edges[self.edges.partition_point(|(high, _)| *high < value)].1
+    }
+}
+
+impl Store {
+    /// The node of a set that is neither all nor nothing.
+    fn get(&self, set: Set) -> Option<&Node> {
+        self.nodes.get((set.0 as usize).checked_sub(2)?)
+    }
+
+    /// The set that these edges make.
+    fn node(&mut self, field: Field, edges: Vec<Edge>) -> Set {
+        let mut merged: Vec<Edge> = Vec::with_capacity(edges.len());
+        for (high, child) in edges {
+            match merged.last_mut() {
+                Some(last) if last.1 == child => last.0 = high,
+                _ => merged.push((high, child)),
+            }
+        }
+        if let [(_, child)] = merged.as_slice() {
+            return *child;
+        }
+        let node = Node { field, edges: merged.into() };
+        if let Some(set) = self.numbers.get(&node) {
+            return *set;
+        }
+        let number = u32::try_from(self.nodes.len() + 2).expect("fewer nodes than fit into memory");
+        self.nodes.push(node.clone());
+        self.numbers.insert(node, Set(number));
+        Set(number)
+    }
+
+    fn apply(&mut self, op: Op, a: Set, b: Set) -> Set {
+        match (op, a, b) {
+            (Op::And, Set::NONE, _) | (Op::And, _, Set::NONE) | (Op::Minus, Set::NONE, _) => {
+                return Set::NONE;
+            }
+            (Op::Minus, _, Set::ALL) => return Set::NONE,
+            (Op::And, Set::ALL, other) | (Op::And, other, Set::ALL) => return other,
+            (Op::Or, Set::NONE, other) | (Op::Or, other, Set::NONE) | (Op::Minus, other, Set::NONE) => {
+                return other;
+            }
+            (Op::Or, Set::ALL, _) | (Op::Or, _, Set::ALL) => return Set::ALL,
+            (Op::And | Op::Or, a, b) if a == b => return a,
+            (Op::Minus, a, b) if a == b => return Set::NONE,
+            _ => {}
+        }
+        let key = if op == Op::Minus { (op, a, b) } else { (op, a.min(b), a.max(b)) };
+        if let Some(done) = self.done.get(&key) {
+            return *done;
+        }
+        let field_of = |set: Set| self.get(set).map(|node| node.field);
+        let field = match (field_of(a), field_of(b)) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(field), None) | (None, Some(field)) => field,
+            (None, None) => unreachable!("two terminals are decided above"),
+        };
+        let (ours, theirs) = (self.edges(a, field), self.edges(b, field));
+        let mut edges = Vec::with_capacity(ours.len() + theirs.len());
+        let (mut i, mut j) = (0, 0);
+        while i < ours.len() && j < theirs.len() {
+            let high = ours[i].0.min(theirs[j].0);
+            edges.push((high, self.apply(op, ours[i].1, theirs[j].1)));
+            i += usize::from(ours[i].0 == high);
+            j += usize::from(theirs[j].0 == high);
+        }
+        let made = self.node(field, edges);
+        self.done.insert(key, made);
+        made
+    }
+
+    /// How a set splits `field`.
+    fn edges(&self, set: Set, field: Field) -> Vec<Edge> {
+        match self.get(set) {
+            Some(node) if node.field == field => node.edges.to_vec(),
+            _ => vec![(u128::MAX, set)],
+        }
+    }
+
+    fn before(&mut self, set: Set, rewrite: &Rewrite, done: &mut HashMap<Set, Set>) -> Set {
+        let Some(node) = self.get(set).cloned() else { return set };
+        if let Some(made) = done.get(&set) {
+            return *made;
+        }
+        let made = match rewrite[node.field] {
+            Origin::Value(value) => self.before(node.child(value), rewrite, done),
+            Origin::Field(field) => {
+                let mut low = 0;
+                let mut all = Set::NONE;
+                for (high, child) in &node.edges {
+                    let rest = self.before(*child, rewrite, done);
+                    let mut edges = vec![(*high, Set::ALL), (u128::MAX, Set::NONE)];
+                    if low > 0 {
+                        edges.insert(0, (low - 1, Set::NONE));
+                    }
+                    edges.dedup_by_key(|(high, _)| *high);
+                    let here = self.node(field, edges);
+                    let part = self.apply(Op::And, here, rest);
+                    all = self.apply(Op::Or, all, part);
+                    low = high.saturating_add(1);
+                }
+                all
+            }
+        };
+        done.insert(set, made);
+        made
+    }
+
+    fn forget(&mut self, set: Set, field: Field, done: &mut HashMap<Set, Set>) -> Set {
+        let Some(node) = self.get(set).cloned() else { return set };
+        if node.field > field {
+            return set;
+        }
+        if let Some(made) = done.get(&set) {
+            return *made;
+        }
+        let made = if node.field == field {
+            node.edges.iter().fold(Set::NONE, |all, (_, child)| self.apply(Op::Or, all, *child))
+        } else {
+            let edges = node.edges.iter().map(|(high, child)| (*high, self.forget(*child, field, done)));
+            let edges = edges.collect();
+            self.node(node.field, edges)
+        };
+        done.insert(set, made);
+        made
+    }
+}
+
+const _: () = assert!(N_FIELDS == Field::ALL.len());

@@ -1,0 +1,380 @@
+//! Switches: port security, access rules, and which port has an Ethernet address.
+//!
+//! | stage | ovn-northd(8) |
+//! |---|---|
+//! | in | port security, `from-lport` rules, lookup by destination Ethernet address |
+//! | out | `to-lport` rules, port security |
+//!
+//! On a switch with an `allow-related` rule, what a machine sends and is sent goes through conntrack:
+//! an answer to a packet that was let through passes before any rule is asked. What comes from or goes
+//! to a router or a physical network does not, and takes along what conntrack said at the other end.
+//!
+//! Refuses to choose between rules of equal priority: their packets go both ways.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::filter::{Surroundings, Tracked};
+use super::header::{Field, IPV4, IPV6, UDP};
+use super::network::{
+    AclId, Action, Address, Direction, Network, Port, PortId, PortKind, RouterPortId, SwitchId, Vip,
+    link_local_of,
+};
+use super::set::{Set, Sets};
+use super::walk::{End, Flow, Kind, Neighbours, Step, Walker, Why, within};
+
+/// Which ports have an Ethernet address.
+pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<PortId>> {
+    let mut macs: HashMap<u64, Vec<PortId>> = HashMap::new();
+    for id in &network.switch(switch).ports {
+        let port = network.port(*id);
+        let mut own: Vec<u64> = port.addresses.iter().map(|address| address.mac).collect();
+        own.extend(
+            router_port(port).filter(|_| port.is_router_address).map(|id| network.router_port(id).mac),
+        );
+        own.sort_unstable();
+        own.dedup();
+        own.into_iter().for_each(|mac| macs.entry(mac).or_default().push(*id));
+    }
+    macs
+}
+
+/// Who on a switch has which address, as its rows say.
+pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Neighbours {
+    let mut neighbours = Neighbours::new();
+    for id in &network.switch(switch).ports {
+        let port = network.port(*id);
+        for Address { mac, ips } in &port.addresses {
+            ips.iter().for_each(|net| neighbours.entry(net.addr()).or_default().push(*mac));
+        }
+        if let Some(router) = router_port(port).map(|id| network.router_port(id)) {
+            router.addresses().for_each(|own| neighbours.entry(own).or_default().push(router.mac));
+        }
+    }
+    for macs in neighbours.values_mut() {
+        macs.sort_unstable();
+        macs.dedup();
+    }
+    neighbours
+}
+
+fn router_port(port: &Port) -> Option<RouterPortId> {
+    match port.kind {
+        PortKind::Router(id) => id,
+        PortKind::Guest | PortKind::Localnet | PortKind::Other(_) => None,
+    }
+}
+
+/// A stage of rules.
+#[derive(Clone, Copy)]
+struct Stage {
+    switch: SwitchId,
+    direction: Direction,
+    inport: PortId,
+    outport: Option<PortId>,
+}
+
+impl<'n> Walker<'n> {
+    /// Packets come into a switch.
+    pub(super) fn enter_switch(&mut self, inport: PortId, mut flow: Flow) {
+        let network = self.network;
+        let port = network.port(inport);
+        if flow.set.is_none() || self.gives_up(&flow, port.row) {
+            return;
+        }
+        if !port.is_enabled {
+            return self.stop(flow, port.row, Why::Disabled);
+        }
+        if flow.first_hop.is_none() {
+            flow.first_hop = Some((inport, flow.eth_dst));
+            flow.first_source = flow.eth_src;
+        }
+        flow.step(Step::In(inport));
+        let allowed = allowed(self.sets, port, flow.eth_src, Field::IpSrc);
+        let good = self.part(&flow, allowed);
+        let bad = self.sets.minus(flow.set, good);
+        let spoofed = self.hinder(&flow, bad, port.row, Why::Spoofed);
+        flow.set = good;
+        let stage = Stage { switch: port.switch, direction: Direction::FromPort, inport, outport: None };
+        for flow in [Some(flow), spoofed].into_iter().flatten() {
+            for flow in self.access(stage, flow) {
+                let Some(flow) = self.unbalanced(inport, flow) else { continue };
+                let balanced = Stage { direction: Direction::FromPortBalanced, ..stage };
+                for flow in self.judged(balanced, flow) {
+                    self.look_up(inport, flow);
+                }
+            }
+        }
+    }
+
+    /// Takes out what a balancer of the switch would spread.
+    fn unbalanced(&mut self, inport: PortId, flow: Flow) -> Option<Flow> {
+        let network = self.network;
+        let port = network.port(inport);
+        if matches!(port.kind, PortKind::Router(_) | PortKind::Localnet) {
+            return Some(flow);
+        }
+        self.without_vips(&network.switch(port.switch).vips, flow)
+    }
+
+    /// Takes out what is for virtual addresses.
+    pub(super) fn without_vips(&mut self, vips: &[Vip], mut flow: Flow) -> Option<Flow> {
+        for vip in vips {
+            let set = self.part(&flow, self.destined(&vip.address.into()));
+            let what = "where a load balancer sends packets is not followed".to_owned();
+            self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: vip.row, what });
+            flow.set = self.sets.minus(flow.set, set);
+        }
+        (!flow.set.is_none()).then_some(flow)
+    }
+
+    /// Finds the port that has the destination's Ethernet address.
+    fn look_up(&mut self, inport: PortId, flow: Flow) {
+        let network = self.network;
+        let switch = network.port(inport).switch;
+        let found = flow.eth_dst.and_then(|mac| self.macs[switch.0].get(&mac).cloned()).unwrap_or_default();
+        if !found.is_empty() {
+            return found.into_iter().for_each(|outport| self.leave_switch(inport, outport, flow.clone()));
+        }
+        let ports = network.switch(switch).ports.iter().copied();
+        let unknown: Vec<PortId> =
+            ports.filter(|id| *id != inport && network.port(*id).has_unknown).collect();
+        match unknown.as_slice() {
+            [] => self.stop(flow, network.switch(switch).row, Why::EthernetAddress),
+            [outport] => self.leave_switch(inport, *outport, flow),
+            [first, ..] => {
+                let what = "several ports of its switch take unknown addresses".to_owned();
+                self.end(flow, End::Unjudged { row: network.port(*first).row, what });
+            }
+        }
+    }
+
+    /// Packets leave a switch.
+    fn leave_switch(&mut self, inport: PortId, outport: PortId, flow: Flow) {
+        let network = self.network;
+        let port = network.port(outport);
+        if !port.is_enabled {
+            return self.stop(flow, port.row, Why::Disabled);
+        }
+        if inport == outport {
+            return self.stop(flow, port.row, Why::SamePort);
+        }
+        let stage =
+            Stage { switch: port.switch, direction: Direction::ToPort, inport, outport: Some(outport) };
+        for mut flow in self.access(stage, flow) {
+            let allowed = allowed(self.sets, port, flow.eth_dst, Field::IpDst);
+            let good = self.part(&flow, allowed);
+            let bad = self.sets.minus(flow.set, good);
+            let misaddressed = self.hinder(&flow, bad, port.row, Why::NotItsAddress);
+            flow.set = good;
+            for flow in [Some(flow), misaddressed].into_iter().flatten() {
+                self.hand_over(outport, flow);
+            }
+        }
+    }
+
+    fn hand_over(&mut self, outport: PortId, mut flow: Flow) {
+        flow.step(Step::Out(outport));
+        flow.tracked = Tracked::Not;
+        let port = self.network.port(outport);
+        let row = port.row;
+        match &port.kind {
+            PortKind::Guest => self.end(flow, End::Port(outport)),
+            PortKind::Localnet => self.end(flow, End::Outside(outport)),
+            PortKind::Router(Some(router_port)) => self.enter_router(*router_port, flow),
+            PortKind::Router(None) => self.stop(flow, row, Why::DeadEnd),
+            PortKind::Other(kind) => {
+                let what = format!("what is behind a port of type `{kind}` is not in the rows");
+                self.end(flow, End::Unjudged { row, what });
+            }
+        }
+    }
+
+    /// What the rules of a stage let through.
+    fn access(&mut self, stage: Stage, flow: Flow) -> Vec<Flow> {
+        let network = self.network;
+        let switch = network.switch(stage.switch);
+        let facing = stage.outport.unwrap_or(stage.inport);
+        let is_machine = !matches!(network.port(facing).kind, PortKind::Router(_) | PortKind::Localnet);
+        if !switch.is_stateful {
+            return self.judged(stage, Flow { tracked: Tracked::Not, ..flow });
+        }
+        if !is_machine {
+            return self.judged(stage, flow);
+        }
+        let mut let_through = Vec::new();
+        let mut followed = flow;
+        for id in &switch.acls {
+            let rule = &network.acls[id.0];
+            if rule.direction != stage.direction || rule.action != Action::AllowStateless {
+                continue;
+            }
+            let around = self.around(stage, &followed);
+            let (truth, unjudged) = self.truth(rule.row, &rule.matching, &around);
+            let yes = self.part(&followed, truth.yes);
+            let unsure = self.sets.minus(self.part(&followed, truth.maybe), yes);
+            self.cannot_judge(&followed, unsure, *id, &unjudged);
+            followed.set = self.sets.minus(followed.set, self.sets.or(yes, unsure));
+            // What conntrack said at the sender is still known on its own chassis alone.
+            let mut said = vec![Tracked::Not, followed.tracked];
+            said.dedup();
+            for tracked in said.into_iter().filter(|_| !yes.is_none()) {
+                let_through.extend(self.judged(stage, Flow { set: yes, tracked, ..followed.clone() }));
+            }
+        }
+        followed.tracked = match self.kind {
+            Kind::First => Tracked::New,
+            Kind::KnownAnswer => Tracked::Reply,
+            Kind::Answer if followed.remembered.contains(&facing) => Tracked::Reply,
+            Kind::Answer => Tracked::New,
+        };
+        let is_new = followed.tracked == Tracked::New;
+        let mut followed = self.judged(stage, followed);
+        for flow in followed.iter_mut().filter(|_| is_new) {
+            Rc::make_mut(&mut flow.remembered).insert(facing);
+        }
+        let_through.extend(followed);
+        let_through
+    }
+
+    /// What the rules of a stage let through, once it is clear what conntrack says.
+    fn judged(&mut self, stage: Stage, mut flow: Flow) -> Vec<Flow> {
+        if flow.set.is_none() {
+            return Vec::new();
+        }
+        let network = self.network;
+        let switch = network.switch(stage.switch);
+        if flow.tracked == Tracked::Reply {
+            if stage.direction != Direction::FromPortBalanced {
+                flow.step(Step::Connection(stage.switch));
+            }
+            return vec![flow];
+        }
+        let looks_this_way = |id: &AclId| network.acls[id.0].direction == stage.direction;
+        let rules: Vec<AclId> = switch.acls.iter().copied().filter(looks_this_way).collect();
+        let mut let_through = Vec::new();
+        for tier in rules.chunk_by(|a, b| network.acls[a.0].tier == network.acls[b.0].tier) {
+            let mut passed = Set::NONE;
+            for equals in tier.chunk_by(|a, b| network.acls[a.0].priority == network.acls[b.0].priority) {
+                passed = self.sets.or(passed, self.equals(stage, equals, &mut flow, &mut let_through));
+            }
+            flow.set = self.sets.or(flow.set, passed);
+        }
+        if !flow.set.is_none() {
+            let_through.push(flow);
+        }
+        let_through
+    }
+
+    /// Asks rules of equal priority: takes what they decide out of `flow`, gives back what they pass on.
+    fn equals(&mut self, stage: Stage, rules: &[AclId], flow: &mut Flow, through: &mut Vec<Flow>) -> Set {
+        let network = self.network;
+        let around = self.around(stage, flow);
+        let (mut decided, mut passed) = (Set::NONE, Set::NONE);
+        let mut by_action: Vec<(Action, Set)> = Vec::new();
+        for id in rules {
+            let rule = &network.acls[id.0];
+            let (truth, unjudged) = self.truth(rule.row, &rule.matching, &around);
+            let yes = self.part(flow, truth.yes);
+            let unsure = self.sets.minus(self.part(flow, truth.maybe), yes);
+            self.cannot_judge(flow, unsure, *id, &unjudged);
+            decided = self.sets.any([decided, yes, unsure]);
+            let same = by_action.iter().find(|(action, _)| is_same(*action, rule.action));
+            let fresh = self.sets.minus(yes, same.map_or(Set::NONE, |(_, set)| *set));
+            by_action.push((rule.action, yes));
+            match rule.action {
+                Action::Allow | Action::AllowStateless if !fresh.is_none() => {
+                    let mut flow = Flow { set: fresh, ..flow.clone() };
+                    flow.step(Step::Rule(*id));
+                    through.push(flow);
+                }
+                Action::Drop => through.extend(self.hinder(flow, fresh, rule.row, Why::Dropped)),
+                Action::Reject => through.extend(self.hinder(flow, fresh, rule.row, Why::Rejected)),
+                Action::Pass => passed = self.sets.or(passed, fresh),
+                Action::Allow | Action::AllowStateless => {}
+            }
+        }
+        flow.set = self.sets.minus(flow.set, decided);
+        passed
+    }
+
+    fn cannot_judge(&mut self, flow: &Flow, unsure: Set, id: AclId, unjudged: &[String]) {
+        let row = self.network.acls[id.0].row;
+        let what = format!("its match asks for {}, which is not followed", unjudged.join(", "));
+        self.end(Flow { set: unsure, ..flow.clone() }, End::Unjudged { row, what });
+    }
+
+    fn around(&self, stage: Stage, flow: &Flow) -> Surroundings<'n> {
+        let network = self.network;
+        Surroundings {
+            inport: &network.port(stage.inport).name,
+            outport: stage.outport.map_or("", |id| &network.port(id).name),
+            eth_src: flow.eth_src,
+            eth_dst: flow.eth_dst,
+            ttl: flow.ttl,
+            tracked: flow.tracked,
+        }
+    }
+}
+
+fn is_same(a: Action, b: Action) -> bool {
+    a == b || a.lets_through() && b.lets_through()
+}
+
+/// What port security lets a machine send (`IpSrc`) or be sent (`IpDst`) with one Ethernet address.
+fn allowed(sets: &Sets, port: &Port, mac: Option<u64>, field: Field) -> Set {
+    if port.security.is_empty() {
+        return Set::ALL;
+    }
+    let entries: Vec<&Address> = port.security.iter().filter(|entry| Some(entry.mac) == mac).collect();
+    let mut allowed = Set::NONE;
+    for entry in entries {
+        if entry.ips.is_empty() {
+            return Set::ALL;
+        }
+        for net in &entry.ips {
+            // A network stands for all of its addresses only where it is written as one.
+            let is_network = net.addr() == net.network();
+            let own = if is_network { *net } else { net.addr().into() };
+            allowed = sets.or(allowed, within(sets, field, &own));
+            if field == Field::IpDst && net.prefix_len() < net.max_prefix_len() && net.addr().is_ipv4() {
+                allowed = sets.or(allowed, within(sets, field, &net.broadcast().into()));
+            }
+        }
+        let families: Vec<&str> = match field {
+            Field::IpSrc => vec![],
+            _ => vec!["255.255.255.255/32", "224.0.0.0/4", "ff00::/8"],
+        };
+        let has = |is_ipv6: bool| entry.ips.iter().any(|net| net.addr().is_ipv6() == is_ipv6);
+        let many = families.iter().filter_map(|net| net.parse::<ipnet::IpNet>().ok());
+        let many = many.filter(|net| has(net.addr().is_ipv6()));
+        allowed = many.fold(allowed, |allowed, net| sets.or(allowed, within(sets, field, &net)));
+        if has(true) {
+            let link_local = ipnet::IpNet::from(std::net::IpAddr::V6(link_local_of(entry.mac)));
+            allowed = sets.or(allowed, within(sets, field, &link_local));
+        }
+        if has(false) && field == Field::IpSrc {
+            allowed = sets.or(allowed, discover(sets));
+        }
+    }
+    // Port security is about IP and what resolves its addresses.
+    let ip = sets.or(sets.value(Field::EthType, IPV4), sets.value(Field::EthType, IPV6));
+    if port.security.iter().any(|entry| Some(entry.mac) == mac) {
+        sets.or(allowed, sets.not(ip))
+    } else {
+        Set::NONE
+    }
+}
+
+/// What asks for an address before there is one.
+fn discover(sets: &Sets) -> Set {
+    let fields = [
+        (Field::EthType, IPV4),
+        (Field::IpProto, UDP),
+        (Field::IpSrc, 0),
+        (Field::IpDst, u128::from(u32::MAX)),
+        (Field::TpSrc, 68),
+        (Field::TpDst, 67),
+    ];
+    fields.into_iter().fold(Set::ALL, |set, (field, value)| sets.and(set, sets.value(field, value)))
+}

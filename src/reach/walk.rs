@@ -1,0 +1,474 @@
+//! Follows sets of packets from where they are sent to wherever they may end.
+//!
+//! A set is split where its packets part, and copied where OVN may choose (several next hops, rules of
+//! equal priority that disagree). So every packet is in one outcome, or in all that are possible for it.
+//! Sets are those of packets as they were sent; what happens to them on the way is kept as a rewrite.
+//!
+//! Neighbours are taken to answer, packets to be whole and untagged, with a time to live of 64.
+//!
+//! Refuses to judge what an outcome means for a question.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use ipnet::IpNet;
+
+use super::filter::{Reader, Surroundings, Tracked, Truth};
+use super::guest::{Guests, Route};
+use super::header::{Field, Header, Rewrite, bits, eth_type};
+use super::network::{AccessRule, AclId, Network, PortId, RouterPortId, RowId, SwitchId};
+use super::router::RouteGroup;
+use super::set::{Set, Sets};
+use crate::nb::matching::Expr;
+
+/// The time to live that guests send with.
+pub const TTL: u8 = 64;
+/// The time to live of what a router sends itself.
+pub(super) const ROUTER_TTL: u8 = 255;
+/// More outcomes than this for one set are given up on.
+const OUTCOMES_MAX: usize = 200_000;
+
+/// Something that a packet passes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Into a switch by this port.
+    In(PortId),
+    /// A rule lets it through.
+    Rule(AclId),
+    /// It belongs to a connection that was let through before.
+    Connection(SwitchId),
+    /// Out of a switch by this port.
+    Out(PortId),
+    /// A router takes it in.
+    Router(RouterPortId),
+    /// A route, a network or a policy sends it out of a router port, to a next hop.
+    Via {
+        /// The row that decides.
+        row: RowId,
+        /// The port that it leaves by.
+        out: RouterPortId,
+        /// The next hop; its destination where there is none.
+        next_hop: Option<IpAddr>,
+    },
+    /// A policy lets it go on.
+    Policy(RowId),
+    /// This stops it.
+    Stop(Obstacle),
+}
+
+/// Why a packet goes no further.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// The port or router is switched off.
+    Disabled,
+    /// Port security does not let the sender use its source.
+    Spoofed,
+    /// Port security does not let the receiver have its destination.
+    NotItsAddress,
+    /// A rule drops it.
+    Dropped,
+    /// A rule drops it and tells the sender.
+    Rejected,
+    /// The guest knows no way.
+    GuestRoute,
+    /// Nobody on the switch or link has the address.
+    Neighbour(Option<IpAddr>),
+    /// Nobody on the switch has the Ethernet address.
+    EthernetAddress,
+    /// It would leave by the port that it came by.
+    SamePort,
+    /// The router has no route.
+    NoRoute,
+    /// A route discards it.
+    Discarded,
+    /// A policy drops it.
+    Policy,
+    /// It is for the router, which does not take it.
+    RouterAddress,
+    /// Its source or destination is none that a router forwards.
+    Martian,
+    /// It comes back to where it was.
+    Loop,
+    /// Its time to live runs out.
+    TimeToLive,
+    /// The router port leads nowhere.
+    DeadEnd,
+}
+
+/// Something that stops a packet, and the row behind it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Obstacle {
+    /// The row that decides, or the place that lacks one.
+    pub row: RowId,
+    /// Why.
+    pub why: Why,
+}
+
+/// Where packets end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// At a machine.
+    Port(PortId),
+    /// On a physical network, by this port.
+    Outside(PortId),
+    /// At a router, which answers an echo.
+    Router(RouterPortId),
+    /// Nowhere; the last obstacle says why.
+    Nowhere,
+    /// What happens to them can't be said.
+    Unjudged {
+        /// The row.
+        row: RowId,
+        /// What about it.
+        what: String,
+    },
+}
+
+/// What has been passed, last first.
+#[derive(Clone, Debug, Default)]
+pub struct Path(Option<Rc<(Step, Path)>>);
+
+impl Path {
+    fn with(&self, step: Step) -> Path {
+        Path(Some(Rc::new((step, self.clone()))))
+    }
+
+    /// What has been passed, in order.
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut at = self;
+        while let Some(link) = &at.0 {
+            steps.push(link.0.clone());
+            at = &link.1;
+        }
+        steps.reverse();
+        steps
+    }
+}
+
+/// Packets on their way.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Which packets, as they were sent.
+    pub set: Set,
+    /// What they have become.
+    pub rewrite: Rewrite,
+    /// Their source Ethernet address, where it is known.
+    pub eth_src: Option<u64>,
+    /// Their destination Ethernet address, where it is known.
+    pub eth_dst: Option<u64>,
+    /// Their time to live.
+    pub ttl: u8,
+    /// What conntrack has said of them on the switch that they are on.
+    pub tracked: Tracked,
+    /// Where they came into the network, and the Ethernet address that they were sent to there.
+    pub first_hop: Option<(PortId, Option<u64>)>,
+    /// The source Ethernet address that they were sent with.
+    pub first_source: Option<u64>,
+    /// What they have passed.
+    pub path: Path,
+    /// What would have stopped them.
+    pub obstacles: Vec<Obstacle>,
+    /// Ports at which their connection is remembered.
+    pub remembered: Rc<BTreeSet<PortId>>,
+    /// Router ports that they have come in by, as what.
+    pub(super) visited: Vec<(RouterPortId, Rewrite)>,
+}
+
+impl Flow {
+    /// Packets that are about to be sent.
+    pub fn new(set: Set) -> Flow {
+        Flow {
+            set,
+            rewrite: Rewrite::IDENTITY,
+            eth_src: None,
+            eth_dst: None,
+            ttl: TTL,
+            tracked: Tracked::Not,
+            first_hop: None,
+            first_source: None,
+            path: Path::default(),
+            obstacles: Vec::new(),
+            remembered: Rc::default(),
+            visited: Vec::new(),
+        }
+    }
+
+    /// The answers to these packets, about to be sent.
+    pub fn answered(&self, set: Set, echo: Option<u128>) -> Flow {
+        let rewrite = self.rewrite.reply(echo);
+        Flow { rewrite, remembered: self.remembered.clone(), ..Flow::new(set) }
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
+        self.path = self.path.with(step);
+    }
+
+    fn meet(&mut self, obstacle: Obstacle) {
+        self.step(Step::Stop(obstacle.clone()));
+        self.obstacles.push(obstacle);
+    }
+}
+
+/// Packets and where they ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The packets, as they ended.
+    pub flow: Flow,
+    /// Where.
+    pub end: End,
+}
+
+/// Which packets of connections are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// First packets.
+    First,
+    /// Answers, known to conntrack where the first packet was remembered.
+    Answer,
+    /// Answers, known to conntrack wherever it is asked.
+    KnownAnswer,
+}
+
+/// What can be had by asking the neighbours on a switch.
+pub(super) type Neighbours = BTreeMap<IpAddr, Vec<u64>>;
+
+/// What a match says, and what of it cannot be judged.
+type Read = (Truth, Rc<[String]>);
+
+/// Follows packets through one network.
+pub struct Walker<'n> {
+    pub(super) network: &'n Network,
+    /// Where the sets live.
+    pub sets: &'n Sets,
+    /// The machines.
+    pub guests: Guests<'n>,
+    reader: Reader<'n>,
+    /// Whether to go on behind what stops packets, to find the rest of it.
+    pub is_thorough: bool,
+    /// An address that the machine at a port has taken on without a row that says so.
+    pub claimed: Option<(PortId, IpAddr)>,
+    pub(super) kind: Kind,
+    outcomes: Vec<Outcome>,
+    pub(super) macs: Vec<HashMap<u64, Vec<PortId>>>,
+    pub(super) neighbours: Vec<Neighbours>,
+    pub(super) routes: Vec<Option<Rc<Vec<RouteGroup>>>>,
+    truths: RefCell<HashMap<(RowId, Surroundings<'n>), Read>>,
+}
+
+impl<'n> Walker<'n> {
+    /// A walker through `network`, whose sets live in `sets`.
+    pub fn new(network: &'n Network, sets: &'n Sets, guests: Guests<'n>) -> Walker<'n> {
+        let switches = (0..network.switches.len()).map(SwitchId);
+        Walker {
+            network,
+            sets,
+            guests,
+            reader: Reader::new(sets, network.symbols(), &network.names),
+            is_thorough: false,
+            claimed: None,
+            kind: Kind::First,
+            outcomes: Vec::new(),
+            macs: switches.clone().map(|switch| super::switch::macs(network, switch)).collect(),
+            neighbours: switches.map(|switch| super::switch::neighbours(network, switch)).collect(),
+            routes: vec![None; network.routers.len()],
+            truths: RefCell::default(),
+        }
+    }
+
+    /// What becomes of packets that the machine at a port sends.
+    pub fn from_guest(&mut self, port: PortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
+        self.kind = kind;
+        self.launch(port, flow);
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// What becomes of packets that come in by a port, Ethernet addresses set.
+    pub fn from_wire(&mut self, port: PortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
+        self.kind = kind;
+        self.enter_switch(port, flow);
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// What becomes of packets that a router sends itself, as if they had come in by a port.
+    pub fn from_router(&mut self, port: RouterPortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
+        self.kind = kind;
+        self.route(port, Flow { ttl: ROUTER_TTL, ..flow });
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// What becomes of packets from a physical network, which may know every neighbour and router there.
+    pub fn from_outside(&mut self, port: PortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
+        self.kind = kind;
+        let switch = self.network.port(port).switch;
+        let routers: Vec<u64> =
+            self.network.routers_on(switch).map(|(_, id)| self.network.router_port(id).mac).collect();
+        let rest = self.send_to_neighbours(port, switch, flow);
+        for mac in routers {
+            self.enter_switch(port, Flow { eth_dst: Some(mac), ..rest.clone() });
+        }
+        if rest.set != Set::NONE && self.network.routers_on(switch).next().is_none() {
+            self.stop(rest, self.network.switch(switch).row, Why::Neighbour(None));
+        }
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// The packets of a flow that are in `set` now.
+    pub(super) fn part(&self, flow: &Flow, set: Set) -> Set {
+        self.sets.and(flow.set, self.sets.before(set, &flow.rewrite))
+    }
+
+    pub(super) fn end(&mut self, flow: Flow, end: End) {
+        if !flow.set.is_none() && self.outcomes.len() < OUTCOMES_MAX {
+            self.outcomes.push(Outcome { flow, end });
+        }
+    }
+
+    /// The packets end here.
+    pub(super) fn stop(&mut self, mut flow: Flow, row: RowId, why: Why) {
+        flow.meet(Obstacle { row, why });
+        self.end(flow, End::Nowhere);
+    }
+
+    /// The packets end here, unless one wants to know what else is in their way.
+    pub(super) fn hinder(&mut self, flow: &Flow, set: Set, row: RowId, why: Why) -> Option<Flow> {
+        if set.is_none() {
+            return None;
+        }
+        let mut flow = Flow { set, ..flow.clone() };
+        if !self.is_thorough {
+            self.stop(flow, row, why);
+            return None;
+        }
+        flow.meet(Obstacle { row, why });
+        Some(flow)
+    }
+
+    /// Whether there are too many outcomes to go on.
+    pub(super) fn gives_up(&mut self, flow: &Flow, row: RowId) -> bool {
+        let is_over = self.outcomes.len() + 1 >= OUTCOMES_MAX;
+        if is_over {
+            self.end(flow.clone(), End::Unjudged { row, what: "there are too many ways".to_owned() });
+        }
+        is_over
+    }
+
+    /// Which packets a row's match is about, in terms of what they are there.
+    pub(super) fn truth(&self, row: RowId, expr: &Expr, around: &Surroundings<'n>) -> Read {
+        let key = (row, *around);
+        if let Some(known) = self.truths.borrow().get(&key) {
+            return known.clone();
+        }
+        let (truth, unjudged) = self.reader.read(expr, around);
+        let read = (truth, Rc::from(unjudged));
+        self.truths.borrow_mut().insert(key, read.clone());
+        read
+    }
+
+    /// How a rule misses a packet: by its priority alone, or by one field; not by more.
+    pub fn misses(&self, rule: &AccessRule, packet: &Header) -> Option<Option<Field>> {
+        let around = Surroundings {
+            inport: "",
+            outport: "",
+            eth_src: None,
+            eth_dst: None,
+            ttl: TTL,
+            tracked: Tracked::New,
+        };
+        let truth = self.truth(rule.row, &rule.matching, &around).0;
+        if self.sets.contains(truth.maybe, packet) {
+            return Some(None);
+        }
+        let is_it = |field: &Field| self.sets.contains(self.sets.forget(truth.maybe, *field), packet);
+        Field::ALL.into_iter().find(is_it).map(Some)
+    }
+
+    /// A machine sends: to neighbours itself, elsewhere by what it knows of routes.
+    fn launch(&mut self, port: PortId, flow: Flow) {
+        let guest = self.guests.guest(port);
+        let network = self.network;
+        let Some(mac) = guest.mac else {
+            let what = "its Ethernet address is not in the rows".to_owned();
+            return self.end(flow, End::Unjudged { row: network.port(port).row, what });
+        };
+        let flow = Flow { eth_src: Some(mac), ..flow };
+        let switch = network.port(port).switch;
+        let near = self.sets.any(guest.networks.iter().map(|net| self.destined(net)));
+        let rest = Flow { set: self.part(&flow, self.sets.not(near)), ..flow.clone() };
+        let near = Flow { set: self.part(&flow, near), ..flow };
+        let unknown = self.send_to_neighbours(port, switch, near);
+        self.send_to_unknown(port, switch, unknown, None);
+        let mut left = rest;
+        for Route { to, gateways } in &guest.routes {
+            let set = self.part(&left, self.destined(to));
+            let flow = Flow { set, ..left.clone() };
+            left.set = self.sets.minus(left.set, set);
+            for gateway in gateways.iter().filter(|_| !set.is_none()) {
+                let macs = self.neighbours[switch.0].get(gateway).cloned().unwrap_or_default();
+                if macs.is_empty() {
+                    self.send_to_unknown(port, switch, flow.clone(), Some(*gateway));
+                }
+                for mac in macs {
+                    self.enter_switch(port, Flow { eth_dst: Some(mac), ..flow.clone() });
+                }
+            }
+        }
+        if !left.set.is_none() {
+            self.stop(left, network.port(port).row, Why::GuestRoute);
+        }
+    }
+
+    /// Sends what is for known neighbours; the rest comes back.
+    fn send_to_neighbours(&mut self, port: PortId, switch: SwitchId, flow: Flow) -> Flow {
+        let mut left = flow;
+        if left.set.is_none() {
+            return left;
+        }
+        for (address, macs) in self.known_neighbours(switch) {
+            let set = self.part(&left, self.destined(&IpNet::from(address)));
+            if set.is_none() {
+                continue;
+            }
+            for mac in macs {
+                self.enter_switch(port, Flow { set, eth_dst: Some(mac), ..left.clone() });
+            }
+            left.set = self.sets.minus(left.set, set);
+        }
+        left
+    }
+
+    /// Who has which address on a switch.
+    pub(super) fn known_neighbours(&self, switch: SwitchId) -> Vec<(IpAddr, Vec<u64>)> {
+        let claimed = self.claimed.filter(|(port, _)| self.network.port(*port).switch == switch);
+        let claimed = claimed.and_then(|(port, address)| Some((address, vec![self.guests.guest(port).mac?])));
+        let known = self.neighbours[switch.0].iter().map(|(address, macs)| (*address, macs.clone()));
+        claimed.into_iter().chain(known).collect()
+    }
+
+    /// Sends to an address that no row tells of: somebody behind a port of unknown addresses may have it.
+    fn send_to_unknown(&mut self, port: PortId, switch: SwitchId, flow: Flow, next_hop: Option<IpAddr>) {
+        if flow.set.is_none() {
+            return;
+        }
+        match self.network.switch(switch).ports.iter().any(|id| self.network.port(*id).has_unknown) {
+            true => self.enter_switch(port, Flow { eth_dst: None, ..flow }),
+            false => self.stop(flow, self.network.switch(switch).row, Why::Neighbour(next_hop)),
+        }
+    }
+
+    /// Packets for addresses of a network.
+    pub(super) fn destined(&self, net: &IpNet) -> Set {
+        within(self.sets, Field::IpDst, net)
+    }
+}
+
+/// Packets whose address lies in a network.
+pub(super) fn within(sets: &Sets, field: Field, net: &IpNet) -> Set {
+    let (first, last) = match net {
+        IpNet::V4(net) => (bits(net.network().into()), bits(net.broadcast().into())),
+        IpNet::V6(net) => (bits(net.network().into()), bits(net.broadcast().into())),
+    };
+    sets.and(sets.value(Field::EthType, eth_type(net.addr())), sets.range(field, first, last))
+}

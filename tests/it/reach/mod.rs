@@ -1,0 +1,3 @@
+//! `northc reach`: its verdicts against the cases, against OVN, and against itself.
+
+mod steps;

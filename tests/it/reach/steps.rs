@@ -1,0 +1,235 @@
+//! The verdicts of every case's `steps`, which `ovn-trace` and real packets give too, from rows alone.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use northc::assign::Remembered;
+use northc::compile::{Options, compile};
+use northc::diag::Sink;
+use northc::files;
+use northc::nb::Rows;
+use northc::reach::guest::ByHand;
+use northc::reach::header::Field;
+use northc::reach::judge::{Finding, Judge, Party, Place, Proto, Verdict, service};
+use northc::reach::network::{Network, PortId, PortKind};
+use northc::reach::parties::parties;
+use northc::reach::set::{Set, Sets};
+use northc::reach::walk::{End, Why};
+use northc::target::Target;
+
+use crate::cases::{self, Case};
+use crate::lab::steps::{self, Check, Guest, Step};
+
+#[test]
+fn cases_get_the_verdicts_of_their_steps() {
+    let cases =
+        cases::all().into_iter().chain(cases::of_the_lab()).filter(|case| case.path("steps").exists());
+    let (mut n_cases, mut n_verdicts, mut failures) = (0, 0, String::new());
+    for case in cases {
+        let text = fs::read_to_string(case.path("steps")).expect("steps are text");
+        let steps = steps::parse(&text).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let mut run = Run::new(&case);
+        for (line, step) in &steps.steps {
+            run.step(step).unwrap_or_else(|e| {
+                let _ = writeln!(failures, "{} line {line}: {e}", case.name);
+            });
+        }
+        n_cases += 1;
+        n_verdicts += run.n_verdicts;
+    }
+    assert!(failures.is_empty(), "{failures}");
+    let tally = format!("{n_cases} cases, {n_verdicts} verdicts from rows alone\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), tally.as_bytes());
+}
+
+struct Run<'a> {
+    case: &'a Case,
+    network: Network,
+    /// Guests that were given or refused a default route by hand.
+    routes: BTreeMap<PortId, bool>,
+    n_verdicts: usize,
+    /// Somebody has changed things that these rows do not tell of.
+    is_touched: bool,
+}
+
+impl<'a> Run<'a> {
+    fn new(case: &'a Case) -> Run<'a> {
+        let network = Network::default();
+        Run { case, network, routes: BTreeMap::new(), n_verdicts: 0, is_touched: false }
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Apply(paths) => {
+                self.network = Network::of_rows(&rows(&self.case.below(paths)), Target::OLDEST);
+                Ok(())
+            }
+            Step::Plug { name, guest, .. } => self.plug(name, guest),
+            Step::Route { name, on } => {
+                let port = self.port(name)?;
+                self.routes.insert(port, *on);
+                Ok(())
+            }
+            Step::Checks(checks) if !self.is_touched => {
+                let judged = checks.iter().filter(|c| c.from != "internet" && c.to != "internet");
+                let judged: Vec<Check> = judged.flat_map(|check| self.spelled_out(check)).collect();
+                let failures: Vec<String> =
+                    judged.iter().filter_map(|check| self.check(check).err()).collect();
+                if failures.is_empty() { Ok(()) } else { Err(failures.join("\n    ")) }
+            }
+            Step::Nbctl(_) | Step::Exec { .. } | Step::Unplug(_) => {
+                self.is_touched = true;
+                Ok(())
+            }
+            Step::Checks(_) | Step::Refuse { .. } | Step::Has { .. } => Ok(()),
+            Step::Serve { .. } | Step::Flow(_) | Step::Settle | Step::Freeze(_) | Step::Thaw(_) => Ok(()),
+        }
+    }
+
+    /// A check with `*` in the place of every machine, and `next` in that of the one after it.
+    fn spelled_out(&self, check: &Check) -> Vec<Check> {
+        if check.from != "*" {
+            return vec![check.clone()];
+        }
+        let guests = self.network.ports.iter().filter(|port| port.kind == PortKind::Guest);
+        let names: Vec<&String> = guests.map(|port| &port.name).collect();
+        let spelled = names.iter().zip(names.iter().cycle().skip(1)).map(|(from, next)| {
+            let to = if check.to == "next" { (*next).clone() } else { check.to.clone() };
+            Check { from: (*from).clone(), to, ..check.clone() }
+        });
+        spelled.collect()
+    }
+
+    fn plug(&mut self, name: &str, guest: &Guest) -> Result<(), String> {
+        if guest.0.is_empty() {
+            return Ok(());
+        }
+        let ports = match name {
+            "*" => (0..self.network.ports.len()).map(PortId).collect(),
+            name => vec![self.port(name)?],
+        };
+        let is_told = ["dhcp", "dhcp6", "ra"].iter().any(|word| guest.0.contains(*word));
+        if !is_told {
+            let has_route = guest.0.contains("route");
+            self.routes.extend(ports.into_iter().map(|port| (port, has_route)));
+        }
+        Ok(())
+    }
+
+    fn port(&self, name: &str) -> Result<PortId, String> {
+        let sets = Sets::default();
+        let judge = Judge::new(&self.network, &sets, ByHand::default());
+        match parties(&judge, name)?.as_slice() {
+            [Party { place: Place::Guest(port), .. }] => Ok(*port),
+            _ => Err(format!("{name} is no machine")),
+        }
+    }
+
+    fn check(&mut self, check: &Check) -> Result<(), String> {
+        self.n_verdicts += 1;
+        let sets = Sets::default();
+        let by_hand = ByHand { all: false, each: self.routes.clone() };
+        let mut judge = Judge::new(&self.network, &sets, by_hand);
+        let from_port = self.port(&check.from)?;
+        let own = address(&judge, from_port, check.v6).ok_or("the sender has no such address")?;
+        let source: IpAddr = match check.facts.get("as") {
+            Some(text) => text.parse().map_err(|_| format!("{text} is no address"))?,
+            None => own,
+        };
+        judge.walker.claimed = check.facts.get("as").map(|_| (from_port, source));
+        let gateway = self.gateway(from_port, check.v6).map(|gateway| gateway.to_string());
+        let name = match (check.to.as_str(), check.facts.get("who")) {
+            ("gateway", _) => gateway.as_deref().unwrap_or("no gateway"),
+            (name, _) => name,
+        };
+        let (place, to) = match name.parse::<IpAddr>() {
+            Ok(address) => match check.facts.get("who") {
+                Some(who) => (Place::Guest(self.port(who)?), address),
+                None => match parties(&judge, name) {
+                    Ok(found) => (found[0].place.clone(), address),
+                    // Nobody has it: a guest may still try.
+                    Err(_) => (Place::Outside, address),
+                },
+            },
+            Err(_) => {
+                let port = self.port(name)?;
+                let to = address(&judge, port, check.v6).ok_or("the receiver has no such address")?;
+                (Place::Guest(port), to)
+            }
+        };
+        let from = party(&sets, Place::Guest(from_port), source);
+        let to = party(&sets, place, to);
+        let findings = judge.explain(&from, &to, packets(&sets, check));
+        let [finding] = findings.as_slice() else {
+            return Err(format!("{}: {} findings", check.text, findings.len()));
+        };
+        compare(check, finding)
+    }
+
+    /// The address of the router beside a machine.
+    fn gateway(&self, port: PortId, v6: bool) -> Option<IpAddr> {
+        let routers = self.network.routers_on(self.network.port(port).switch);
+        let mut networks = routers.flat_map(|(_, id)| self.network.router_port(id).networks.clone());
+        networks.find(|net| net.addr().is_ipv6() == v6).map(|net| net.addr())
+    }
+}
+
+fn address(judge: &Judge<'_>, port: PortId, v6: bool) -> Option<IpAddr> {
+    judge.walker.guests.addresses(port).into_iter().find(|address| address.is_ipv6() == v6)
+}
+
+fn party(sets: &Sets, place: Place, address: IpAddr) -> Party {
+    let (family, bits) = match address {
+        IpAddr::V4(address) => (0x0800, u128::from(address.to_bits())),
+        IpAddr::V6(address) => (0x86dd, address.to_bits()),
+    };
+    let family = sets.value(Field::EthType, family);
+    let sources = sets.and(family, sets.value(Field::IpSrc, bits));
+    Party { place, sources, destinations: sets.and(family, sets.value(Field::IpDst, bits)) }
+}
+
+fn packets(sets: &Sets, check: &Check) -> Set {
+    let port = check.port.map(|port| (port, port));
+    match check.kind.as_str() {
+        "tcp" => sets.and(service(sets, Some(Proto::Tcp), port), sets.value(Field::TpSrc, 40_000)),
+        "udp" => sets.and(service(sets, Some(Proto::Udp), port), sets.value(Field::TpSrc, 40_000)),
+        _ => service(sets, Some(Proto::Icmp), None),
+    }
+}
+
+fn compare(check: &Check, finding: &Finding) -> Result<(), String> {
+    let course = &finding.courses[0];
+    let is_refused = course.request.flow.obstacles.first().is_some_and(|it| it.why == Why::Rejected);
+    let outcome = match (finding.verdict, &course.request.end) {
+        (Verdict::Reachable, _) => "ok",
+        (Verdict::NoRoute, _) => "noroute",
+        (Verdict::Blocked, _) if is_refused && check.kind != "ping" => "refused",
+        (Verdict::Blocked, _) if is_refused => "reject",
+        (Verdict::OneWay | Verdict::Blocked, _) => "drop",
+        // Somebody who is not asked for has got it.
+        (Verdict::Undetermined, End::Port(_) | End::Outside(_)) => "drop",
+        (verdict, end) => return Err(format!("{}: {verdict:?} at {end:?}", check.text)),
+    };
+    if outcome != check.outcome {
+        let obstacles = &course.request.flow.obstacles;
+        return Err(format!("{}: {:?} {obstacles:?} {course:?}", check.text, finding.verdict));
+    }
+    let ttl = course.answer.as_ref().map(|answer| answer.flow.ttl.to_string()).unwrap_or_default();
+    match check.facts.get("ttl") {
+        Some(wanted) if !wanted.split('|').any(|one| one == ttl) => Err(format!("{}: ttl={ttl}", check.text)),
+        _ => Ok(()),
+    }
+}
+
+/// The rows that paths compile to.
+pub(super) fn rows(paths: &[String]) -> Rows {
+    let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+    let (sources, failures) = files::read(&paths);
+    assert!(failures.is_empty(), "the case can be read");
+    let options =
+        Options { owner: "default".to_owned(), target: Target::OLDEST, remembered: Remembered::new() };
+    compile(&sources, &options, &mut Sink::new()).expect("the case compiles").rows
+}
