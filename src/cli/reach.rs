@@ -29,17 +29,12 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Who sends: a machine, subnet, VPC, address, network, or `internet`
-    #[arg(value_name = "SRC", requires = "to", conflicts_with_all = ["all", "from_one", "to_one", "exposed"])]
-    from: Option<String>,
-    /// Who is sent to
-    #[arg(value_name = "DST")]
-    to: Option<String>,
-    /// What: tcp, udp, sctp with /PORT or /PORT-PORT, or icmp; all of them by default
-    #[arg(value_name = "PROTO[/PORT]", value_parser = asked)]
-    what: Option<Asked>,
+    /// Who sends to whom, and what: SRC and DST are machines, subnets, VPCs, addresses, networks or `internet`;
+    /// PROTO is tcp, udp or sctp with /PORT or /PORT-PORT, or icmp, and all of them by default
+    #[arg(value_name = "SRC DST [PROTO[/PORT]]", num_args = 0..=3)]
+    words: Vec<String>,
     /// Files and folders of YAML or JSON; `-` is standard input
-    #[arg(short = 'f', long = "file", value_name = "PATH")]
+    #[arg(short = 'f', long = "file", value_name = "PATH", conflicts_with = "db")]
     files: Vec<PathBuf>,
     /// Every machine to every other
     #[arg(long, group = "many")]
@@ -108,11 +103,13 @@ fn asked(text: &str) -> Result<Asked, String> {
 }
 
 pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
-    let is_pair = args.from.is_some();
-    if !is_pair && !args.all && !args.exposed && args.from_one.is_none() && args.to_one.is_none() {
-        streams.say("error: say who: SRC and DST, or --all, --from, --to or --exposed\n");
-        return exit::USAGE;
-    }
+    let (ends, what) = match question(args) {
+        Ok(question) => question,
+        Err(problem) => {
+            streams.say(&format!("error: {problem}\n"));
+            return exit::USAGE;
+        }
+    };
     let (network, sources) = match network(args, streams) {
         Ok(found) => found,
         Err(code) => return code,
@@ -120,15 +117,31 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let sets = Sets::default();
     let by_hand = ByHand { all: args.routed, ..ByHand::default() };
     let mut judge = Judge::new(&network, &sets, by_hand);
-    let service = service(&sets, args.what.map(|it| it.proto), args.what.and_then(|it| it.ports));
-    let answered = match (&args.from, &args.to) {
-        (Some(from), Some(to)) => pair(args, &mut judge, &sources, (from, to), service, streams),
-        _ => many(args, &mut judge, service, streams),
+    let service = service(&sets, what.map(|it| it.proto), what.and_then(|it| it.ports));
+    let answered = match ends {
+        Some(ends) => pair(args, &mut judge, &sources, ends, service, streams),
+        None => many(args, &mut judge, service, streams),
     };
     answered.unwrap_or_else(|problem| {
         streams.say(&format!("error: {problem}\n"));
         exit::USAGE
     })
+}
+
+/// Two ends, where two are asked about, and what is sent.
+type Question<'a> = (Option<(&'a str, &'a str)>, Option<Asked>);
+
+fn question(args: &Args) -> Result<Question<'_>, String> {
+    let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
+    let is_many = args.all || args.exposed || args.from_one.is_some() || args.to_one.is_some();
+    match (words.as_slice(), is_many) {
+        ([], true) => Ok((None, None)),
+        ([what], true) => Ok((None, Some(asked(what)?))),
+        ([_, extra, ..], true) => Err(format!("`{extra}` is one word too many here")),
+        ([from, to], false) => Ok((Some((from, to)), None)),
+        ([from, to, what], false) => Ok((Some((from, to)), Some(asked(what)?))),
+        (_, false) => Err("say who: SRC and DST, or --all, --from, --to or --exposed".to_owned()),
+    }
 }
 
 /// The rows of the input or of the database.

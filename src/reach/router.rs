@@ -75,9 +75,8 @@ impl<'n> Walker<'n> {
         let network = self.network;
         let port = network.router_port(inport);
         let router = network.router(port.router);
-        if !port.is_enabled || !router.is_enabled {
-            let row = if port.is_enabled { router.row } else { port.row };
-            return self.stop(flow, row, Why::Disabled);
+        if !port.is_enabled {
+            return self.stop(flow, port.row, Why::Disabled);
         }
         if flow.eth_dst != Some(port.mac) {
             return self.stop(flow, port.row, Why::EthernetAddress);

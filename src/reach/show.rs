@@ -349,7 +349,7 @@ fn shell_word(text: &str) -> String {
     if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-/// Protocols and ports of packets: `tcp/22, tcp/80-90, udp, icmp`.
+/// Protocols and ports of packets: `tcp/22+80-90, udp from 53, icmp`.
 pub fn services(sets: &Sets, set: Set) -> String {
     let mut said = Vec::new();
     for proto in [TCP, UDP, SCTP, ICMP, ICMP6] {
@@ -358,23 +358,31 @@ pub fn services(sets: &Sets, set: Set) -> String {
             continue;
         }
         let name = if proto == ICMP6 { "icmp6".to_owned() } else { protocol_name(proto) };
-        let ports = sets.intervals(sets.only(of_proto, &[Field::TpDst]), Field::TpDst);
-        let all = ports.iter().any(|(low, high)| *low == 0 && *high >= 65_535);
-        if all || matches!(proto, ICMP | ICMP6) {
+        let ranges = |field| sets.intervals(sets.only(of_proto, &[field]), field);
+        let is_all = |ports: &[(u128, u128)]| ports == [(0, 65_535)];
+        let (sources, ports) = (ranges(Field::TpSrc), ranges(Field::TpDst));
+        if matches!(proto, ICMP | ICMP6) {
             said.push(name);
             continue;
         }
-        said.extend(ports.iter().map(|(low, high)| match low == high {
-            true => format!("{name}/{low}"),
-            false => format!("{name}/{low}-{high}"),
-        }));
-    }
-    if said.len() > 12 {
-        let n_more = said.len() - 10;
-        said.truncate(10);
-        said.push(format!("{n_more} more"));
+        let from = if is_all(&sources) { String::new() } else { format!(" from {}", port_list(&sources)) };
+        match is_all(&ports) {
+            true => said.push(format!("{name}{from}")),
+            false => said.push(format!("{name}/{}{from}", port_list(&ports))),
+        }
     }
     said.join(", ")
+}
+
+/// `22+80-90`, cut short.
+fn port_list(ports: &[(u128, u128)]) -> String {
+    let one = |(low, high): &(u128, u128)| match low == high {
+        true => low.to_string(),
+        false => format!("{low}-{high}"),
+    };
+    let mut said: Vec<String> = ports.iter().take(8).map(one).collect();
+    said.extend((ports.len() > 8).then(|| format!("{} more", ports.len() - 8)));
+    said.join("+")
 }
 
 /// What findings come to: the verdict of all of them, or none if they differ.

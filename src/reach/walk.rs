@@ -174,7 +174,7 @@ pub struct Flow {
     /// Ports at which their connection is remembered.
     pub remembered: Rc<BTreeSet<PortId>>,
     /// Router ports that they have come in by, as what.
-    pub(super) visited: Vec<(RouterPortId, Rewrite)>,
+    pub visited: Vec<(RouterPortId, Rewrite)>,
 }
 
 impl Flow {

@@ -142,14 +142,19 @@ fn signal(name: &str, pid: &str) {
 
 /// One JSON-RPC call on a socket of its own.
 pub(crate) fn call(socket: &Path, method: &str, params: &Value) -> Value {
+    let mut reply = ask(socket, method, params).expect("the daemon answers");
+    assert_eq!(reply["error"], Value::Null, "`{method}` succeeds");
+    reply["result"].take()
+}
+
+/// The answer to one JSON-RPC call; `None` when the daemon dies of it.
+pub(crate) fn ask(socket: &Path, method: &str, params: &Value) -> Option<Value> {
     let mut stream = UnixStream::connect(socket).expect("the socket is there");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
     let request = json!({"id": 0, "method": method, "params": params});
     stream.write_all(request.to_string().as_bytes()).expect("the daemon listens");
     let mut messages = serde_json::Deserializer::from_reader(&stream).into_iter::<Value>();
-    let mut reply = messages.next().expect("the daemon answers").expect("the answer is JSON");
-    assert_eq!(reply["error"], Value::Null, "`{method}` succeeds");
-    reply["result"].take()
+    messages.next()?.ok()
 }
 
 /// Waits until `is_ready`.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::ovn::{self, Database, Scratch};
 
 /// Tables whose rows stay when nothing refers to them.
-const ROOTS: [&str; 3] = ["DHCP_Options", "Logical_Router", "Logical_Switch"];
+const ROOTS: [&str; 5] = ["Address_Set", "DHCP_Options", "Logical_Router", "Logical_Switch", "Port_Group"];
 /// Tables of the server's own workings.
 const NOT_OURS: [&str; 3] = ["Connection", "NB_Global", "SSL"];
 /// Columns that northd writes when it gets round to it.
@@ -158,6 +158,11 @@ impl Stack {
         } else {
             Err(format!("ovn-trace: {}{}", text(&output.stdout), text(&output.stderr)))
         }
+    }
+
+    /// The remote of the Southbound database.
+    pub(crate) fn southbound(&self) -> String {
+        format!("unix:{}", self.sb.as_ref().expect("this stack has northd").socket.display())
     }
 
     /// Names of ports that northd made bindings for.

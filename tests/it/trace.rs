@@ -366,22 +366,22 @@ impl Verdict {
 
 /// What becomes of one packet.
 #[derive(Debug, Default, PartialEq)]
-struct Fate {
-    outputs: Vec<String>,
-    ttl: u8,
-    refusal: Option<&'static str>,
+pub(crate) struct Fate {
+    pub(crate) outputs: Vec<String>,
+    pub(crate) ttl: u8,
+    pub(crate) refusal: Option<&'static str>,
 }
 
 impl Fate {
     /// Reads the actions that ovn-trace prints. What happens to packets that are made on the way (an ARP
     /// request, an ICMP error) is not what happens to this one.
-    fn of(text: &str) -> Fate {
+    pub(crate) fn of(text: &str) -> Fate {
         let mut fate = Fate { ttl: 64, ..Fate::default() };
         let mut depth = 0_usize;
         let mut aside: Option<usize> = None;
         for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
             let refusal = match line.split([' ', ';', '{']).next().unwrap_or_default() {
-                "tcp_reset" => Some("refused"),
+                "tcp_reset" | "sctp_abort" => Some("refused"),
                 "icmp4" | "icmp6" | "icmp4_error" | "icmp6_error" | "reject" => Some("reject"),
                 _ => None,
             };

@@ -77,6 +77,10 @@ impl<'a> Builder<'a> {
 
     fn routers(&mut self) {
         for (row, router) in self.table::<LogicalRouter>(Table::LogicalRouter) {
+            if router.enabled == Some(false) {
+                self.note(row, "OVN passes over it and its ports: it is switched off");
+                continue;
+            }
             let id = RouterId(self.network.routers.len());
             let ports: Vec<_> =
                 router.ports.iter().filter_map(|to| self.read(to, Table::LogicalRouterPort)).collect();
@@ -107,7 +111,6 @@ impl<'a> Builder<'a> {
                 ports,
                 routes,
                 policies,
-                is_enabled: router.enabled != Some(false),
                 is_gateway,
                 translations: translations.into_iter().filter(|_| has_place).collect(),
             });
@@ -273,8 +276,10 @@ impl<'a> Builder<'a> {
             let ports = self.network.switches[at].ports.iter();
             let ports: BTreeSet<String> = ports.map(|id| self.network.port(*id).name.clone()).collect();
             self.network.switches[at].is_stateful |= rules.values().any(|acl| acl.action == "allow-related");
-            let mut ids: Vec<AclId> =
-                rules.into_iter().filter_map(|(row, acl)| self.access_rule(row, &acl, &ports)).collect();
+            let mut ids: Vec<AclId> = rules
+                .into_iter()
+                .filter_map(|(row, acl)| self.access_rule(row, &acl, SwitchId(at), &ports))
+                .collect();
             ids.sort_by_key(|id| {
                 let rule = &self.network.acls[id.0];
                 (rule.direction, rule.tier, -rule.priority, rule.row)
@@ -283,8 +288,18 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn access_rule(&mut self, row: RowId, acl: &Acl, ports: &BTreeSet<String>) -> Option<AclId> {
+    fn access_rule(
+        &mut self,
+        row: RowId,
+        acl: &Acl,
+        switch: SwitchId,
+        ports: &BTreeSet<String>,
+    ) -> Option<AclId> {
         let matching = self.matching(row, &acl.matching, ports)?;
+        if acl.action == "reject" && !self.is_read_behind_and(switch, &acl.matching) {
+            self.note(row, "OVN before 23.06 passes over it: a match with `||` needs parentheses around it");
+            return None;
+        }
         let is_after = acl.options.get("apply-after-lb").is_some_and(|value| value == "true");
         let direction = match (acl.direction.as_str(), is_after) {
             ("from-lport", false) => Direction::FromPort,
@@ -306,6 +321,13 @@ impl<'a> Builder<'a> {
         let (tier, priority) = (acl.tier, acl.priority);
         self.network.acls.push(AccessRule { row, direction, tier, priority, matching, action });
         Some(id)
+    }
+
+    /// Up to 23.06, where connections are followed, the match of a rule that rejects stands behind `… && `
+    /// as it is written, and `||` beside `&&` is an error.
+    fn is_read_behind_and(&self, switch: SwitchId, text: &str) -> bool {
+        let is_bare = self.network.switch(switch).is_stateful && !self.network.target.has_acl_tiers();
+        !is_bare || matching::parse(&format!("ip && {text}"), self.network.symbols()).expr.is_some()
     }
 
     /// A match that OVN can read and resolve for a switch with these ports, or for a router, which has

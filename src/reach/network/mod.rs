@@ -244,8 +244,6 @@ pub struct Router {
     pub routes: Vec<(RowId, LogicalRouterStaticRoute)>,
     /// Its policies that OVN can read.
     pub policies: Vec<(RowId, LogicalRouterPolicy, Expr)>,
-    /// Whether it is switched on.
-    pub is_enabled: bool,
     /// Whether all of it is on one chassis.
     pub is_gateway: bool,
     /// Its translations, where it has a place that does them.

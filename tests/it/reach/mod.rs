@@ -1,3 +1,7 @@
 //! `northc reach`: its verdicts against the cases, against OVN, and against itself.
 
+mod against_itself;
+mod against_ovn;
+mod random;
 mod steps;
+mod verb;

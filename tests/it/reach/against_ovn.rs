@@ -1,0 +1,234 @@
+//! Random packets through random networks, against `ovn-trace` on a real `ovn-northd`: no disagreement.
+//!
+//! First packets and answers are traced apart, by two daemons that say `new` and `est,rpl` whenever conntrack
+//! is asked. What conntrack has said is forgotten on the way through a router, but not by ovn-trace: packets
+//! whose fate hangs on that are left out. `NORTHC_PACKETS=20000` asks for more packets than those of every day, `NORTHC_SEED` for others.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use northc::emit::transact::transaction;
+use northc::reach::guest::{ByHand, Guests};
+use northc::reach::header::{Field, Header};
+use northc::reach::network::{Network, PortId};
+use northc::reach::set::{Set, Sets};
+use northc::reach::show::microflow;
+use northc::reach::walk::{End, Flow, Kind, Outcome, Step, Walker, Why};
+use northc::target::Target;
+use serde_json::json;
+
+use super::random::{self, Packet, World};
+use crate::expressions::Dice;
+use crate::ovn;
+use crate::stack::Stack;
+use crate::trace::Fate;
+
+/// How many packets are sent through each network.
+const PACKETS_EACH: usize = 120;
+
+/// What can be seen of a packet's fate.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// It leaves by a port with a time to live.
+    Out(String, u8),
+    /// It is lost; whether the sender is told.
+    Lost(bool),
+}
+
+#[test]
+fn ovn_sends_packets_where_we_say() {
+    if !ovn::is_present() {
+        return;
+    }
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<usize>().ok());
+    let n_wanted = number("NORTHC_PACKETS").unwrap_or(4000);
+    let first = number("NORTHC_SEED").unwrap_or(0);
+    let stack = Stack::with_northd();
+    let mut tally = Tally::default();
+    for seed in (first..).take(n_wanted.div_ceil(PACKETS_EACH)) {
+        network(&stack, seed as u64, &mut tally);
+    }
+    let Tally { n_packets, n_arrived, n_lost, n_choices, n_unjudged, disagreements } = tally;
+    let _ = writeln!(
+        std::io::stderr(),
+        "{n_packets} packets: {n_arrived} arrive, {n_lost} are lost, {n_choices} of them OVN's choice, \
+         {n_unjudged} not judged"
+    );
+    assert!(
+        disagreements.is_empty(),
+        "{} disagreements:\n{}",
+        disagreements.len(),
+        disagreements[..disagreements.len().min(6)].join("\n\n")
+    );
+    assert!(n_arrived * 10 > n_packets && n_unjudged < n_packets, "the packets are worth sending");
+}
+
+#[derive(Default)]
+struct Tally {
+    n_packets: usize,
+    n_arrived: usize,
+    n_lost: usize,
+    n_choices: usize,
+    n_unjudged: usize,
+    disagreements: Vec<String>,
+}
+
+fn network(stack: &Stack, seed: u64, tally: &mut Tally) {
+    let mut dice = Dice::new(seed);
+    let world = World::new(&mut dice);
+    stack.reset();
+    let params = serde_json::from_str(&transaction(&world.rows, "random")).expect("JSON");
+    stack.transact(&params).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    stack.settle();
+    let network = Network::of_rows(&world.rows, Target::OLDEST);
+    let sets = Sets::default();
+    let mut walker = Walker::new(&network, &sets, Guests::new(&network, ByHand::default()));
+    let packets: Vec<Packet> = (0..PACKETS_EACH).map(|_| world.packet(&mut dice)).collect();
+    for (kind, state) in [(Kind::First, "new"), (Kind::KnownAnswer, "est,rpl")] {
+        let mut tracer = Tracer::start(stack, state);
+        for packet in packets.iter().skip(if kind == Kind::First { 0 } else { PACKETS_EACH * 2 / 3 }) {
+            let Some(expected) = expected(&network, &mut walker, packet, kind) else {
+                tally.n_unjudged += 1;
+                continue;
+            };
+            // Some loops are too deep for ovn-trace.
+            let Some(text) = tracer.trace(packet) else {
+                drop(tracer);
+                tracer = Tracer::start(stack, state);
+                tally.n_unjudged += 1;
+                continue;
+            };
+            let seen = seen(&Fate::of(&text));
+            tally.n_packets += 1;
+            tally.n_choices += usize::from(expected.len() > 1);
+            match &seen {
+                Seen::Out(..) => tally.n_arrived += 1,
+                Seen::Lost(_) => tally.n_lost += 1,
+            }
+            if !expected.contains(&seen) {
+                let rows =
+                    if tally.disagreements.is_empty() { random::dump(&world.rows) } else { String::new() };
+                tally.disagreements.push(format!(
+                    "seed {seed}, {state}: {packet:?}\n  {}\n  OVN: {seen:?}\n  northc: {expected:?}\n{text}{rows}",
+                    packet.header
+                ));
+            }
+        }
+    }
+}
+
+/// All that may become of a packet; `None` when it can't be judged.
+fn expected(
+    network: &Network,
+    walker: &mut Walker<'_>,
+    packet: &Packet,
+    kind: Kind,
+) -> Option<BTreeSet<Seen>> {
+    let sets = walker.sets;
+    let only = Field::ALL
+        .into_iter()
+        .fold(Set::ALL, |set, field| sets.and(set, sets.value(field, packet.header[field])));
+    let at = network.ports.iter().position(|port| port.name == packet.port).map(PortId)?;
+    let flow = Flow { eth_src: Some(packet.eth_src), eth_dst: Some(packet.eth_dst), ..Flow::new(only) };
+    let mut outcomes = walker.from_wire(at, flow, kind);
+    let asks_state = network.acls.iter().any(|rule| rule.matching.to_string().contains("ct."));
+    let is_routed = |it: &Outcome| it.flow.path.steps().iter().any(|step| matches!(step, Step::Router(_)));
+    if (asks_state || kind == Kind::KnownAnswer) && outcomes.iter().any(is_routed) {
+        return None;
+    }
+    // The address of a port that is switched off is asked for, and ovn-trace waits for no answer.
+    let is_off =
+        |mac| network.ports.iter().any(|it| !it.is_enabled && it.addresses.iter().any(|a| a.mac == mac));
+    let mut all = BTreeSet::new();
+    while let Some(Outcome { flow, end }) = outcomes.pop() {
+        all.extend(flow.eth_dst.is_some_and(is_off).then_some(Seen::Lost(false)));
+        let seen = match end {
+            End::Unjudged { .. } => return None,
+            // Where nobody is known to have the next hop, ovn-trace ends with a question to the neighbours.
+            _ if flow.eth_dst.is_none() => Seen::Lost(false),
+            End::Port(port) | End::Outside(port) => Seen::Out(network.port(port).name.clone(), flow.ttl),
+            End::Router(port) => {
+                let echo = if packet.header.is_ipv6() { 129 } else { 0 };
+                let answer = flow.answered(flow.set, Some(echo));
+                outcomes.extend(walker.from_router(port, answer, kind));
+                continue;
+            }
+            End::Nowhere => {
+                let is_rejected = flow.obstacles.last().is_some_and(|it| it.why == Why::Rejected);
+                all.extend(may_say(&flow, &packet.header).then_some(Seen::Lost(!is_rejected)));
+                Seen::Lost(is_rejected)
+            }
+        };
+        all.insert(seen);
+    }
+    Some(all)
+}
+
+/// Whether a sender may be told or not: a router says that it is no server and that a packet has come too far,
+/// and nobody complains about a complaint.
+fn may_say(flow: &Flow, header: &Header) -> bool {
+    let why = flow.obstacles.last().map(|obstacle| &obstacle.why);
+    let is_error = matches!(header[Field::IpProto], 1 | 58) && !matches!(header[Field::TpSrc], 8 | 128);
+    match why {
+        Some(Why::RouterAddress | Why::TimeToLive | Why::Loop) => true,
+        Some(Why::Rejected) => is_error,
+        _ => false,
+    }
+}
+
+fn seen(fate: &Fate) -> Seen {
+    match fate.outputs.as_slice() {
+        [] => Seen::Lost(fate.refusal.is_some()),
+        [port] => Seen::Out(port.clone(), fate.ttl),
+        many => Seen::Out(many.join(","), fate.ttl),
+    }
+}
+
+/// A daemon of `ovn-trace` that says the same of every packet that conntrack is asked about.
+struct Tracer {
+    control: std::path::PathBuf,
+    pidfile: std::path::PathBuf,
+}
+
+impl Tracer {
+    fn start(stack: &Stack, state: &str) -> Tracer {
+        let file = |end: &str| stack.path(&format!("trace-{}.{end}", state.replace(',', "-")));
+        let tracer = Tracer { control: file("ctl"), pidfile: file("pid") };
+        let started = Command::new("ovn-trace")
+            .args(["--detach", "--no-chdir", "-vconsole:off", "-vsyslog:off", "--no-friendly-names"])
+            .arg(format!("--db={}", stack.southbound()))
+            .arg(format!("--unixctl={}", tracer.control.display()))
+            .arg(format!("--pidfile={}", tracer.pidfile.display()))
+            .arg(format!("--log-file={}", file("log").display()))
+            .args(vec![format!("--ct={state}"); PACKETS_EACH * 20])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(started.is_ok_and(|status| status.success()), "ovn-trace starts");
+        tracer
+    }
+
+    fn trace(&self, packet: &Packet) -> Option<String> {
+        let flow = format!(
+            "inport == \"{}\" && eth.src == {} && eth.dst == {} && ip.ttl == 64 && {}",
+            packet.port,
+            random::show(packet.eth_src),
+            random::show(packet.eth_dst),
+            microflow(&packet.header)
+        );
+        let reply = ovn::ask(&self.control, "trace", &json!(["--minimal", packet.switch, flow]))?;
+        Some(reply["result"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        if let Ok(pid) = fs::read_to_string(&self.pidfile) {
+            let _ = Command::new("kill").args(["-KILL", pid.trim()]).stderr(Stdio::null()).status();
+        }
+        let _ = fs::remove_file(&self.control);
+        let _ = fs::remove_file(&self.pidfile);
+    }
+}

@@ -1,0 +1,76 @@
+//! `northc reach` as people call it: what it says, as text and as JSON, and how it exits.
+
+use insta::assert_snapshot;
+
+use crate::cases::{Ran, northc};
+
+fn reach(args: &[&str]) -> Ran {
+    northc(["reach"].into_iter().chain(args.iter().copied()))
+}
+
+/// What is said on either side, and the exit code.
+fn said(args: &[&str]) -> String {
+    let Ran { code, out, err } = reach(args);
+    format!("$ northc reach {}\n{err}{out}[exit {code}]\n", args.join(" "))
+}
+
+#[test]
+fn a_pair_is_explained() {
+    let drop = "fixtures/policies/drop";
+    let vpc = "fixtures/harvester/vpc-1";
+    assert_snapshot!("reachable", said(&["-f", drop, "app-1", "db-1", "tcp/5432"]));
+    assert_snapshot!("blocked", said(&["-f", "fixtures/acls/east-west", "a", "c", "tcp/443"]));
+    assert_snapshot!("one_way", said(&["-f", drop, "db-1", "web-1", "icmp"]));
+    assert_snapshot!("no_route", said(&["-f", vpc, "vm1-vswitch1", "vm1-vswitch2"]));
+    assert_snapshot!("routed", said(&["-f", vpc, "--routed", "vm1-vswitch1", "vm1-vswitch2", "icmp"]));
+    assert_snapshot!("mixed", said(&["-f", "fixtures/acls/reject", "a", "b"]));
+    assert_snapshot!("next_hops", said(&["-f", "fixtures/policies/reroute-ecmp", "app-1", "db-1", "tcp/80"]));
+    assert_snapshot!("json", said(&["-f", drop, "web-1", "db-1", "tcp/22", "--format", "json"]));
+}
+
+#[test]
+fn many_are_grouped() {
+    assert_snapshot!("all", said(&["-f", "fixtures/acls/east-west", "--all"]));
+    assert_snapshot!("all_json", said(&["-f", "fixtures/policies/drop", "--all", "--format", "json"]));
+    assert_snapshot!("from_a_subnet", said(&["-f", "fixtures/acls/east-west", "--from", "web", "icmp"]));
+    assert_snapshot!("to_one", said(&["-f", "fixtures/policies/drop", "--to", "db-1"]));
+    assert_snapshot!("exposed", said(&["-f", "fixtures/underlay/logical-gateway", "--exposed"]));
+    assert_snapshot!("not_exposed", said(&["-f", "fixtures/policies/drop", "--exposed"]));
+}
+
+#[test]
+fn bad_questions_are_refused() {
+    let f = "fixtures/policies/drop";
+    let table: [(&[&str], u8, &str); 15] = [
+        (&["-f", f, "app-1", "db-2"], 64, "did you mean `db-1`?"),
+        (&["-f", f, "app-1", "entirely-else"], 64, "there is no machine, subnet or VPC `entirely-else`"),
+        (&["-f", f, "app-1"], 64, "say who"),
+        (&["-f", f], 64, "say who"),
+        (&["-f", f, "app-1", "db-1", "tpc/22"], 64, "none of tcp, udp, sctp, icmp"),
+        (&["-f", f, "app-1", "db-1", "tcp/70000"], 64, "`70000` is no port"),
+        (&["-f", f, "app-1", "db-1", "tcp/90-80"], 64, "90 is above 80"),
+        (&["-f", f, "app-1", "db-1", "icmp/8"], 64, "icmp has no ports"),
+        (&["-f", f, "app-1", "app-1"], 64, "the same machine"),
+        (&["-f", f, "app-1", "192.0.2.1"], 64, "no port has the address 192.0.2.1"),
+        (&["-f", f, "--all", "--exposed"], 64, "cannot be used with"),
+        (&["-f", f, "--all", "app-1", "db-1"], 64, "`db-1` is one word too many"),
+        (&["-f", "fixtures/policies", "a", "b"], 1, "error["),
+        (&["-f", "nowhere", "a", "b"], 1, "can't read"),
+        (&["-f", f, "app-1", "db-1", "--db", "smoke:signals"], 64, "cannot be used with"),
+    ];
+    for (args, code, part) in table {
+        let ran = reach(args);
+        assert_eq!(ran.code, code, "{args:?}: {}", ran.err);
+        assert!(ran.err.contains(part), "{args:?}: {}", ran.err);
+        assert_eq!(ran.out, "", "{args:?}");
+    }
+}
+
+#[test]
+fn json_says_what_it_is() {
+    let ran = reach(&["-f", "fixtures/policies/drop", "app-1", "db-1", "tcp/22", "--format", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON");
+    assert_eq!(document["format_version"], "1.0");
+    assert_eq!(document["kind"], "northc.reach.pairs");
+    assert_eq!((document["pairs"][0]["verdict"].as_str(), ran.code), (Some("reachable"), 0));
+}
