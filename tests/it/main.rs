@@ -14,6 +14,7 @@ mod laws;
 mod live;
 mod matching;
 mod memory;
+mod northbound;
 mod ovn;
 #[cfg(feature = "live")]
 mod ovsdb;
