@@ -54,6 +54,12 @@ impl Northbound {
         self.operations(ROOTS.map(|table| json!({"op": "delete", "table": table, "where": []})));
     }
 
+    /// Removes every row of an owner of northc's.
+    pub(crate) fn remove_owned(&self) {
+        let is_owned = json!([["external_ids", "includes", ["map", [["northc-owner", "default"]]]]]);
+        self.operations(ROOTS.map(|table| json!({"op": "delete", "table": table, "where": is_owned})));
+    }
+
     /// Every row of every table, without counters.
     pub(crate) fn everything(&self) -> Dump {
         let schema = ovn::call(&self.socket, "get_schema", &json!(["OVN_Northbound"]));
