@@ -1,5 +1,6 @@
 //! A Northbound database behind a socket: what is in it, and transactions on it.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -22,11 +23,13 @@ pub(crate) type Dump = BTreeMap<String, BTreeMap<String, Map<String, Value>>>;
 
 pub(crate) struct Northbound {
     socket: PathBuf,
+    /// Its tables, once somebody asked.
+    tables: OnceCell<Vec<String>>,
 }
 
 impl Northbound {
     pub(crate) fn at(socket: &Path) -> Northbound {
-        Northbound { socket: socket.to_owned() }
+        Northbound { socket: socket.to_owned(), tables: OnceCell::new() }
     }
 
     pub(crate) fn remote(&self) -> String {
@@ -62,12 +65,14 @@ impl Northbound {
 
     /// Every row of every table, without counters.
     pub(crate) fn everything(&self) -> Dump {
-        let schema = ovn::call(&self.socket, "get_schema", &json!(["OVN_Northbound"]));
-        let tables: Vec<&String> = schema["tables"].as_object().expect("tables by name").keys().collect();
-        let select = |table: &&String| json!({"op": "select", "table": table, "where": []});
+        let tables = self.tables.get_or_init(|| {
+            let schema = ovn::call(&self.socket, "get_schema", &json!(["OVN_Northbound"]));
+            schema["tables"].as_object().expect("tables by name").keys().cloned().collect()
+        });
+        let select = |table: &String| json!({"op": "select", "table": table, "where": []});
         let results = self.operations(tables.iter().map(select));
         let mut dump = Dump::new();
-        for (table, result) in tables.into_iter().zip(results.as_array().expect("results")) {
+        for (table, result) in tables.iter().zip(results.as_array().expect("results")) {
             for row in result["rows"].as_array().expect("rows") {
                 let mut row = row.as_object().expect("a row").clone();
                 let uuid = row.remove("_uuid").and_then(|u| Some(u[1].as_str()?.to_owned())).expect("a UUID");
