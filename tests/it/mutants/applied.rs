@@ -11,8 +11,9 @@ use northc::span::SourceMap;
 use super::{OWNER, good_cases, mutants, objects, rows};
 use crate::cases;
 use crate::live::{block_on, bring, connect, options};
+use crate::northbound::{self, Dump};
 use crate::ovn;
-use crate::stack::{self, Dump, Stack};
+use crate::stack::Stack;
 
 /// A database in which others have rows of every sort, and a session with it.
 struct Shared {
@@ -58,7 +59,7 @@ impl Shared {
         let (mut yes, mut quiet) = (|_: &Plan| true, |_| ());
         block_on(destroy(&self.session, &request, &options(5000, 500), &mut yes, &mut quiet))
             .map_err(|failure| format!("{failure:?}"))?;
-        match stack::difference(&self.before, &self.stack.everything()) {
+        match northbound::difference(&self.before, &self.stack.everything()) {
             None => Ok(()),
             Some(difference) => Err(format!("a destroy leaves (before: after):\n{difference}")),
         }
@@ -99,7 +100,7 @@ fn a_change_of_every_kind_is_applied_as_if_to_nothing_and_taken_away() {
                 return Err(told("there is something left to do".to_owned()));
             }
             fresh.bring(&wanted).map_err(told)?;
-            if let Some(difference) = stack::difference(&changed.ours(), &fresh.ours()) {
+            if let Some(difference) = northbound::difference(&changed.ours(), &fresh.ours()) {
                 return Err(told(format!("not as on an empty database:\n{difference}")));
             }
             fresh.clear().map_err(told)?;
