@@ -5,7 +5,6 @@
 //! covers more than it says is a warning (N0502). Address sets and port groups must exist (N0503), ports
 //! should (N0504), and a field must be one that is set at that place (N0505).
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -13,7 +12,6 @@ use ipnet::IpNet;
 
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
-use crate::names;
 use crate::nb::matching::{
     self, ConstantKind, Expr, ExprKind, Number, ProblemKind, ReferenceKind, RelOp, SymbolSet,
 };
@@ -99,7 +97,6 @@ fn sub(text: &Spanned<String>, range: Range<usize>) -> Span {
 }
 
 fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {
-    let mut ports: Option<BTreeSet<String>> = None;
     for reference in expr.references() {
         let name = reference.name;
         let span = sub(text, reference.range.clone());
@@ -116,7 +113,7 @@ fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {
                 );
             }
             ReferenceKind::Port | ReferenceKind::ResidentPort => {
-                let ports = ports.get_or_insert_with(|| port_names(ctx));
+                let ports = ctx.port_names();
                 if !ports.contains(name) && ctx.model.whole {
                     let message = format!("there is no port `{name}`");
                     let near = crate::nearest::nearest(name, ports.iter().map(String::as_str));
@@ -132,11 +129,6 @@ fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {
     }
 }
 
-fn port_names(ctx: &Ctx<'_>) -> BTreeSet<String> {
-    let minted = names::router_ports(ctx.model).into_iter().chain(names::switch_ports(ctx.model));
-    minted.map(|minted| minted.name).collect()
-}
-
 /// False when no packet can match both: each demands of one field a value that the other rules out. True
 /// whenever that can't be told so simply.
 pub(super) fn may_meet(one: Option<&Expr>, other: Option<&Expr>) -> bool {
@@ -147,6 +139,9 @@ pub(super) fn may_meet(one: Option<&Expr>, other: Option<&Expr>) -> bool {
 
 /// True when the match names addresses, as source or destination, and this one is among them.
 pub(super) fn names_address(expr: &Expr, address: IpAddr) -> bool {
+    if let ExprKind::Any(ways) = &expr.kind {
+        return ways.iter().any(|way| names_address(way, address));
+    }
     let (fields, value) = match address {
         IpAddr::V4(a) => (["ip4.src", "ip4.dst"], u128::from(u32::from(a))),
         IpAddr::V6(a) => (["ip6.src", "ip6.dst"], u128::from(a)),

@@ -12,9 +12,14 @@ mod policy;
 mod ports;
 mod routing;
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use crate::assign::{self, Assignment, Exhausted, Remembered};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Model, SubnetId, VpcId};
+use crate::names as minted;
 use crate::target::Target;
 
 /// A model that was found coherent, with the choices made for it. INVARIANT: only [`check`] makes one.
@@ -44,10 +49,18 @@ struct Ctx<'m> {
     by_vpc: Vec<Vec<SubnetId>>,
     /// The VPCs that declare a peering with each.
     callers: Vec<Vec<VpcId>>,
+    /// The names of all ports, once somebody asked.
+    port_names: OnceCell<Rc<BTreeSet<String>>>,
     sink: &'m mut Sink,
 }
 
 impl Ctx<'_> {
+    /// The names of all router and switch ports.
+    fn port_names(&self) -> Rc<BTreeSet<String>> {
+        let minted = || minted::router_ports(self.model).into_iter().chain(minted::switch_ports(self.model));
+        Rc::clone(self.port_names.get_or_init(|| Rc::new(minted().map(|minted| minted.name).collect())))
+    }
+
     fn report(&mut self, diagnostic: Diagnostic) {
         self.sink.push(diagnostic);
     }
@@ -61,7 +74,8 @@ pub fn check<'m>(
     sink: &mut Sink,
 ) -> Option<Checked<'m>> {
     let (assignment, full) = assign::assign(model, remembered);
-    let mut ctx = Ctx { model, target, by_vpc: model.subnets_by_vpc(), callers: callers(model), sink };
+    let (by_vpc, callers) = (model.subnets_by_vpc(), callers(model));
+    let mut ctx = Ctx { model, target, by_vpc, callers, port_names: OnceCell::new(), sink };
     nothing(&mut ctx);
     names::check(&mut ctx);
     addressing::check(&mut ctx);

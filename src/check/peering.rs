@@ -239,6 +239,10 @@ fn unrouted(ctx: &mut Ctx<'_>, vpc: &Vpc, peering: &Peering, remote_id: VpcId, b
     let remote = ctx.model.vpc(remote_id);
     for far in &back.addresses {
         let hop = far.value.addr();
+        // Both ends with one address: said elsewhere, and a route to oneself would mend nothing.
+        if peering.addresses.iter().any(|own| own.value.addr() == hop) {
+            continue;
+        }
         let of_family = |net: IpNet| net.addr().is_ipv4() == hop.is_ipv4();
         let to_peer = |r: &&StaticRoute| r.selector == RouteSelector::Destination && r.next_hop.value == hop;
         let routes: Vec<&StaticRoute> = vpc.static_routes.iter().filter(to_peer).collect();

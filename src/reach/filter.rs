@@ -144,6 +144,10 @@ impl<'a> Reader<'a> {
                     self.required(field, truth, around)
                 }
             },
+            // Nothing to compare with is decided without what the field requires.
+            ExprKind::Compare { op, constants, .. } if constants.iter().all(|one| self.is_empty(one)) => {
+                Truth::constant(wanted == (*op == RelOp::Ne))
+            }
             ExprKind::Compare { field, op, constants } => {
                 let truth = match op {
                     RelOp::Eq | RelOp::Ne => constants.iter().fold(Truth::constant(false), |truth, one| {
@@ -218,6 +222,13 @@ impl<'a> Reader<'a> {
                 }),
                 None => self.unknown(format!("`${name}`")),
             },
+        }
+    }
+
+    fn is_empty(&self, constant: &Constant) -> bool {
+        match &constant.kind {
+            ConstantKind::AddressSet(name) => self.names.address_sets.get(name).is_some_and(Vec::is_empty),
+            ConstantKind::Number(_) | ConstantKind::Text(_) | ConstantKind::PortGroup(_) => false,
         }
     }
 

@@ -15,6 +15,7 @@ mod live;
 mod matching;
 mod memory;
 mod mutants;
+mod northbound;
 mod ovn;
 #[cfg(feature = "live")]
 mod ovsdb;

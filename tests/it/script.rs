@@ -10,8 +10,9 @@ use northc::nb::{Kind, Table};
 use serde_json::{Map, Value, json};
 
 use crate::cases::{self, Case, compile, northc};
+use crate::northbound::{self, Dump};
 use crate::ovn;
-use crate::stack::{self, Dump, Stack};
+use crate::stack::{self, Stack};
 
 /// Columns that hold other people's members beside ours.
 const CHILDREN: [&str; 4] = ["acls", "policies", "ports", "static_routes"];
@@ -44,13 +45,13 @@ fn a_drifted_database_is_repaired() {
         tables.extend(whole.keys().cloned());
         stack.operations(damage(&whole, &columns_of_northc(&tables), &mut damaged));
         stack::succeeded(&stack.script(&script)).map_err(|e| format!("after damage, {e}"))?;
-        if let Some(difference) = stack::difference(&whole, &stack.dump()) {
+        if let Some(difference) = northbound::difference(&whole, &stack.dump()) {
             return Err(format!("not everything is repaired (left: as it should be):\n{difference}"));
         }
         // Children taken out of their parents are gone from the database.
         stack.operations(orphan(&whole));
         stack::succeeded(&stack.script(&script)).map_err(|e| format!("after orphaning, {e}"))?;
-        match stack::difference(&whole, &stack.dump()) {
+        match northbound::difference(&whole, &stack.dump()) {
             Some(difference) => Err(format!("not everything is back (left: as it should be):\n{difference}")),
             None => Ok(()),
         }
@@ -178,7 +179,7 @@ fn rows_of_others_are_left_alone() {
     };
     let before = stack.dump();
     stack::succeeded(&stack.script(&script)).expect("it runs again");
-    assert_eq!(stack::difference(&theirs(&before), &theirs(&stack.dump())), None);
+    assert_eq!(northbound::difference(&theirs(&before), &theirs(&stack.dump())), None);
     // An owner that says nothing any more loses its rules, and nobody else's.
     let open = compile("nbctl", &["fixtures/harvester/vpc-1".to_owned()]).out;
     stack::succeeded(&stack.script(&open)).expect("it runs");
@@ -189,7 +190,7 @@ fn rows_of_others_are_left_alone() {
     let other = northc(["compile", "--owner", "b", case[0].as_str()]).out;
     let refused = stack.script(&other);
     assert_eq!(refused.status.code(), Some(3), "{refused:?}");
-    assert_eq!(stack::difference(&after, &stack.dump()), None);
+    assert_eq!(northbound::difference(&after, &stack.dump()), None);
 }
 
 /// What `apply` keeps for itself is none of the script's business, and a description goes with its YAML.
@@ -227,7 +228,7 @@ fn a_script_leaves_the_record_and_takes_a_description_back() {
     assert_eq!(external_id(router, "description").as_deref(), Some("theirs"));
     let ids = router["external_ids"][1].as_array_mut().expect("a map");
     ids.retain(|pair| pair[0] != "description");
-    assert_eq!(stack::difference(&plain, &after), None);
+    assert_eq!(northbound::difference(&plain, &after), None);
 }
 
 #[test]
@@ -253,7 +254,7 @@ fn a_name_that_is_taken_stops_script_and_transaction() {
         assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
         assert!(said.contains("nothing was written"), "{said}");
         stack.transact(&transaction).expect_err("a transaction is refused too");
-        assert_eq!(stack::difference(&before, &stack.dump()), None, "{args:?}");
+        assert_eq!(northbound::difference(&before, &stack.dump()), None, "{args:?}");
     }
 }
 
@@ -269,7 +270,7 @@ fn the_transaction_is_what_ovsdb_client_takes() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && !said.contains("error"), "{said}");
     stack::succeeded(&other.script(&compile("nbctl", &case).out)).expect("the database is empty");
-    assert_eq!(stack::difference(&one.dump(), &other.dump()), None);
+    assert_eq!(northbound::difference(&one.dump(), &other.dump()), None);
 }
 
 /// Texts that end a word, start a command, or stand for something else, to some reader between the YAML
@@ -330,12 +331,12 @@ fn hostile_texts_arrive_as_they_are() {
     assert!(!stack.path("canary").exists() && !dir.path().join("canary").exists(), "a text was run");
     let by_script = stack.dump();
     stack::succeeded(&stack.script(&script.out)).expect("the script runs again");
-    assert_eq!(stack::difference(&by_script, &stack.dump()), None);
+    assert_eq!(northbound::difference(&by_script, &stack.dump()), None);
     stack.reset();
     let transaction: Value = serde_json::from_str(&compile("ovsdb").out).expect("JSON");
     stack.transact(&transaction).expect("the transaction is taken");
     let by_transaction = stack.dump();
-    assert_eq!(stack::difference(&by_script, &by_transaction), None);
+    assert_eq!(northbound::difference(&by_script, &by_transaction), None);
     let names = by_script["Logical_Switch"].values().filter_map(|row| Some(row["name"].as_str()?.to_owned()));
     let wanted = HOSTILE.iter().enumerate().map(|(at, text)| subnet_name(at, text));
     assert_eq!(names.collect::<BTreeSet<_>>(), wanted.collect());
@@ -403,11 +404,11 @@ fn a_large_network_is_split_into_transactions() {
     let by_script = stack.dump();
     assert_eq!(by_script["Logical_Switch_Port"].len(), N_PORTS + 20);
     stack::succeeded(&stack.script(&script)).expect("the script runs again");
-    assert_eq!(stack::difference(&by_script, &stack.dump()), None);
+    assert_eq!(northbound::difference(&by_script, &stack.dump()), None);
     stack.reset();
     let transaction: Value = serde_json::from_str(&compile("ovsdb", &[path]).out).expect("JSON");
     stack.transact(&transaction).expect("the transaction is taken");
-    assert_eq!(stack::difference(&by_script, &stack.dump()), None);
+    assert_eq!(northbound::difference(&by_script, &stack.dump()), None);
 }
 
 /// Twenty subnets of one VPC, all but one of them small.

@@ -27,8 +27,9 @@ pub(super) fn images(versions: &[String]) -> Result<(), String> {
 }
 
 impl Bench {
-    pub(super) fn up(version: &str, keep: bool) -> Result<Bench, String> {
-        let name = format!("test-{}-{}", std::process::id(), version.replace('.', ""));
+    /// A lab for the test of this name.
+    pub(super) fn up(test: &str, version: &str, keep: bool) -> Result<Bench, String> {
+        let name = format!("{test}-{}-{}", std::process::id(), version.replace('.', ""));
         let bench = Bench { version: version.to_owned(), name, keep };
         let owner = std::process::id().to_string();
         let mut args = vec!["up", "--ovn", version];
@@ -54,6 +55,13 @@ impl Bench {
             .map(str::to_owned)
             .ok_or_else(|| format!("scripts/lab env names no OVN_NB_DB:\n{env}"))
     }
+
+    /// The folder that the nodes know as `/lab/run`.
+    pub(super) fn sockets(&self) -> Result<PathBuf, String> {
+        let database = self.database()?;
+        let socket = Path::new(database.trim_start_matches("unix:"));
+        socket.parent().map(Path::to_owned).ok_or_else(|| format!("{database} is in no folder"))
+    }
 }
 
 impl Drop for Bench {
@@ -76,10 +84,6 @@ pub(super) fn northc(folder: &Path, args: &[&str]) -> Result<String, String> {
 /// Whether northc has this verb yet.
 pub(super) fn has_verb(verb: &str) -> bool {
     northc(root(), &[verb, "--help"]).is_ok()
-}
-
-pub(super) fn artifacts(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab").join(case)
 }
 
 fn run(mut command: Command, input: &str) -> Result<String, String> {

@@ -42,6 +42,10 @@ pub(crate) struct World {
     pub(crate) guests: BTreeMap<String, Guest>,
     /// Names of physical networks.
     pub(crate) physical: BTreeSet<String>,
+    /// Names of switches.
+    pub(crate) switches: BTreeSet<String>,
+    /// Names of routers that a switch leads to.
+    pub(crate) routers: BTreeSet<String>,
 }
 
 impl World {
@@ -100,7 +104,9 @@ pub(crate) fn read(json: &str) -> Result<World, String> {
         of("Logical_Router_Port").filter_map(|c| Some((c["name"].as_str()?, c))).collect();
 
     let mut world = World::default();
+    let mut led_to = BTreeSet::new();
     for switch in of("Logical_Switch") {
+        world.switches.extend(switch["name"].as_str().map(str::to_owned));
         let ports: Vec<Columns<'_>> = refs(&switch["ports"])
             .filter_map(|key| tables.get(&("Logical_Switch_Port", key)).copied())
             .collect();
@@ -108,6 +114,7 @@ pub(crate) fn read(json: &str) -> Result<World, String> {
             .iter()
             .filter_map(|p| router_ports.get(p["options"]["router-port"].as_str()?).copied())
             .collect();
+        led_to.extend(routers.iter().filter_map(|r| r["name"].as_str()));
         for port in &ports {
             match port["type"].as_str().unwrap_or("") {
                 "" => {
@@ -124,6 +131,11 @@ pub(crate) fn read(json: &str) -> Result<World, String> {
                 }
                 _ => {}
             }
+        }
+    }
+    for router in of("Logical_Router") {
+        if refs(&router["ports"]).any(|key| led_to.contains(key)) {
+            world.routers.extend(router["name"].as_str().map(str::to_owned));
         }
     }
     Ok(world)
@@ -194,7 +206,10 @@ mod tests {
       {"table":"Logical_Switch_Port","key":"s1-vpc","columns":{"name":"s1-vpc","type":"router",
         "addresses":["router"],"options":{"router-port":"vpc-s1"}}},
       {"table":"Logical_Router_Port","key":"vpc-s1","columns":{"name":"vpc-s1",
-        "networks":["10.0.0.1/20","fd00::1/64"],"ipv6_ra_configs":{"address_mode":"slaac"}}}]}"#;
+        "networks":["10.0.0.1/20","fd00::1/64"],"ipv6_ra_configs":{"address_mode":"slaac"}}},
+      {"table":"Logical_Router","key":"alone","columns":{"name":"alone"}},
+      {"table":"Logical_Router","key":"vpc","columns":{"name":"vpc","ports":[
+        {"ref":{"table":"Logical_Router_Port","key":"vpc-s1"}}]}}]}"#;
 
     #[test]
     fn a_guest_is_its_port_and_what_its_network_offers() {
@@ -206,5 +221,6 @@ mod tests {
         assert_eq!(guest.offers, BTreeSet::from(["dhcp", "ra"]));
         assert!(world.guest("vm1").expect_err("two fit").contains("any of"));
         assert_eq!(world.short_names(), ["vm1.a", "vm1.b"]);
+        assert!(world.switches.contains("s1") && world.routers.contains("vpc") && world.routers.len() == 1);
     }
 }

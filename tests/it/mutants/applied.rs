@@ -8,11 +8,11 @@ use northc::ovsdb::session::Session;
 use northc::plan::{Plan, Request};
 use northc::span::SourceMap;
 
-use super::{OWNER, good_cases, mutants, objects, rows};
-use crate::cases;
+use super::{MUTATED, Mutated, OWNER};
 use crate::live::{block_on, bring, connect, options};
+use crate::northbound::{self, Dump};
 use crate::ovn;
-use crate::stack::{self, Dump, Stack};
+use crate::stack::Stack;
 
 /// A database in which others have rows of every sort, and a session with it.
 struct Shared {
@@ -58,7 +58,7 @@ impl Shared {
         let (mut yes, mut quiet) = (|_: &Plan| true, |_| ());
         block_on(destroy(&self.session, &request, &options(5000, 500), &mut yes, &mut quiet))
             .map_err(|failure| format!("{failure:?}"))?;
-        match stack::difference(&self.before, &self.stack.everything()) {
+        match northbound::difference(&self.before, &self.stack.everything()) {
             None => Ok(()),
             Some(difference) => Err(format!("a destroy leaves (before: after):\n{difference}")),
         }
@@ -82,30 +82,25 @@ fn a_change_of_every_kind_is_applied_as_if_to_nothing_and_taken_away() {
     }
     let (changed, fresh) = (Shared::new(), Shared::new());
     let mut kinds = BTreeSet::new();
-    cases::each(&good_cases(), |case| {
-        let objects = objects(case);
-        let there = rows(&objects).ok_or("does not compile as JSON")?;
-        for mutant in mutants(&objects) {
-            if kinds.contains(&mutant.what) {
-                continue;
-            }
-            let wanted = rows(&mutant.objects).filter(|wanted| *wanted != there);
-            let Some(wanted) = wanted else { continue };
-            let told = |e| format!("{}: {e}", mutant.what);
-            for rows in [&there, &wanted] {
-                changed.bring(rows).map_err(told)?;
-            }
-            if changed.bring(&wanted).map_err(told)? {
-                return Err(told("there is something left to do".to_owned()));
-            }
-            fresh.bring(&wanted).map_err(told)?;
-            if let Some(difference) = stack::difference(&changed.ours(), &fresh.ours()) {
-                return Err(told(format!("not as on an empty database:\n{difference}")));
-            }
-            fresh.clear().map_err(told)?;
-            kinds.insert(mutant.what);
+    for Mutated { case, there, wanted, .. } in MUTATED.iter() {
+        for (what, wanted) in wanted.iter().filter(|(what, _)| kinds.insert(what)) {
+            compare(&changed, &fresh, there, wanted).unwrap_or_else(|e| panic!("{case}: {what}: {e}"));
         }
-        changed.clear()
-    });
+        changed.clear().unwrap_or_else(|e| panic!("{case}: {e}"));
+    }
     assert!(kinds.len() > 100, "{} kinds of changes: {kinds:#?}", kinds.len());
+}
+
+/// Applies what is there and then what is wanted on one database, and what is wanted on a fresh one.
+fn compare(changed: &Shared, fresh: &Shared, there: &Rows, wanted: &Rows) -> Result<(), String> {
+    changed.bring(there)?;
+    changed.bring(wanted)?;
+    if changed.bring(wanted)? {
+        return Err("there is something left to do".to_owned());
+    }
+    fresh.bring(wanted)?;
+    match northbound::difference(&changed.ours(), &fresh.ours()) {
+        None => fresh.clear(),
+        Some(difference) => Err(format!("not as on an empty database:\n{difference}")),
+    }
 }

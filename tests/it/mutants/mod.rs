@@ -7,6 +7,7 @@ mod applied;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use northc::assign::Remembered;
@@ -34,8 +35,37 @@ struct Mutant {
     objects: Vec<Value>,
 }
 
-fn good_cases() -> Vec<Case> {
-    cases::all().into_iter().filter(Case::is_good).collect()
+/// A case, and what became of its rows by every single change of its objects.
+struct Mutated {
+    case: String,
+    there: Rows,
+    n_mutants: usize,
+    n_compiled: usize,
+    /// What was changed, and the rows, where they are others.
+    wanted: Vec<(String, Rows)>,
+}
+
+/// Every case that compiles, each in a thread of its own; for all tests here.
+static MUTATED: LazyLock<Vec<Mutated>> = LazyLock::new(|| {
+    let cases: Vec<Case> = cases::all().into_iter().filter(Case::is_good).collect();
+    std::thread::scope(|scope| {
+        let running: Vec<_> = cases.iter().map(|case| scope.spawn(|| Mutated::new(case))).collect();
+        running.into_iter().map(|thread| thread.join().expect("it compiles as JSON")).collect()
+    })
+});
+
+impl Mutated {
+    fn new(case: &Case) -> Mutated {
+        let objects = objects(case);
+        let there = rows(&objects).unwrap_or_else(|| panic!("{} does not compile as JSON", case.name));
+        let mutants = mutants(&objects);
+        let (case, n_mutants) = (case.name.clone(), mutants.len());
+        let compiled = mutants.into_iter().filter_map(|mutant| Some((mutant.what, rows(&mutant.objects)?)));
+        let mut wanted: Vec<(String, Rows)> = compiled.collect();
+        let n_compiled = wanted.len();
+        wanted.retain(|(_, wanted)| *wanted != there);
+        Mutated { case, there, n_mutants, n_compiled, wanted }
+    }
 }
 
 fn objects(case: &Case) -> Vec<Value> {
@@ -333,23 +363,17 @@ fn is_about_rules(there: &Rows, wanted: &Rows) -> Result<(), String> {
 
 #[test]
 fn every_single_change_is_the_smallest_transaction() {
-    let (mut n_mutants, mut n_compiled, mut n_changed) = (0, 0, 0);
-    cases::each(&good_cases(), |case| {
-        let objects = objects(case);
-        let there = rows(&objects).ok_or("does not compile as JSON")?;
-        for mutant in mutants(&objects) {
-            n_mutants += 1;
-            let Some(wanted) = rows(&mutant.objects) else { continue };
-            n_compiled += 1;
-            n_changed += usize::from(wanted != there);
-            let told = |e| format!("{}: {e}", mutant.what);
-            is_smallest(&there, &wanted).map_err(told)?;
-            if mutant.what == "Subnet.spec.private toggled" {
-                is_about_rules(&there, &wanted).map_err(told)?;
+    for Mutated { case, there, wanted, .. } in MUTATED.iter() {
+        for (what, wanted) in wanted {
+            is_smallest(there, wanted).unwrap_or_else(|e| panic!("{case}: {what}: {e}"));
+            if what == "Subnet.spec.private toggled" {
+                is_about_rules(there, wanted).unwrap_or_else(|e| panic!("{case}: {what}: {e}"));
             }
         }
-        Ok(())
-    });
+    }
+    let sum = |count: fn(&Mutated) -> usize| MUTATED.iter().map(count).sum::<usize>();
+    let (n_mutants, n_compiled) = (sum(|case| case.n_mutants), sum(|case| case.n_compiled));
+    let n_changed = sum(|case| case.wanted.len());
     let said =
         format!("{n_mutants} changes, {n_compiled} of them compile, {n_changed} of those change a row");
     assert!(n_mutants > 5_000 && n_compiled * 3 > n_mutants && n_changed * 2 > n_compiled, "{said}");
