@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use northc::nb::matching::{self, SymbolSet};
+use northc::plan::as_if_applied;
 use northc::reach::filter::{Names, Reader, Surroundings, Tracked};
 use northc::reach::guest::{ByHand, Guests};
 use northc::reach::header::{Field, Header, Origin, Rewrite};
+use northc::reach::judge::{Judge, service};
+use northc::reach::matrix::Matrix;
 use northc::reach::network::{Network, PortId};
+use northc::reach::parties::{everybody, name_of};
 use northc::reach::set::{Set, Sets};
 use northc::reach::walk::{End, Flow, Kind, Obstacle, Outcome, Walker};
 use northc::target::Target;
@@ -210,4 +214,32 @@ fn a_match_is_what_it_says() {
         assert_eq!(got, expected, "`{text}` {unjudged:?}");
         assert!(sets.minus(truth.yes, truth.maybe).is_none(), "`{text}`");
     }
+}
+
+#[test]
+fn a_database_is_read_as_what_was_written() {
+    for seed in 0..60 {
+        let world = World::new(&mut Dice::new(seed));
+        let written = Network::of_rows(&world.rows, Target::OLDEST);
+        let stored = Network::of_actual(&as_if_applied(&world.rows, "random"), Target::OLDEST);
+        assert_eq!(verdicts(&written), verdicts(&stored), "seed {seed}");
+    }
+}
+
+/// Who reaches whom, in words.
+fn verdicts(network: &Network) -> BTreeSet<String> {
+    let sets = Sets::default();
+    let mut judge = Judge::new(network, &sets, ByHand { all: true, ..ByHand::default() });
+    let all = everybody(&judge);
+    let service = service(&sets, None, None);
+    let matrix = Matrix::new(&mut judge, &all, &all, service);
+    let name = |at: &usize| name_of(network, &all[*at]);
+    let mut said = BTreeSet::new();
+    for from in matrix.from.iter().flatten() {
+        for to in matrix.to.iter().flatten() {
+            let cell = matrix.cell(&vec![*from], &vec![*to]);
+            said.insert(format!("{} {} {cell:?}", name(from), name(to)));
+        }
+    }
+    said
 }
