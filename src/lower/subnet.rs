@@ -156,7 +156,11 @@ fn by_hand(subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
     let mut keys = super::RuleKeys::new();
     for acl in rules {
         let direction = direction(acl.direction);
-        let text = matching::one_line(&acl.matching.value);
+        let text = match acl.action.value {
+            // OVN 23.03 writes ` && ` and this behind a condition of its own, where connections are tracked.
+            AclAction::Reject => matching::enclosed(&acl.matching.value),
+            _ => matching::one_line(&acl.matching.value),
+        };
         let at = format!("{}/acl/{direction}/{}", subnet.name, acl.priority);
         let Some(key) = keys.mint(&at, &text, acl.action.value) else { continue };
         let key = Key::new(Table::Acl, key);

@@ -24,7 +24,7 @@ pub use ast::{
     Text,
 };
 pub use parse::parse;
-pub use print::one_line;
+pub use print::{enclosed, one_line};
 pub use problem::{Problem, ProblemKind, Severity};
 pub use symbols::{Definition, Level, Symbol, SymbolSet};
 

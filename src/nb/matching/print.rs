@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Formatter, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::ast::{Bound, Constant, ConstantKind, Expr, ExprKind, FieldRef, Format, Number, RelOp};
-use super::lex;
+use super::lex::{self, TokenKind};
 use super::number::prefix_len;
 
 /// The user's own words on one line: comments gone, blanks outside strings single spaces.
@@ -22,6 +22,20 @@ pub fn one_line(text: &str) -> String {
         end = token.range.end;
     }
     line
+}
+
+/// The same, in parentheses where it is a choice that `&&` in front of it would tear apart.
+pub fn enclosed(text: &str) -> String {
+    let mut depth = 0_usize;
+    for token in lex::tokens(text) {
+        match token.kind {
+            TokenKind::ParenOpen => depth += 1,
+            TokenKind::ParenClose => depth = depth.saturating_sub(1),
+            TokenKind::Or if depth == 0 => return format!("({})", one_line(text)),
+            _ => {}
+        }
+    }
+    one_line(text)
 }
 
 impl Display for Expr {
