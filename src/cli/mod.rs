@@ -72,7 +72,7 @@ enum Verb {
     /// VPCs are boxes with a router and subnets in them, peerings are lines between boxes. Input with errors
     /// is not drawn; `northc check` tells the warnings.
     Graph(graph::Args),
-    /// What can reach what, and why: one pair, all of them, or the Internet; needs no network
+    /// What can reach what and why, from rows alone
     ///
     /// Follows whole sets of packets through the rows, request and answer. Exits with 0 when what was asked is
     /// reachable, 1 when it is not, and 7 when the rows leave it open.
