@@ -20,6 +20,7 @@ pub mod nb;
 pub mod nearest;
 pub mod ovsdb;
 pub mod plan;
+mod priority;
 pub mod reach;
 pub mod source;
 pub mod span;

@@ -2,7 +2,8 @@
 //!
 //! Names follow Kube-OVN, so that what people know carries over: router `<vpc>`, switch `<subnet>`, router
 //! port `<vpc>-<subnet>`, its switch port `<subnet>-<vpc>`, peering port `<vpc>-<remote>`. The scheme is
-//! ambiguous; `check` refuses two objects that would mint one name.
+//! ambiguous; `check` refuses two objects that would mint one name. Port groups are called
+//! `ovn.sg.<group>..<vpc>`, as matches can refer to them.
 
 use crate::model::{Model, Subnet, Vip, Vpc};
 
@@ -34,6 +35,39 @@ pub(crate) fn peer_port(vpc: &str, remote: &str) -> String {
 /// The switch's port towards the physical network.
 pub(crate) fn localnet(subnet: &Subnet) -> String {
     format!("localnet.{}", subnet.name)
+}
+
+/// The ports of a VPC that are in a security group. Kube-OVN has one port group for all VPCs; here an address
+/// says who somebody is within its VPC alone.
+pub(crate) fn port_group(group: &str, vpc: &str) -> String {
+    format!("ovn.sg.{}..{}", symbol(group), symbol(vpc))
+}
+
+/// The ports of a VPC that are in any security group.
+pub(crate) fn filtered(vpc: &Vpc) -> String {
+    format!("northc.filtered.{}", symbol(&vpc.name))
+}
+
+/// The addresses that a private subnet shuts out; `family` is `ip4` or `ip6`.
+pub(crate) fn outside(subnet: &Subnet, family: &str) -> String {
+    format!("northc.outside.{}.{family}", symbol(&subnet.name.value))
+}
+
+/// A name as matches can refer to it: letters, digits, `.` and `_` (ovn-nb(5), Port_Group.name). Names that
+/// Kubernetes takes stay apart: they have no `_`, no `..` and no `-.`; others get a digest.
+fn symbol(name: &str) -> String {
+    let is_plain = |label: &str| {
+        let bytes = label.as_bytes();
+        let ends = [bytes.first(), bytes.last()];
+        ends.iter().all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
+            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+    };
+    let sound = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' };
+    let symbol: String = name.chars().map(sound).collect();
+    if name.split('.').all(is_plain) {
+        return symbol;
+    }
+    format!("{symbol}_.{}", uuid::Uuid::new_v5(&uuid::Uuid::nil(), name.as_bytes()).simple())
 }
 
 /// What a name stands for, for messages.
@@ -89,4 +123,34 @@ pub(crate) fn switch_ports(model: &Model) -> Vec<Minted> {
         span: vip.span,
     });
     routers.chain(localnets).chain(ports).chain(virtual_ports).collect()
+}
+
+/// Names of port groups, and of the sets of addresses beside them.
+pub(crate) fn port_groups(model: &Model) -> Vec<Minted> {
+    let mut minted = Vec::new();
+    for (vpc, members) in model.members() {
+        let vpc = model.vpc(vpc);
+        let first = members.values().flatten().min();
+        minted.extend(first.map(|port| Minted {
+            name: filtered(vpc),
+            what: format!("the ports of VPC `{}` that are in security groups", vpc.name),
+            span: model.ports[port.0].span,
+        }));
+        minted.extend(members.keys().map(|id| Minted {
+            name: port_group(&model.group(*id).name.value, &vpc.name),
+            what: format!("security group `{}` in VPC `{}`", model.group(*id).name, vpc.name),
+            span: model.group(*id).name.span,
+        }));
+    }
+    minted
+}
+
+#[test]
+fn names_that_kubernetes_takes_stay_apart() {
+    assert_eq!(port_group("web-tier", "vpc-1"), "ovn.sg.web_tier..vpc_1");
+    assert_eq!(port_group("1st.web", "a--b"), "ovn.sg.1st.web..a__b");
+    let odd = ["web_tier", "web tier", "web-tier", "web.tier", "-web", "web-", "w\u{fc}b", "a..b", "a"];
+    let symbols: std::collections::BTreeSet<String> = odd.iter().map(|name| symbol(name)).collect();
+    assert_eq!(symbols.len(), odd.len());
+    assert!(symbols.iter().all(|s| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b))));
 }

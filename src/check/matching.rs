@@ -102,6 +102,16 @@ fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {
         let span = sub(text, reference.range.clone());
         match reference.kind {
             ReferenceKind::AddressSet | ReferenceKind::PortGroup => {
+                // Each port group comes with the sets of its members' addresses (ovn-nb(5), Port_Group).
+                let group = match reference.kind {
+                    ReferenceKind::AddressSet => {
+                        name.strip_suffix("_ip4").or_else(|| name.strip_suffix("_ip6")).unwrap_or("")
+                    }
+                    _ => name,
+                };
+                if ctx.port_groups().contains(group) {
+                    continue;
+                }
                 let (what, sign) = match reference.kind {
                     ReferenceKind::AddressSet => ("address set", '$'),
                     _ => ("port group", '@'),

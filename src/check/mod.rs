@@ -4,6 +4,7 @@
 //! errors becomes [`Checked`], which nothing else can make. Refuses YAML and rows.
 
 mod addressing;
+mod filter;
 mod matching;
 mod names;
 mod options;
@@ -51,6 +52,8 @@ struct Ctx<'m> {
     callers: Vec<Vec<VpcId>>,
     /// The names of all ports, once somebody asked.
     port_names: OnceCell<Rc<BTreeSet<String>>>,
+    /// The names of all port groups, once somebody asked.
+    port_groups: OnceCell<Rc<BTreeSet<String>>>,
     sink: &'m mut Sink,
 }
 
@@ -59,6 +62,12 @@ impl Ctx<'_> {
     fn port_names(&self) -> Rc<BTreeSet<String>> {
         let minted = || minted::router_ports(self.model).into_iter().chain(minted::switch_ports(self.model));
         Rc::clone(self.port_names.get_or_init(|| Rc::new(minted().map(|minted| minted.name).collect())))
+    }
+
+    /// The names of all port groups.
+    fn port_groups(&self) -> Rc<BTreeSet<String>> {
+        let names = || minted::port_groups(self.model).into_iter().map(|minted| minted.name).collect();
+        Rc::clone(self.port_groups.get_or_init(|| Rc::new(names())))
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
@@ -75,7 +84,8 @@ pub fn check<'m>(
 ) -> Option<Checked<'m>> {
     let (assignment, full) = assign::assign(model, remembered);
     let (by_vpc, callers) = (model.subnets_by_vpc(), callers(model));
-    let mut ctx = Ctx { model, target, by_vpc, callers, port_names: OnceCell::new(), sink };
+    let (port_names, port_groups) = (OnceCell::new(), OnceCell::new());
+    let mut ctx = Ctx { model, target, by_vpc, callers, port_names, port_groups, sink };
     nothing(&mut ctx);
     names::check(&mut ctx);
     addressing::check(&mut ctx);
@@ -83,6 +93,7 @@ pub fn check<'m>(
     peering::check(&mut ctx);
     routing::check(&mut ctx);
     policy::check(&mut ctx);
+    filter::check(&mut ctx);
     options::check(&mut ctx);
     (!sink.has_errors()).then_some(Checked { model, assignment })
 }

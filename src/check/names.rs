@@ -30,6 +30,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
             }
         }
     }
+    port_groups(ctx);
     holders(ctx);
     for (_, subnet) in ctx.model.subnets() {
         let vpc = ctx.model.vpc(subnet.vpc);
@@ -42,6 +43,24 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
                 }
                 None => diagnostic,
             });
+        }
+    }
+}
+
+/// Port groups are unique in the whole database.
+fn port_groups(ctx: &mut Ctx<'_>) {
+    let mut seen: BTreeMap<String, Minted> = BTreeMap::new();
+    for minted in names::port_groups(ctx.model) {
+        if let Some(first) = seen.get(&minted.name) {
+            let message = format!("two port groups would be called `{}`", minted.name);
+            ctx.report(
+                Diagnostic::new(Code::NameCollision, minted.span, message)
+                    .at(minted.what)
+                    .label(first.span, first.what.clone())
+                    .help("rename one of them"),
+            );
+        } else {
+            seen.insert(minted.name.clone(), minted);
         }
     }
 }

@@ -18,9 +18,7 @@ use super::{Ctx, addressing};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Acl, AclAction, Direction, Subnet, SubnetId};
 use crate::nb::matching::{Expr, one_line};
-
-/// The priority of what a private subnet drops; rules above it decide first.
-const PRIVATE_DROP: i64 = 1000;
+use crate::priority::PRIVATE_DROP;
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
@@ -130,7 +128,7 @@ fn place(direction: Direction) -> Place {
 }
 
 /// Whether packets get through.
-fn lets_pass(action: AclAction) -> bool {
+pub(super) fn lets_pass(action: AclAction) -> bool {
     match action {
         AclAction::Allow | AclAction::AllowRelated | AclAction::AllowStateless => true,
         AclAction::Drop | AclAction::Reject | AclAction::Pass => false,

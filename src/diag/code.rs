@@ -89,6 +89,7 @@ codes! {
     "N0214" BuiltInLeftOut "built-in-left-out" Note "an object of Kube-OVN's own workings is left out";
     "N0215" UnknownVip "unknown-vip" Warning "a workload may hold a virtual address that does not exist";
     "N0216" VipUnheld "vip-unheld" Warning "a virtual address that no workload holds";
+    "N0217" UnknownGroup "unknown-group" Error "a security group that is not in the input";
 
     "N0301" CidrOverlap "cidr-overlap" Error "two subnets of a VPC overlap";
     "N0302" GatewayOutside "gateway-outside" Error "a gateway outside its subnet";
@@ -164,6 +165,11 @@ codes! {
     "N0515" AclHitsGateway "acl-hits-gateway" Warning "a rule that drops what the gateway says";
     "N0516" PrivateMissesPeer "private-misses-peer" Note "a private subnet that shuts out a peer's subnets";
     "N0517" PrivateBlocksExit "private-blocks-exit" Warning "private stops the traffic that is to leave";
+    "N0518" PortRange "port-range" Error "a range of ports that does not exist, or of a protocol without ports";
+    "N0519" GroupRuleShadowed "group-rule-shadowed" Warning "a rule of a security group that others make idle";
+    "N0520" GroupEmpty "group-empty" Note "a security group that nobody joins";
+    "N0521" FiltersMixed "filters-mixed" Warning "security groups beside private or acls, where one overrides the other";
+    "N0522" GroupForgeable "group-forgeable" Note "a rule that trusts addresses which others can forge";
 
     "N0601" TargetLacks "target-lacks" Error "something that the target version of OVN does not have";
     "N0602" VlanRange "vlan-range" Error "a VLAN tag that does not exist";

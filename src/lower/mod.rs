@@ -3,8 +3,8 @@
 //! One file a concern, called in the order of the tables. Refuses YAML, live databases and diagnostics.
 
 mod dhcp;
+mod filter;
 mod port;
-mod priority;
 mod subnet;
 mod vpc;
 
@@ -18,6 +18,7 @@ pub fn lower(checked: &Checked<'_>) -> Rows {
     let mut rows = Rows::new();
     vpc::lower(checked, &mut rows);
     subnet::lower(checked, &mut rows);
+    filter::lower(checked, &mut rows);
     rows
 }
 

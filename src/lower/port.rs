@@ -54,7 +54,7 @@ fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: &dhcp::Opti
     }
 }
 
-fn host_or_net(net: ipnet::IpNet) -> String {
+pub(super) fn host_or_net(net: ipnet::IpNet) -> String {
     if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
 }
 

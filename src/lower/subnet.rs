@@ -8,6 +8,7 @@
 //! | private | `to-lport` ACLs: drop `ip` at 1000; own block and allowed ones at 1001 |
 //! | allowEWTraffic | ACLs of both directions at 1900 for the own block, where there are rules by hand |
 //! | acls | one ACL each, as written |
+//! | private, with ports in security groups | what `filter` adds |
 //!
 //! A private subnet's rules look at packets on their way to a port, the router's port included, so they
 //! hold in both directions (S-048 … S-058 of the fixtures). Packets that never leave the segment are not
@@ -17,21 +18,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::{port, priority};
+use super::{filter, port};
 use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, AclAction, Block, Direction, Subnet};
 use crate::names;
 use crate::nb::matching;
 use crate::nb::{Acl, Key, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table};
+use crate::priority;
 use crate::span::Span;
-
-/// ovn-nb(5): an ACL's name has at most 63 characters.
-const ACL_NAME_MAX: usize = 63;
 
 pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
     let model = checked.model();
     let mut ports = port::by_subnet(checked, rows);
+    let filtered = filter::subnets(model);
     for (id, subnet) in model.subnets() {
         let vpc = model.vpc(subnet.vpc);
         let mut members = std::mem::take(&mut ports[id.0]);
@@ -44,6 +44,9 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
         let mut acls = BTreeSet::new();
         private(subnet, rows, &mut acls);
         by_hand(subnet, rows, &mut acls);
+        if filtered.contains(&id) {
+            filter::guard(model, subnet, rows, &mut acls);
+        }
         let row = LogicalSwitch {
             name: names::switch(subnet),
             ports: members,
@@ -107,9 +110,8 @@ fn private(subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
     let Some(span) = subnet.private else { return };
     let mut add = |what: String, priority: i64, matching: String, action: &str, span: Span| {
         let key = Key::new(Table::Acl, format!("{}/private/{what}", subnet.name));
-        let name = format!("{}/private", subnet.name);
         let row = Acl {
-            name: Some(name.chars().take(ACL_NAME_MAX).collect()),
+            name: Some(filter::acl_name(&subnet.name.value, "private")),
             direction: "to-lport".to_owned(),
             priority,
             matching,
@@ -192,7 +194,7 @@ fn by_hand(subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
     }
 }
 
-fn direction(direction: Direction) -> &'static str {
+pub(super) fn direction(direction: Direction) -> &'static str {
     match direction {
         Direction::FromGuest => "from-lport",
         Direction::ToGuest => "to-lport",

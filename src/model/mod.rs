@@ -2,12 +2,14 @@
 //!
 //! The same for every dialect. Refuses to know YAML and OVN: it says "private", not "ACL".
 
+pub mod filter;
 pub mod port;
 pub mod subnet;
 pub mod vpc;
 
 use std::fmt;
 
+pub use filter::{Family, GroupRule, Members, PortRange, Protocol, Remote, SecurityGroup, Verdict};
 pub use port::{Mac, Port, Vip};
 pub use subnet::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Provider, Setting, Subnet, Underlay};
 pub use vpc::{Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
@@ -38,6 +40,8 @@ ids! {
     SubnetId
     /// An index into [`Model::ports`].
     PortId
+    /// An index into [`Model::groups`].
+    GroupId
 }
 
 /// Everything that was meant. Every list is sorted by name, so that the order of the input is lost.
@@ -53,6 +57,8 @@ pub struct Model {
     pub ports: Vec<Port>,
     /// By name.
     pub vips: Vec<Vip>,
+    /// By name.
+    pub groups: Vec<SecurityGroup>,
 }
 
 impl Model {
@@ -64,6 +70,11 @@ impl Model {
     /// The subnet behind an id.
     pub fn subnet(&self, id: SubnetId) -> &Subnet {
         &self.subnets[id.0]
+    }
+
+    /// The security group behind an id.
+    pub fn group(&self, id: GroupId) -> &SecurityGroup {
+        &self.groups[id.0]
     }
 
     /// VPCs with their ids.
@@ -79,6 +90,11 @@ impl Model {
     /// Ports with their ids.
     pub fn ports(&self) -> impl Iterator<Item = (PortId, &Port)> {
         self.ports.iter().enumerate().map(|(at, port)| (PortId(at), port))
+    }
+
+    /// Security groups with their ids.
+    pub fn groups(&self) -> impl Iterator<Item = (GroupId, &SecurityGroup)> {
+        self.groups.iter().enumerate().map(|(at, group)| (GroupId(at), group))
     }
 
     /// The subnets of every VPC, by VPC.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{PortId, SubnetId};
+use super::{GroupId, PortId, SubnetId};
 use crate::span::{Span, Spanned};
 
 /// An Ethernet address.
@@ -68,6 +68,8 @@ pub struct Port {
     pub port_security: bool,
     /// Further addresses that it may send from.
     pub allowed_pairs: Vec<Spanned<IpNet>>,
+    /// The security groups that it joins, each once; with none it is open.
+    pub groups: Vec<Spanned<GroupId>>,
     /// Whether it forwards frames for others, so that unknown destinations go to it.
     pub forwards: bool,
     /// The address that cloud-init configures in the guest.

@@ -6,7 +6,9 @@
 //! 2. All changes of one VPC come in one transaction, unless they alone exceed [`Limits::n_single_max`].
 //! 3. A larger VPC comes in three parts: everything but the new switch ports (so rules and routes
 //!    are there before the first port that needs them), the ports, the deletions. A row that is there
-//!    before and wanted after is there at every moment.
+//!    before and wanted after is there at every moment. A port enters its port groups with its row, and a
+//!    rule comes no earlier, and goes no later, than the port groups and address sets that it names: OVN
+//!    leaves out a rule that names what does not exist.
 //! 4. VPCs that only lose rows come last.
 //!
 //! Refuses to change what the plan does in sum.
@@ -150,7 +152,7 @@ impl<'p> Index<'p> {
     }
 
     /// Deletions that cannot be parted: a parent with its children, which go with it. What refers
-    /// to a row goes before the row.
+    /// to a row goes before the row; members of a weak set go before the set, which may be what closes them.
     fn blocks(&self, deletes: &[usize]) -> Vec<Vec<usize>> {
         let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
         for &at in deletes {
@@ -163,8 +165,12 @@ impl<'p> Index<'p> {
         let mut referrers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for &at in deletes {
             blocks.entry(block_of(at)).or_default().push(at);
-            for to in refs_of(&self.steps[at]).iter().filter_map(|atom| self.steps_by_ref.get(atom)) {
+            let step = &self.steps[at];
+            for to in needs_of(step).iter().filter_map(|atom| self.steps_by_ref.get(atom)) {
                 referrers.entry(block_of(*to)).or_default().insert(block_of(at));
+            }
+            for to in members_of(step).iter().filter_map(|atom| self.steps_by_ref.get(atom)) {
+                referrers.entry(block_of(at)).or_default().insert(block_of(*to));
             }
         }
         let mut ordered = Vec::new();
@@ -318,14 +324,61 @@ fn take(
 
 /// Every reference that a step makes or drops.
 fn refs_of(step: &Step) -> Vec<Atom> {
+    [needs_of(step), members_of(step)].concat()
+}
+
+/// References to rows without which the step's row is not what it was; those by name in matches too.
+fn needs_of(step: &Step) -> Vec<Atom> {
+    let mut refs = stored_refs(step, |column| !column.is_weak);
+    refs.extend(matches_of(step).into_iter().flat_map(named_in));
+    refs
+}
+
+/// References that the server drops with their rows.
+fn members_of(step: &Step) -> Vec<Atom> {
+    stored_refs(step, |column| column.is_weak)
+}
+
+/// The matches that a step brings or takes away.
+fn matches_of(step: &Step) -> Vec<&str> {
+    let data: Vec<&Datum> = match &step.action {
+        Action::Insert(row) | Action::Delete(row) => row.get("match").into_iter().collect(),
+        Action::Update(changes) => changes
+            .iter()
+            .filter(|change| change.column.name == "match")
+            .flat_map(|change| match &change.edit {
+                Edit::Replace { before, after } => vec![before, after],
+                Edit::Members { .. } | Edit::Pairs(_) => Vec::new(),
+            })
+            .collect(),
+    };
+    data.into_iter().filter_map(actual::name_in).collect()
+}
+
+/// `@group`, `$set`, and `$group_ip4` with the addresses that OVN keeps of a group (ovn-nb(5), Port_Group).
+fn named_in(text: &str) -> Vec<Atom> {
+    let named = text.split(['@', '$']).skip(1).map(|rest| {
+        rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '.').next().unwrap_or_default()
+    });
+    let keys = named.filter(|name| !name.is_empty()).flat_map(|name| {
+        let group = name.strip_suffix("_ip4").or_else(|| name.strip_suffix("_ip6")).unwrap_or(name);
+        [Key::new(Table::AddressSet, name), Key::new(Table::PortGroup, group)]
+    });
+    keys.map(|key| Atom::Ref(Ref::Key(key))).collect()
+}
+
+fn stored_refs(step: &Step, counts: impl Fn(&Column) -> bool) -> Vec<Atom> {
     let of_datum = |datum: &Datum| datum.refs().cloned().map(Atom::Ref).collect::<Vec<_>>();
     let is_ref = |atom: &&Atom| matches!(atom, Atom::Ref(_));
     match &step.action {
-        Action::Insert(row) | Action::Delete(row) => {
-            row.columns().flat_map(|(_, datum)| of_datum(datum)).collect()
-        }
+        Action::Insert(row) | Action::Delete(row) => row
+            .columns()
+            .filter(|(column, _)| counts(column))
+            .flat_map(|(_, datum)| of_datum(datum))
+            .collect(),
         Action::Update(changes) => changes
             .iter()
+            .filter(|change| counts(change.column))
             .flat_map(|change| match &change.edit {
                 Edit::Replace { before, after } => [of_datum(before), of_datum(after)].concat(),
                 Edit::Members { insert, delete } => {

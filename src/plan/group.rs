@@ -1,7 +1,8 @@
 //! Which VPC a row is part of, so that one VPC's changes stay together.
 //!
 //! A child belongs to its parent, a switch to the router that one of its ports names, a set of DHCP
-//! options to the switch whose port uses it first. Refuses to know VPCs otherwise.
+//! options to the switch whose port uses it first, a port group to the switch of its first port. Refuses to
+//! know VPCs otherwise.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,9 @@ impl Groups {
             groups.add_parents(rows);
         }
         for rows in [desired, live] {
+            groups.add_port_groups(rows);
+        }
+        for rows in [desired, live] {
             groups.add_routers(rows);
         }
         groups
@@ -29,7 +33,10 @@ impl Groups {
 
     /// The router, or else the switch or other root, that the row is part of.
     pub(super) fn of(&self, key: &Key) -> Key {
-        let root = self.parents.get(key).unwrap_or(key);
+        let mut root = key;
+        while let Some(parent) = self.parents.get(root) {
+            root = parent;
+        }
         self.routers.get(root).unwrap_or(root).clone()
     }
 
@@ -51,6 +58,19 @@ impl Groups {
                     let Ref::Key(to) = to else { continue };
                     self.parents.entry(to.clone()).or_insert_with(|| switch.clone());
                 }
+            }
+        }
+    }
+
+    fn add_port_groups(&mut self, rows: &Rows) {
+        for (key, row) in rows.table(Table::PortGroup) {
+            let ports = row.get("ports").into_iter().flat_map(Datum::refs);
+            let mut switches = ports.filter_map(|to| match to {
+                Ref::Key(port) => self.parents.get(port).cloned(),
+                Ref::Foreign(_) => None,
+            });
+            if let Some(switch) = switches.next() {
+                self.parents.entry(key.clone()).or_insert(switch);
             }
         }
     }

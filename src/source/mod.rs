@@ -12,12 +12,12 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Model, Vpc};
+use crate::model::{Model, SecurityGroup, Vpc};
 use crate::nearest::nearest;
 use crate::span::{SourceMap, Span};
 
 use fields::Fields;
-use kubeovn::{ip, network, subnet, underlay, vip, vpc, workload};
+use kubeovn::{ip, network, security_group, subnet, underlay, vip, vpc, workload};
 use object::{Kind, Object, Scope};
 use yaml::{Node, Yaml};
 
@@ -45,6 +45,7 @@ struct Declarations {
     interfaces: Vec<workload::Interface>,
     records: Vec<ip::Record>,
     vips: Vec<vip::Declared>,
+    groups: Vec<SecurityGroup>,
     doubts: Doubts,
     /// Unknown kinds: how many, and the first one's place.
     skipped: BTreeMap<String, (usize, Span)>,
@@ -73,10 +74,10 @@ impl Doubts {
 }
 
 /// Kinds of the `kubeovn.io` group that this version reads.
-const KUBEOVN_KINDS: [&str; 6] = ["IP", "ProviderNetwork", "Subnet", "Vip", "Vlan", "Vpc"];
+const KUBEOVN_KINDS: [&str; 7] = ["IP", "ProviderNetwork", "SecurityGroup", "Subnet", "Vip", "Vlan", "Vpc"];
 
 /// Kinds that concern a VPC and that this version does not lower.
-const WAITING_KINDS: [&str; 16] = [
+const WAITING_KINDS: [&str; 15] = [
     "IPPool",
     "IptablesDnatRule",
     "IptablesEIP",
@@ -88,7 +89,6 @@ const WAITING_KINDS: [&str; 16] = [
     "OvnSnatRule",
     "QoSPolicy",
     "RouterLBRule",
-    "SecurityGroup",
     "SwitchLBRule",
     "VpcDns",
     "VpcEgressGateway",
@@ -146,6 +146,10 @@ impl Declarations {
             ("kubeovn.io", "Vip") => {
                 let vip = self.read("Vip", Cluster, node, sink, vip::read);
                 self.vips.extend(vip);
+            }
+            ("kubeovn.io", "SecurityGroup") => {
+                let group = self.read("SecurityGroup", Cluster, node, sink, security_group::read);
+                self.groups.extend(group);
             }
             ("k8s.cni.cncf.io", "NetworkAttachmentDefinition") => {
                 let network = self.read("NetworkAttachmentDefinition", Namespaced, node, sink, network::read);

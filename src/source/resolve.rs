@@ -3,6 +3,8 @@
 //! Dangling and duplicate names are reported here, with the nearest name that exists. The result is
 //! sorted by name, so that nothing later can depend on the order of the input. Refuses to judge addresses.
 
+mod groups;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
@@ -31,6 +33,7 @@ pub(super) fn resolve(declared: Declarations, sink: &mut Sink) -> Model {
     let namespaces: Vec<(String, SubnetId)> = subnets.namespaces;
     model.subnets = subnets.subnets;
     model.whole = !doubts.lost && !doubts.left_out.iter().any(|(kind, _)| *kind == "Subnet");
+    model.groups = groups::resolve(declared.groups, &doubts, sink);
     let names = SubnetNames::new(&model, doubts);
     let (ports, selectors) = ports(declared.interfaces, &names, &namespaces, &networks, &model, sink);
     model.ports = ports;
@@ -375,6 +378,7 @@ fn ports(
                 port_vips: i.port_vips,
             });
         }
+        let groups = groups::joined(&i.owner, &i.groups, model, &names.doubts, sink);
         ports.push(Port {
             name: i.port,
             span: i.span,
@@ -384,6 +388,7 @@ fn ports(
             addresses: i.addresses,
             is_machine: i.is_machine,
             port_security: i.port_security,
+            groups,
             allowed_pairs: i.allowed_pairs,
             forwards: i.forwards,
             guest_addresses: i.guest_addresses,
@@ -460,6 +465,7 @@ fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sin
             addresses: record.addresses,
             is_machine: false,
             port_security: false,
+            groups: Vec::new(),
             allowed_pairs: Vec::new(),
             forwards: false,
             guest_addresses: Vec::new(),

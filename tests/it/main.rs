@@ -13,6 +13,7 @@ mod laws;
 #[cfg(feature = "live")]
 mod live;
 mod matching;
+mod membership;
 mod memory;
 mod mutants;
 mod northbound;

@@ -97,17 +97,24 @@ fn commit(actual: &mut Actual) {
     for at in held {
         assert!(actual.get(at.0, at.1).is_some(), "referential integrity violation: {at:?}");
     }
-    let mut weak = Vec::new();
+    let (mut weak, mut gone) = (Vec::new(), Vec::new());
     for (uuid, row) in actual.iter() {
         for (column, datum) in row.columns().filter(|(column, _)| !column.holds_children()) {
             for to in datum.refs() {
                 let (Some(target), Ref::Foreign(to)) = (column.target, to) else { continue };
-                let is_there = actual.get(target, *to).is_some();
-                weak.extend((!is_there).then_some((row.table(), uuid, column.name, *to)));
+                if actual.get(target, *to).is_none() {
+                    let list = if column.is_weak { &mut gone } else { &mut weak };
+                    list.push((row.table(), uuid, column.name, *to));
+                }
             }
         }
     }
     assert!(weak.is_empty(), "dangling weak references would vanish: {weak:?}");
+    for (table, uuid, column, to) in gone {
+        let row = actual.get_mut(table, uuid).expect("it is there");
+        let Some(Datum::Set(atoms)) = row.get_mut(column) else { panic!("a set") };
+        atoms.retain(|atom| *atom != Atom::Ref(Ref::Foreign(to)));
+    }
     for table in Table::ALL.iter().copied().filter(|table| table.is_named()) {
         let names: Vec<&str> = actual.table(table).filter_map(|(_, row)| name(row)).collect();
         let distinct: BTreeSet<&&str> = names.iter().collect();

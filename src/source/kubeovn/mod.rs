@@ -5,6 +5,7 @@
 
 pub(crate) mod ip;
 pub(crate) mod network;
+pub(crate) mod security_group;
 pub(crate) mod subnet;
 pub(crate) mod underlay;
 pub(crate) mod vip;

@@ -65,6 +65,8 @@ pub(crate) struct Interface {
     /// Whether it is a virtual machine's.
     pub(crate) is_machine: bool,
     pub(crate) port_security: bool,
+    /// Names of security groups that it joins.
+    pub(crate) groups: Vec<Spanned<String>>,
     pub(crate) forwards: bool,
     /// Names of virtual addresses that it may hold.
     pub(crate) aaps: Vec<Spanned<String>>,
@@ -211,6 +213,7 @@ fn interface<'d>(
         addresses: addresses.into_iter().filter_map(|t| address(t, "`ip_address`", sink)).collect(),
         is_machine: owner.starts_with("VirtualMachine "),
         port_security: is_true("port_security"),
+        groups: names("security_groups"),
         forwards: is_true("layer2_forward"),
         aaps: names("aaps"),
         port_vips: names("port_vips"),
@@ -222,7 +225,6 @@ fn interface<'d>(
 
 fn answer_annotations<'d>(find: &impl Fn(&str) -> Option<Spanned<&'d str>>, sink: &mut Sink) {
     let waiting = [
-        ("security_groups", "the interface is not filtered by them"),
         ("ip_pool", "the address comes from the whole subnet"),
         ("dhcp-v4-options", "the interface is told what its subnet says"),
         ("dhcp-v6-options", "the interface is told what its subnet says"),
