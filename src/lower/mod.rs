@@ -3,6 +3,8 @@
 //! One file a concern, called in the order of the tables. Refuses YAML, live databases and diagnostics.
 
 mod dhcp;
+mod gateway;
+mod nat;
 mod port;
 mod priority;
 mod subnet;

@@ -20,17 +20,20 @@ const IMPORTS: [(&str, &str); 21] = [
     ("names", "model span"),
     ("nb", "nearest span"),
     ("source", "diag model nearest span"),
-    ("assign", "model span"),
+    ("assign", "model names span"),
     ("lock", "assign"),
     ("check", "assign diag model names nb nearest span target"),
     ("lower", "assign check model names nb span"),
-    ("compile", "assign check diag lower nb source span target"),
+    ("compile", "assign check diag lower model nb source span target"),
     ("graph", "check model span"),
     ("plan", "nb span"),
     ("ovsdb", "nb"),
     ("emit", "nb ovsdb plan span target"),
     ("apply", "emit nb ovsdb plan"),
-    ("cli", "apply assign check compile diag emit files graph lock lower nb ovsdb plan source span target"),
+    (
+        "cli",
+        "apply assign check compile diag emit files graph lock lower model nb ovsdb plan source span target",
+    ),
     ("main", "cli"),
 ];
 
