@@ -5,12 +5,19 @@
 //! derived from the name and locally administered, so a rebuild changes none. Refuses to read files and to
 //! judge what was given by hand.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use uuid::Uuid;
 
-use crate::model::{AddressRange, Block, Mac, Model, Port, PortId, SubnetId};
+use crate::model::{
+    AddressRange, Block, ElasticIpId, FloatingIp, Gateway, GatewayId, Inside, Mac, Model, Port, PortId,
+    Public, SubnetId,
+};
+use crate::names;
+use crate::span::Spanned;
 
 /// Addresses given out before, by the name of the port or virtual address.
 pub type Remembered = BTreeMap<String, Vec<IpAddr>>;
@@ -20,6 +27,8 @@ pub type Remembered = BTreeMap<String, Vec<IpAddr>>;
 pub struct Assignment {
     ports: Vec<PortAssignment>,
     vips: Vec<Vec<IpAddr>>,
+    gateways: Vec<PortAssignment>,
+    elastic_ips: Vec<Vec<IpAddr>>,
 }
 
 /// What a port gets.
@@ -31,13 +40,26 @@ pub struct PortAssignment {
     pub addresses: Vec<IpAddr>,
 }
 
-/// A port for which a block had no free address.
+/// Who has addresses of a subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A VPC's port on an external network.
+    Gateway(GatewayId),
+    /// A public address.
+    ElasticIp(ElasticIpId),
+    /// A virtual address: an index into [`Model::vips`].
+    Vip(usize),
+    /// A workload's interface.
+    Port(PortId),
+}
+
+/// A subnet whose free addresses did not suffice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted {
     /// The subnet that is full.
     pub subnet: SubnetId,
-    /// The first port that went without; `None` for a virtual address.
-    pub port: Option<PortId>,
+    /// The first that went without.
+    pub holder: Holder,
 }
 
 impl Assignment {
@@ -51,63 +73,157 @@ impl Assignment {
         &self.vips[at]
     }
 
+    /// What a gateway gets on its external network.
+    pub fn gateway(&self, id: GatewayId) -> &PortAssignment {
+        &self.gateways[id.0]
+    }
+
+    /// The addresses behind a public address, at most one a family.
+    pub fn public(&self, public: Public) -> &[IpAddr] {
+        match public {
+            Public::ElasticIp(id) => &self.elastic_ips[id.0],
+            Public::Gateway(id) => &self.gateways[id.0].addresses,
+        }
+    }
+
+    /// The addresses or blocks of what is inside.
+    pub fn inside(&self, model: &Model, inside: &Inside) -> Vec<IpNet> {
+        let hosts = |addresses: &[IpAddr]| addresses.iter().map(|a| IpNet::from(*a)).collect();
+        match inside {
+            Inside::Port(id) => hosts(&self.ports[id.0].addresses),
+            Inside::Vip(at) => hosts(&self.vips[*at]),
+            Inside::Subnet(id) => model.subnet(*id).blocks.iter().map(|block| block.cidr.value).collect(),
+            Inside::Given(nets) => nets.iter().map(|net| net.value).collect(),
+        }
+    }
+
+    /// What is outside with what is inside, family by family.
+    pub fn pairs(&self, model: &Model, public: Public, inside: &Inside) -> Vec<(IpAddr, IpNet)> {
+        let inside = self.inside(model, inside);
+        let outside = self.public(public).iter();
+        let of_family = |a: &IpAddr, net: &IpNet| net.addr().is_ipv4() == a.is_ipv4();
+        outside.flat_map(|a| inside.iter().filter(|net| of_family(a, net)).map(|net| (*a, *net))).collect()
+    }
+
+    /// The interface on whose chassis a floating IP is translated; `None` where the gateway's does it.
+    pub fn machine(&self, model: &Model, floating: &FloatingIp) -> Option<PortId> {
+        let has = |id: PortId, net: &IpNet| self.ports[id.0].addresses.contains(&net.addr());
+        let given = |nets: &[Spanned<IpNet>]| {
+            let is_it = |(id, port): &(PortId, &Port)| {
+                model.subnet(port.subnet).vpc == floating.vpc && nets.iter().any(|net| has(*id, &net.value))
+            };
+            model.ports().find(is_it).map(|(id, _)| id)
+        };
+        match &floating.inside.value {
+            _ if !floating.distributed => None,
+            Inside::Port(id) => Some(*id),
+            Inside::Given(nets) => given(nets),
+            Inside::Vip(_) | Inside::Subnet(_) => None,
+        }
+    }
+
+    /// Whether exactly this block is translated by hand at a gateway.
+    pub fn is_translated(&self, model: &Model, gateway: &Gateway, block: IpNet) -> bool {
+        model.source_nats.iter().any(|nat| {
+            let is_here = nat.vpc == gateway.vpc && model.external_of(nat.public.value) == gateway.external;
+            let mut pairs = self.pairs(model, nat.public.value, &nat.inside.value).into_iter();
+            is_here && pairs.any(|(_, inside)| inside == block)
+        })
+    }
+
     /// Every choice that was not given by hand, to be remembered.
     pub fn chosen(&self, model: &Model) -> Remembered {
-        let port = |(port, got): (&Port, &PortAssignment)| {
-            let by_hand = |a: &IpAddr| port.addresses.iter().any(|g| g.value == *a);
-            let chosen: Vec<IpAddr> = got.addresses.iter().copied().filter(|a| !by_hand(a)).collect();
-            (!chosen.is_empty()).then(|| (port.name.clone(), chosen))
-        };
-        let vips = model.vips.iter().zip(&self.vips).filter_map(|(vip, got)| {
-            let by_hand = |a: &IpAddr| vip.addresses.iter().any(|g| g.value == *a);
+        let chosen = |claim: Claim<'_>| {
+            let by_hand = |a: &IpAddr| claim.given.iter().any(|g| g.value == *a);
+            let got = match claim.holder {
+                Holder::Gateway(id) => &self.gateways[id.0].addresses,
+                Holder::ElasticIp(id) => &self.elastic_ips[id.0],
+                Holder::Vip(at) => &self.vips[at],
+                Holder::Port(id) => &self.ports[id.0].addresses,
+            };
             let chosen: Vec<IpAddr> = got.iter().copied().filter(|a| !by_hand(a)).collect();
-            (!chosen.is_empty()).then(|| (vip.name.clone(), chosen))
-        });
-        model.ports.iter().zip(&self.ports).filter_map(port).chain(vips).collect()
+            (!chosen.is_empty()).then(|| (claim.name.into_owned(), chosen))
+        };
+        claims(model).filter_map(chosen).collect()
     }
 }
 
-/// Chooses for every port and virtual address. Subnets that are full are returned, once each.
+/// Somebody who needs addresses.
+struct Claim<'m> {
+    holder: Holder,
+    /// What a lock file calls it.
+    name: Cow<'m, str>,
+    subnet: SubnetId,
+    given: &'m [Spanned<IpAddr>],
+}
+
+/// Everybody who needs addresses, in the order in which they choose.
+fn claims(model: &Model) -> impl Iterator<Item = Claim<'_>> {
+    let gateways = model.gateways().map(|(id, gateway)| Claim {
+        holder: Holder::Gateway(id),
+        name: Cow::Owned(gateway_port(model, gateway)),
+        subnet: gateway.external,
+        given: &gateway.addresses,
+    });
+    let elastic_ips = model.elastic_ips.iter().enumerate().map(|(at, eip)| Claim {
+        holder: Holder::ElasticIp(ElasticIpId(at)),
+        name: Cow::Owned(format!("elastic-ip/{}", eip.name)),
+        subnet: eip.external,
+        given: &eip.addresses,
+    });
+    let vips = model.vips.iter().enumerate().map(|(at, vip)| Claim {
+        holder: Holder::Vip(at),
+        name: Cow::Borrowed(vip.name.as_str()),
+        subnet: vip.subnet,
+        given: &vip.addresses,
+    });
+    let ports = model.ports().map(|(id, port)| Claim {
+        holder: Holder::Port(id),
+        name: Cow::Borrowed(port.name.as_str()),
+        subnet: port.subnet,
+        given: &port.addresses,
+    });
+    gateways.chain(elastic_ips).chain(vips).chain(ports)
+}
+
+fn gateway_port(model: &Model, gateway: &Gateway) -> String {
+    names::router_port(model.vpc(gateway.vpc), model.subnet(gateway.external))
+}
+
+/// Chooses for everybody. Subnets that are full are returned, once each.
 pub fn assign(model: &Model, remembered: &Remembered) -> (Assignment, Vec<Exhausted>) {
     let mut pools: Vec<Pool> = model.subnets.iter().map(|s| Pool::new(&s.blocks, &s.exclude)).collect();
-    for port in &model.ports {
-        port.addresses.iter().for_each(|a| pools[port.subnet.0].take(a.value));
-    }
-    for vip in &model.vips {
-        vip.addresses.iter().for_each(|a| pools[vip.subnet.0].take(a.value));
+    for claim in claims(model) {
+        claim.given.iter().for_each(|a| pools[claim.subnet.0].take(a.value));
     }
     // What is remembered is claimed before anybody chooses, so that a newcomer can't push it out.
-    let mut claimed: Vec<Vec<IpAddr>> = Vec::with_capacity(model.ports.len());
-    for port in &model.ports {
-        let given: Vec<IpAddr> = port.addresses.iter().map(|a| a.value).collect();
-        claimed.push(pools[port.subnet.0].claim(&given, remembered.get(&port.name)));
-    }
-    let vip_claims: Vec<Vec<IpAddr>> = model
-        .vips
-        .iter()
-        .map(|vip| {
-            let given: Vec<IpAddr> = vip.addresses.iter().map(|a| a.value).collect();
-            pools[vip.subnet.0].claim(&given, remembered.get(&vip.name))
-        })
-        .collect();
-
+    let remembered = |claim: Claim<'_>| {
+        let given: Vec<IpAddr> = claim.given.iter().map(|a| a.value).collect();
+        pools[claim.subnet.0].claim(&given, remembered.get(claim.name.as_ref()))
+    };
+    let claimed: Vec<Vec<IpAddr>> = claims(model).map(remembered).collect();
     let mut full: BTreeMap<SubnetId, Exhausted> = BTreeMap::new();
-    let mut vips = Vec::with_capacity(model.vips.len());
-    for (vip, mut addresses) in model.vips.iter().zip(vip_claims) {
-        if !pools[vip.subnet.0].fill(&mut addresses) {
-            full.entry(vip.subnet).or_insert(Exhausted { subnet: vip.subnet, port: None });
-        }
-        vips.push(addresses);
-    }
     let mut macs = Macs::new(model);
-    let mut ports = Vec::with_capacity(model.ports.len());
-    for ((id, port), mut addresses) in model.ports().zip(claimed) {
-        if !pools[port.subnet.0].fill(&mut addresses) {
-            full.entry(port.subnet).or_insert(Exhausted { subnet: port.subnet, port: Some(id) });
+    let mut got = Assignment::default();
+    for (Claim { holder, subnet, .. }, mut addresses) in claims(model).zip(claimed) {
+        if !pools[subnet.0].fill(&mut addresses) {
+            full.entry(subnet).or_insert(Exhausted { subnet, holder });
         }
-        ports.push(PortAssignment { mac: macs.of(port), addresses });
+        match holder {
+            Holder::Gateway(id) => {
+                let gateway = model.gateway(id);
+                let derived = || derived_mac("router", &gateway_port(model, gateway));
+                let mac = gateway.mac.as_ref().map_or_else(derived, |mac| mac.value);
+                got.gateways.push(PortAssignment { mac, addresses });
+            }
+            Holder::ElasticIp(_) => got.elastic_ips.push(addresses),
+            Holder::Vip(_) => got.vips.push(addresses),
+            Holder::Port(id) => {
+                got.ports.push(PortAssignment { mac: macs.of(&model.ports[id.0]), addresses })
+            }
+        }
     }
-    (Assignment { ports, vips }, full.into_values().collect())
+    (got, full.into_values().collect())
 }
 
 /// A MAC address derived from a name: locally administered, unicast (IEEE 802, bit 1 of the first byte).

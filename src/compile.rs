@@ -6,6 +6,7 @@ use crate::assign::Remembered;
 use crate::check::check;
 use crate::diag::Sink;
 use crate::lower::lower;
+use crate::model::GatewayChassis;
 use crate::nb::{Rows, schema, stamp};
 use crate::source;
 use crate::span::SourceMap;
@@ -20,6 +21,8 @@ pub struct Options {
     pub target: Target,
     /// Addresses given out before.
     pub remembered: Remembered,
+    /// The chassis that may carry gateways, instead of those that the sources name.
+    pub gateway_chassis: Vec<GatewayChassis>,
 }
 
 /// What a compilation without errors gives.
@@ -33,7 +36,8 @@ pub struct Compiled {
 
 /// Compiles every source. `None` when something in `sink` is an error.
 pub fn compile(sources: &SourceMap, options: &Options, sink: &mut Sink) -> Option<Compiled> {
-    let model = source::read(sources, sink);
+    let mut model = source::read(sources, sink);
+    model.prefer_chassis(&options.gateway_chassis);
     let checked = check(&model, options.target, &options.remembered, sink)?;
     let mut rows = lower(&checked);
     stamp::stamp(&mut rows, &options.owner);

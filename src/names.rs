@@ -70,6 +70,13 @@ fn symbol(name: &str) -> String {
     format!("{symbol}_.{}", uuid::Uuid::new_v5(&uuid::Uuid::nil(), name.as_bytes()).simple())
 }
 
+/// The destinations of a family that packets from a subnet reach with their own source. Address sets have
+/// names of letters, digits, `_` and `.` alone, so that the subnet's stands there in hexadecimal digits.
+pub(crate) fn exempt(subnet: &Subnet, v4: bool) -> String {
+    let digits: String = subnet.name.value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("exempt.{digits}.ip{}", if v4 { 4 } else { 6 })
+}
+
 /// What a name stands for, for messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Minted {
@@ -98,7 +105,12 @@ pub(crate) fn router_ports(model: &Model) -> Vec<Minted> {
             span: peering.remote.span,
         })
     });
-    subnets.chain(peers).collect()
+    let gateways = model.gateways.iter().map(|gateway| {
+        let (vpc, external) = (model.vpc(gateway.vpc), model.subnet(gateway.external));
+        let what = format!("the gateway of VPC `{}` on `{}`", vpc.name, external.name);
+        Minted { name: router_port(vpc, external), what, span: gateway.span }
+    });
+    subnets.chain(gateways).chain(peers).collect()
 }
 
 /// Names of switch ports, which are unique in the whole database.
@@ -107,6 +119,11 @@ pub(crate) fn switch_ports(model: &Model) -> Vec<Minted> {
         let vpc = model.vpc(subnet.vpc);
         let what = format!("the port of subnet `{}` towards VPC `{}`", subnet.name, vpc.name);
         Minted { name: router_side(vpc, subnet), what, span: subnet.name.span }
+    });
+    let gateways = model.gateways.iter().map(|gateway| {
+        let (vpc, external) = (model.vpc(gateway.vpc), model.subnet(gateway.external));
+        let what = format!("the port of external network `{}` towards VPC `{}`", external.name, vpc.name);
+        Minted { name: router_side(vpc, external), what, span: gateway.span }
     });
     let localnets = model.subnets.iter().filter(|s| s.underlay.is_some()).map(|subnet| {
         let what = format!("the port of subnet `{}` towards its physical network", subnet.name);
@@ -122,7 +139,7 @@ pub(crate) fn switch_ports(model: &Model) -> Vec<Minted> {
         what: format!("the virtual address `{}`", vip.name),
         span: vip.span,
     });
-    routers.chain(localnets).chain(ports).chain(virtual_ports).collect()
+    routers.chain(gateways).chain(localnets).chain(ports).chain(virtual_ports).collect()
 }
 
 /// Names of port groups, and of the sets of addresses beside them.

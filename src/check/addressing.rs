@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a block is unicast space, and has room for a gateway and a host | N0304, N0305 |
 //! | the gateway is a host address of the block | N0302, N0303 |
-//! | no two blocks of a VPC overlap; each lies in the VPC's own blocks where it has some | N0301, N0314 |
+//! | no two blocks of a VPC and its external networks overlap; each lies in the VPC's own blocks where it has some | N0301, N0314 |
 //! | a block keeps off what Kube-OVN uses itself; public space is mentioned | N0315, N0316 |
 //! | exclusions lie in the block; the MTU is one that the family takes | N0307, N0317 |
 
@@ -199,7 +199,9 @@ fn mtu(ctx: &mut Ctx<'_>, subnet: &Subnet) {
 }
 
 fn overlaps(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
-    let subnets: &[SubnetId] = &ctx.by_vpc[id.0].clone();
+    let mut subnets: Vec<SubnetId> = ctx.by_vpc[id.0].clone();
+    let externals = ctx.model.gateways_of(id).map(|(_, gateway)| gateway.external);
+    subnets.extend(externals.filter(|external| ctx.model.subnet(*external).vpc != id));
     let mut blocks: Vec<(&Subnet, &Spanned<IpNet>)> = subnets
         .iter()
         .map(|id| ctx.model.subnet(*id))

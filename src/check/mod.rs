@@ -5,8 +5,10 @@
 
 mod addressing;
 mod filter;
+mod gateway;
 mod matching;
 mod names;
+mod nat;
 mod options;
 mod peering;
 mod policy;
@@ -17,9 +19,9 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use crate::assign::{self, Assignment, Exhausted, Remembered};
+use crate::assign::{self, Assignment, Exhausted, Holder, Remembered};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Model, SubnetId, VpcId};
+use crate::model::{Model, Public, SubnetId, VpcId};
 use crate::names as minted;
 use crate::target::Target;
 
@@ -46,6 +48,8 @@ impl<'m> Checked<'m> {
 struct Ctx<'m> {
     model: &'m Model,
     target: Target,
+    /// The addresses that were chosen.
+    assignment: &'m Assignment,
     /// The subnets of each VPC.
     by_vpc: Vec<Vec<SubnetId>>,
     /// The VPCs that declare a peering with each.
@@ -85,13 +89,17 @@ pub fn check<'m>(
     let (assignment, full) = assign::assign(model, remembered);
     let (by_vpc, callers) = (model.subnets_by_vpc(), callers(model));
     let (port_names, port_groups) = (OnceCell::new(), OnceCell::new());
-    let mut ctx = Ctx { model, target, by_vpc, callers, port_names, port_groups, sink };
+
+    let mut ctx =
+        Ctx { model, target, assignment: &assignment, by_vpc, callers, port_names, port_groups, sink };
     nothing(&mut ctx);
     names::check(&mut ctx);
     addressing::check(&mut ctx);
-    ports::check(&mut ctx, &assignment, &full);
+    ports::check(&mut ctx, &full);
     peering::check(&mut ctx);
     routing::check(&mut ctx);
+    gateway::check(&mut ctx);
+    nat::check(&mut ctx);
     policy::check(&mut ctx);
     filter::check(&mut ctx);
     options::check(&mut ctx);
@@ -127,9 +135,15 @@ fn full(ctx: &mut Ctx<'_>, full: &[Exhausted]) {
         let message = format!("subnet `{}` has no free address left", subnet.name);
         let place = subnet.blocks.first().map_or(subnet.name.span, |b| b.cidr.span);
         let diagnostic = Diagnostic::new(Code::SubnetFull, place, message);
-        ctx.report(match exhausted.port.map(|id| &ctx.model.ports[id.0]) {
-            Some(port) => diagnostic.label(port.span, format!("{} goes without", port.owner)),
-            None => diagnostic,
-        });
+        let model = ctx.model;
+        let (span, who) = match exhausted.holder {
+            Holder::Port(id) => (model.ports[id.0].span, model.ports[id.0].owner.clone()),
+            Holder::Vip(at) => {
+                (model.vips[at].span, format!("the virtual address `{}`", model.vips[at].name))
+            }
+            Holder::Gateway(id) => (model.gateway(id).span, model.public_name(Public::Gateway(id))),
+            Holder::ElasticIp(id) => (model.elastic_ips[id.0].span, model.public_name(Public::ElasticIp(id))),
+        };
+        ctx.report(diagnostic.label(span, format!("{who} goes without")));
     }
 }

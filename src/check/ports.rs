@@ -13,21 +13,22 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::{Ctx, addressing, full};
-use crate::assign::{Assignment, Exhausted, derived_mac};
+use crate::assign::{Exhausted, derived_mac};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Mac, Port, Subnet, SubnetId};
+use crate::model::{ElasticIpId, Mac, Port, Public, Subnet, SubnetId};
 use crate::names;
 use crate::span::{Span, Spanned};
 
 /// ovn-sb(5), Port_Binding.tunnel_key: 15 bits.
 const PORTS_MAX: usize = 32767;
 
-pub(super) fn check(ctx: &mut Ctx<'_>, assignment: &Assignment, exhausted: &[Exhausted]) {
+pub(super) fn check(ctx: &mut Ctx<'_>, exhausted: &[Exhausted]) {
     full(ctx, exhausted);
     addresses(ctx);
     macs(ctx);
     for (id, port) in ctx.model.ports() {
-        guest_addresses(ctx, port, &assignment.port(id).addresses);
+        let assigned = &ctx.assignment.port(id).addresses;
+        guest_addresses(ctx, port, assigned);
     }
     let mut by_subnet: Vec<Vec<&Port>> = vec![Vec::new(); ctx.model.subnets.len()];
     for (_, port) in ctx.model.ports() {
@@ -45,8 +46,14 @@ fn addresses(ctx: &mut Ctx<'_>) {
     let holders: Vec<String> =
         model.vips.iter().map(|v| format!("the virtual address `{}`", v.name)).collect();
     let vips = model.vips.iter().zip(&holders).map(|(v, holder)| (v.subnet, holder.as_str(), &v.addresses));
+    let public = model.gateways().map(|(id, g)| (g.external, Public::Gateway(id), &g.addresses));
+    let elastic = model.elastic_ips.iter().enumerate();
+    let elastic = elastic.map(|(at, e)| (e.external, Public::ElasticIp(ElasticIpId(at)), &e.addresses));
+    let public: Vec<_> =
+        public.chain(elastic).map(|(subnet, public, a)| (subnet, model.public_name(public), a)).collect();
+    let public = public.iter().map(|(subnet, name, addresses)| (*subnet, name.as_str(), *addresses));
     let mut seen: BTreeMap<(SubnetId, IpAddr), (Span, &str)> = BTreeMap::new();
-    for (id, owner, addresses) in ports.chain(vips) {
+    for (id, owner, addresses) in ports.chain(vips).chain(public) {
         let subnet = model.subnet(id);
         for (nth, address) in addresses.iter().enumerate() {
             if let Some(first) =

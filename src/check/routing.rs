@@ -29,7 +29,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
         let networks = Networks::of(ctx, id, vpc);
         routes(ctx, vpc, &networks);
         tables(ctx, id, vpc);
-        policies(ctx, vpc, &networks);
+        policies(ctx, (id, vpc), &networks);
     }
 }
 
@@ -49,8 +49,13 @@ impl Networks {
         let subnets = subnets.map(|b| (b.cidr.value, b.gateway.value, b.cidr.span));
         let links = vpc.peerings.iter().flat_map(|p| &p.addresses);
         let links = links.map(|a| (a.value.trunc(), a.value.addr(), a.span));
-        let connected: Vec<_> = subnets.chain(links).collect();
         let model = ctx.model;
+        let gateways = model.gateways_of(id).flat_map(|(id, gateway)| {
+            let own = ctx.assignment.gateway(id).addresses.iter();
+            let block = |own: &IpAddr| model.subnet(gateway.external).block_for(*own).map(|b| b.cidr.value);
+            own.filter_map(move |own| Some((block(own)?, *own, gateway.span)))
+        });
+        let connected: Vec<_> = subnets.chain(links).chain(gateways).collect();
         let others = vpc.peerings.iter().filter_map(|p| Some(model.vpc(p.remote_id?)));
         let callers = ctx.callers[id.0].iter().map(|caller| model.vpc(*caller));
         let far = others.chain(callers).flat_map(|other| {
@@ -65,6 +70,7 @@ impl Networks {
         let with_room = |link: &Spanned<IpNet>| link.value.prefix_len() < link.value.max_prefix_len();
         let whole = model.whole
             && vpc.whole_links
+            && vpc.whole_exits
             && vpc.peerings.iter().flat_map(|p| &p.addresses).all(with_room)
             && ctx.by_vpc[id.0].iter().map(|id| model.subnet(*id)).all(|s| s.whole || !s.blocks.is_empty());
         Networks { connected, doubtful, whole }
@@ -184,14 +190,14 @@ fn tables(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
     }
 }
 
-fn policies(ctx: &mut Ctx<'_>, vpc: &Vpc, networks: &Networks) {
+fn policies(ctx: &mut Ctx<'_>, (id, vpc): (VpcId, &Vpc), networks: &Networks) {
     let mut by_priority: BTreeMap<i64, Vec<(&PolicyRoute, Option<Expr>)>> = BTreeMap::new();
     for policy in &vpc.policy_routes {
         priority(ctx, policy);
         hops(ctx, vpc, policy, networks);
         let expr = matching::check(ctx, &policy.matching, Place::Policy);
         if let Some(expr) = &expr {
-            taken_by_a_route(ctx, vpc, policy, expr, networks);
+            taken_by_a_route(ctx, (id, vpc), policy, expr, networks);
         }
         by_priority.entry(policy.priority.value).or_default().push((policy, expr));
     }
@@ -215,14 +221,21 @@ fn policies(ctx: &mut Ctx<'_>, vpc: &Vpc, networks: &Networks) {
 
 /// OVN looks at policies after it has found a route; a packet without one is gone before (ovn-northd(8),
 /// router ingress tables).
-fn taken_by_a_route(ctx: &mut Ctx<'_>, vpc: &Vpc, policy: &PolicyRoute, expr: &Expr, networks: &Networks) {
+fn taken_by_a_route(
+    ctx: &mut Ctx<'_>,
+    (id, vpc): (VpcId, &Vpc),
+    policy: &PolicyRoute,
+    expr: &Expr,
+    networks: &Networks,
+) {
     let Some(hop) = policy.next_hops.first() else { return };
     if policy.action.value != PolicyAction::Reroute || !networks.whole || !vpc.whole_routes {
         return;
     }
     let of_family = |net: &IpNet| net.addr().is_ipv4() == hop.value.is_ipv4();
     let routes = vpc.static_routes.iter().filter(|r| r.selector == RouteSelector::Destination);
-    let routes: Vec<IpNet> = routes.map(|r| r.prefix.value).filter(of_family).collect();
+    let implied = ctx.model.default_routes(id).into_iter().map(|route| route.prefix);
+    let routes: Vec<IpNet> = routes.map(|r| r.prefix.value).chain(implied).filter(of_family).collect();
     let attached = networks.connected.iter().map(|(net, _, _)| *net).filter(of_family);
     let mut beyond = routes.iter().map(|net| matching::may_go_to(expr, *net).unwrap_or(true));
     let mut within = attached.map(|net| matching::may_go_to(expr, net).unwrap_or(false));

@@ -23,7 +23,8 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let mut sink = Sink::new();
     let sources = args.input.read(&mut sink);
     let remembered = args.input.remembered(&mut sink);
-    let model = source::read(&sources, &mut sink);
+    let mut model = source::read(&sources, &mut sink);
+    model.prefer_chassis(&args.input.gateway_chassis());
     check::check(&model, args.input.ovn_version, &remembered, &mut sink);
     if args.input.tell(sink, &sources, streams, true) { exit::OK } else { exit::NO }
 }

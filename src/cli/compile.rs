@@ -57,6 +57,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
         owner: args.owner.clone(),
         target: args.input.ovn_version,
         remembered: args.input.remembered(&mut sink),
+        gateway_chassis: args.input.gateway_chassis(),
     };
     let compiled = compile(&sources, &options, &mut sink);
     let good = args.input.tell(sink, &sources, streams, false);

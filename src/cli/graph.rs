@@ -50,7 +50,8 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let input = args.input.input();
     let sources = input.read(&mut sink);
     let remembered = input.remembered(&mut sink);
-    let model = source::read(&sources, &mut sink);
+    let mut model = source::read(&sources, &mut sink);
+    model.prefer_chassis(&input.gateway_chassis());
     let checked = check::check(&model, input.ovn_version, &remembered, &mut sink);
     let Some(checked) = checked else {
         input.tell(sink, &sources, streams, false);

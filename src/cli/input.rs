@@ -11,6 +11,7 @@ use crate::assign::Remembered;
 use crate::diag::{Code, Diagnostic, Levels, Severity, Sink, format, render};
 use crate::files;
 use crate::lock;
+use crate::model::GatewayChassis;
 use crate::span::SourceMap;
 use crate::target::Target;
 
@@ -26,6 +27,9 @@ pub(super) struct InputArgs {
     /// Remember given addresses in this file, so that they stay put
     #[arg(long, value_name = "FILE")]
     pub(super) lock: Option<PathBuf>,
+    /// Chassis that may carry gateways, the preferred first; instead of those that Nodes name
+    #[arg(long, value_name = "NAME[:PRIORITY],…", value_parser = chassis_list)]
+    gateway_chassis: Option<ChassisList>,
     /// Treat a code, or all `warnings`, as errors
     #[arg(long, value_name = "CODE")]
     deny: Vec<Denied>,
@@ -49,13 +53,49 @@ pub(super) struct DrawnArgs {
     /// Draw the addresses that are remembered in this file
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
+    /// Chassis that may carry gateways, the preferred first; instead of those that Nodes name
+    #[arg(long, value_name = "NAME[:PRIORITY],…", value_parser = chassis_list)]
+    gateway_chassis: Option<ChassisList>,
 }
 
 impl DrawnArgs {
     /// The input that they name.
     pub(super) fn input(&self) -> InputArgs {
-        InputArgs::of(self.paths.clone(), self.ovn_version, self.lock.clone())
+        let (paths, lock) = (self.paths.clone(), self.lock.clone());
+        InputArgs::of(paths, self.ovn_version, lock, self.gateway_chassis.clone())
     }
+}
+
+/// The value of `--gateway-chassis`.
+pub(super) type ChassisList = Vec<GatewayChassis>;
+
+/// The priority of the first chassis that has none of its own; the others follow downwards.
+const PRIORITY: i64 = 100;
+/// ovn-nb(5), HA_Chassis.priority.
+const PRIORITY_MAX: i64 = 32767;
+
+/// `NAME[:PRIORITY],…`; each name once, each priority once.
+pub(super) fn chassis_list(text: &str) -> Result<ChassisList, String> {
+    let mut list = ChassisList::new();
+    for (item, rank) in text.split(',').map(str::trim).zip(0..) {
+        let with_number = item.rsplit_once(':').and_then(|(name, n)| Some((name, n.parse::<i64>().ok()?)));
+        let (name, priority) = with_number.unwrap_or((item, PRIORITY - rank));
+        if name.is_empty() || name.chars().any(char::is_control) {
+            return Err(format!("`{item}` names no chassis"));
+        }
+        if !(0..=PRIORITY_MAX).contains(&priority) {
+            return Err(format!("priority {priority} of `{name}` is outside 0 – {PRIORITY_MAX}"));
+        }
+        if let Some(other) = list.iter().find(|other| other.name == name) {
+            return Err(format!("`{}` stands there twice", other.name));
+        }
+        if let Some(other) = list.iter().find(|other| other.priority == Some(priority)) {
+            return Err(format!("`{}` and `{name}` have one priority, {priority}", other.name));
+        }
+        list.push(GatewayChassis { name: name.to_owned(), priority: Some(priority), span: None });
+    }
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(list)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,9 +135,14 @@ enum Format {
 
 impl InputArgs {
     /// These paths, judged as ever and told as text.
-    pub(super) fn of(paths: Vec<PathBuf>, ovn_version: Target, lock: Option<PathBuf>) -> InputArgs {
+    pub(super) fn of(
+        paths: Vec<PathBuf>,
+        ovn_version: Target,
+        lock: Option<PathBuf>,
+        gateway_chassis: Option<ChassisList>,
+    ) -> InputArgs {
         let (deny, allow) = (Vec::new(), Vec::new());
-        InputArgs { paths, ovn_version, lock, deny, allow, format: Format::Text }
+        InputArgs { paths, ovn_version, lock, gateway_chassis, deny, allow, format: Format::Text }
     }
 
     /// Reads the texts. What can't be read is in `sink`.
@@ -118,6 +163,11 @@ impl InputArgs {
     /// True when data is wanted as JSON.
     pub(super) fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// The chassis that may carry gateways, if the command line names any.
+    pub(super) fn gateway_chassis(&self) -> ChassisList {
+        self.gateway_chassis.clone().unwrap_or_default()
     }
 
     /// Reads the lock file, if one is named and there.

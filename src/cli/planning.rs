@@ -72,6 +72,7 @@ impl PlanningArgs {
             owner: self.owner().to_owned(),
             target: self.input.ovn_version,
             remembered: self.input.remembered(&mut sink),
+            gateway_chassis: self.input.gateway_chassis(),
         };
         let compiled = compile(&sources, &options, &mut sink);
         let good = self.input.tell(sink, &sources, streams, false);

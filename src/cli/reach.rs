@@ -60,6 +60,9 @@ pub(super) struct Args {
     /// Use the addresses that are remembered in this file
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
+    /// Chassis that may carry gateways, the preferred first; instead of those that Nodes name
+    #[arg(long, value_name = "NAME[:PRIORITY],…", value_parser = input::chassis_list)]
+    gateway_chassis: Option<input::ChassisList>,
     #[cfg(feature = "live")]
     #[command(flatten)]
     database: super::database::DatabaseArgs,
@@ -149,11 +152,21 @@ fn network(args: &Args, streams: &mut Streams<'_>) -> Result<(Network, SourceMap
     if args.files.is_empty() {
         return live(args, streams).map(|network| (network, SourceMap::new()));
     }
-    let input = input::InputArgs::of(args.files.clone(), args.ovn_version, args.lock.clone());
+    let input = input::InputArgs::of(
+        args.files.clone(),
+        args.ovn_version,
+        args.lock.clone(),
+        args.gateway_chassis.clone(),
+    );
     let mut sink = Sink::new();
     let sources = input.read(&mut sink);
     let remembered = input.remembered(&mut sink);
-    let options = Options { owner: "default".to_owned(), target: args.ovn_version, remembered };
+    let options = Options {
+        owner: "default".to_owned(),
+        target: args.ovn_version,
+        remembered,
+        gateway_chassis: input.gateway_chassis(),
+    };
     match compile(&sources, &options, &mut sink) {
         Some(compiled) => Ok((Network::of_rows(&compiled.rows, args.ovn_version), sources)),
         None => {

@@ -89,7 +89,10 @@ codes! {
     "N0214" BuiltInLeftOut "built-in-left-out" Note "an object of Kube-OVN's own workings is left out";
     "N0215" UnknownVip "unknown-vip" Warning "a workload may hold a virtual address that does not exist";
     "N0216" VipUnheld "vip-unheld" Warning "a virtual address that no workload holds";
-    "N0217" UnknownGroup "unknown-group" Error "a security group that is not in the input";
+    "N0217" UnknownElasticIp "unknown-elastic-ip" Error "a public address that is not in the input";
+    "N0218" UnknownInside "unknown-inside" Error "a translation for an interface or Vip that is not in the input";
+    "N0219" UnknownNatGateway "unknown-nat-gateway" Error "a NAT gateway that is not in the input";
+    "N0220" UnknownGroup "unknown-group" Error "a security group that is not in the input";
 
     "N0301" CidrOverlap "cidr-overlap" Error "two subnets of a VPC overlap";
     "N0302" GatewayOutside "gateway-outside" Error "a gateway outside its subnet";
@@ -147,6 +150,20 @@ codes! {
     "N0433" SharedPhysical "shared-physical" Warning "VPCs that meet on one physical network";
     "N0434" RerouteWithoutRoute "reroute-without-route" Warning "a reroute of packets that no route takes";
     "N0435" PeersOverlap "peers-overlap" Warning "two peers of one VPC with overlapping subnets";
+    "N0436" ExternalNotBridged "external-not-bridged" Error "an external network without a physical one";
+    "N0437" GatewayWithoutChassis "gateway-without-chassis" Error "a gateway that no chassis may carry";
+    "N0438" GatewayTwoChassis "gateway-two-chassis" Warning "exactly two chassis that may carry gateways";
+    "N0439" ChassisGuessed "chassis-guessed" Warning "a gateway node whose chassis is not known";
+    "N0440" NatWithoutGateway "nat-without-gateway" Error "a translation in a VPC without a gateway there";
+    "N0441" NatOutgoingNowhere "nat-outgoing-nowhere" Warning "natOutgoing in a VPC without a gateway";
+    "N0442" DefaultRouteAdded "default-route-added" Note "a VPC with a gateway gets a default route";
+    "N0443" NatWithoutRoute "nat-without-route" Warning "translated sources that no route leads outside";
+    "N0444" ElasticIpShared "elastic-ip-shared" Error "one public address for uses that exclude each other";
+    "N0445" NatTie "nat-tie" Error "two translations of one source";
+    "N0446" ForwardTwice "forward-twice" Error "one public port that leads to two places";
+    "N0447" ElasticIpType "elastic-ip-type" Error "a translation to the address of a port";
+    "N0448" FloatingCentralized "floating-centralized" Warning "a distributed floating IP that can't be distributed";
+    "N0449" NatGatewayInOvn "nat-gateway-in-ovn" Note "a NAT gateway without a pod: OVN itself translates";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";

@@ -43,6 +43,8 @@ pub struct Vpc {
     pub routes: Vec<(String, String)>,
     /// How many policies the router has.
     pub n_policies: usize,
+    /// Its gateways on external networks, and what is translated there, line by line.
+    pub exits: Vec<String>,
     /// What is in it.
     pub subnets: Vec<Subnet>,
     /// Where it is declared.
@@ -160,9 +162,12 @@ pub fn picture(checked: &Checked<'_>, sources: &SourceMap) -> Picture {
     let model = checked.model();
     let ctx = Ctx { checked, sources, workloads: workloads_by_subnet(checked) };
     let by_vpc = model.subnets_by_vpc();
-    let is_drawn = |id: VpcId| model.vpc(id).span.is_some() || !by_vpc[id.0].is_empty();
+    let is_drawn = |id: VpcId| {
+        let has_gateway = model.gateways_of(id).next().is_some();
+        model.vpc(id).span.is_some() || !by_vpc[id.0].is_empty() || has_gateway
+    };
     let drawn: Vec<VpcId> = model.vpcs().map(|(id, _)| id).filter(|id| is_drawn(*id)).collect();
-    let vpcs = drawn.iter().map(|id| ctx.vpc(model.vpc(*id), &by_vpc[id.0])).collect();
+    let vpcs = drawn.iter().map(|id| ctx.vpc(*id, &by_vpc[id.0])).collect();
     Picture { vpcs, links: ctx.links(&drawn) }
 }
 
@@ -203,11 +208,13 @@ impl Subnet {
 impl Vpc {
     /// What its router does beyond its own subnets, line by line.
     pub fn router_lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = match self.routes.len() {
-            0 => Vec::new(),
-            n if n <= ROUTES_MAX => self.routes.iter().map(|(what, to)| format!("{what} → {to}")).collect(),
-            n => vec![counted(n, "route", "routes")],
-        };
+        let mut lines = self.exits.clone();
+        match self.routes.len() {
+            n if n <= ROUTES_MAX => {
+                lines.extend(self.routes.iter().map(|(what, to)| format!("{what} → {to}")));
+            }
+            n => lines.push(counted(n, "route", "routes")),
+        }
         if self.n_policies > 0 {
             lines.push(counted(self.n_policies, "policy", "policies"));
         }
@@ -250,7 +257,9 @@ impl Ctx<'_> {
         Some(Place { line: visible(&self.sources.line(span)), span })
     }
 
-    fn vpc(&self, vpc: &model::Vpc, subnets: &[SubnetId]) -> Vpc {
+    fn vpc(&self, id: VpcId, subnets: &[SubnetId]) -> Vpc {
+        let model = self.checked.model();
+        let vpc = model.vpc(id);
         let route = |route: &model::StaticRoute| {
             let from = match route.selector {
                 model::RouteSelector::Destination => "",
@@ -259,16 +268,40 @@ impl Ctx<'_> {
             let table = route.table.as_ref().map_or(String::new(), |t| format!(" in {}", visible(&t.value)));
             (format!("{from}{}{table}", route.prefix), route.next_hop.to_string())
         };
+        let implied = model.default_routes(id).into_iter();
+        let implied = implied.map(|route| (route.prefix.to_string(), route.next_hop.to_string()));
         Vpc {
             name: visible(&vpc.name),
             description: visible(&vpc.description),
             is_default: vpc.name == DEFAULT_VPC,
             cidrs: vpc.cidrs.iter().map(ToString::to_string).collect(),
-            routes: vpc.static_routes.iter().map(route).collect(),
+            routes: vpc.static_routes.iter().map(route).chain(implied).collect(),
             n_policies: vpc.policy_routes.len(),
+            exits: self.exits(id),
             subnets: subnets.iter().map(|id| self.subnet(*id)).collect(),
             place: vpc.span.and_then(|span| self.place(span)),
         }
+    }
+
+    /// `external: 203.0.113.2`, `2 floating IPs`.
+    fn exits(&self, id: VpcId) -> Vec<String> {
+        let model = self.checked.model();
+        let line = |(at, gateway): (model::GatewayId, &model::Gateway)| {
+            let addresses = self.checked.assignment().gateway(at).addresses.iter();
+            let addresses: Vec<String> = addresses.map(ToString::to_string).collect();
+            format!("{}: {}", visible(&model.subnet(gateway.external).name.value), addresses.join(", "))
+        };
+        let mut lines: Vec<String> = model.gateways_of(id).map(line).collect();
+        let count = |vpcs: &mut dyn Iterator<Item = VpcId>| vpcs.filter(|vpc| *vpc == id).count();
+        let n_floating = count(&mut model.floating_ips.iter().map(|rule| rule.vpc));
+        let n_forwards = count(&mut model.port_forwards.iter().map(|rule| rule.vpc));
+        if n_floating > 0 {
+            lines.push(counted(n_floating, "floating IP", "floating IPs"));
+        }
+        if n_forwards > 0 {
+            lines.push(counted(n_forwards, "port forward", "port forwards"));
+        }
+        lines
     }
 
     fn subnet(&self, id: SubnetId) -> Subnet {

@@ -4,6 +4,8 @@
 
 mod dhcp;
 mod filter;
+mod gateway;
+mod nat;
 mod port;
 mod subnet;
 mod vpc;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | subnet | `Logical_Switch` of its name |
 //! | routed | switch port `<subnet>-<vpc>` of type `router`, addresses `router` |
+//! | external network of a VPC | a switch port towards that VPC's router (`gateway`) |
 //! | bridged | switch port `localnet.<subnet>` of type `localnet` |
 //! | private | `to-lport` ACLs: drop `ip` at 1000; own block and allowed ones at 1001 |
 //! | allowEWTraffic | ACLs of both directions at 1900 for the own block, where there are rules by hand |
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::{filter, port};
+use super::{filter, gateway, port};
 use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, AclAction, Block, Direction, Subnet};
@@ -38,6 +39,7 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
         if subnet.routed {
             members.insert(Ref::Key(router_port(vpc, subnet, rows)));
         }
+        members.extend(gateway::switch_ports(model, id, rows).into_iter().map(Ref::Key));
         if let Some(underlay) = &subnet.underlay {
             members.insert(Ref::Key(localnet(subnet, underlay, rows)));
         }

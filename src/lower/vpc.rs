@@ -7,15 +7,17 @@
 //! | peering | `Logical_Router_Port` `<vpc>-<remote>`, its `peer` the other side's; no switch between |
 //! | static route | `Logical_Router_Static_Route`, `dst-ip` unless by source |
 //! | policy route | `Logical_Router_Policy` |
+//! | gateway, translations | `gateway`, `nat` |
 //!
-//! No route is added that nobody wrote: OVN connects a router's subnets by itself. Fixtures:
-//! `harvester/*`, `routes/*`.
+//! No route is added that nobody wrote but a gateway's (`gateway`): OVN connects a router's subnets by itself.
+//! Fixtures: `harvester/*`, `routes/*`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::{gateway, nat};
 use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Subnet, SubnetId};
@@ -24,6 +26,7 @@ use crate::nb::matching;
 use crate::nb::{
     Key, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute, Ref, Rows, Table,
 };
+use crate::span::Span;
 
 /// What a Logical_Router_Port's `options` call the route table of packets that come in by it.
 const ROUTE_TABLE: &str = "route_table";
@@ -33,25 +36,31 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
     let by_vpc = model.subnets_by_vpc();
     for (id, vpc) in model.vpcs() {
         let subnets = &by_vpc[id.0];
-        if vpc.span.is_none() && subnets.is_empty() {
+        let mut gateways = model.gateways_of(id).map(|(_, gateway)| gateway.span);
+        let place = vpc.span.or(subnets.first().map(|id| model.subnet(*id).name.span)).or(gateways.next());
+        let Some(place) = place else {
             continue;
-        }
+        };
         let key = Key::new(Table::LogicalRouter, names::router(vpc));
         let ports = subnets.iter().filter_map(|id| subnet_port(model, vpc, *id, rows));
         let mut ports: BTreeSet<Ref> = ports.map(Ref::Key).collect();
         ports.extend(vpc.peerings.iter().map(|peering| Ref::Key(peer_port(vpc, peering, rows))));
+        ports.extend(gateway::router_ports(checked, id, rows).into_iter().map(Ref::Key));
         let routes = vpc.static_routes.iter().map(|route| static_route(vpc, route, rows));
-        let static_routes = routes.map(Ref::Key).collect();
+        let mut static_routes: BTreeSet<Ref> = routes.map(Ref::Key).collect();
+        static_routes.extend(gateway::default_routes(model, id, rows).into_iter().map(Ref::Key));
         let policies = policy_routes(vpc, rows);
         let row = LogicalRouter {
             name: names::router(vpc),
             ports,
             static_routes,
             policies,
+            nat: nat::translations(checked, id, rows),
+            load_balancer: nat::forwards(checked, id, rows),
             external_ids: super::described(&vpc.description),
             ..LogicalRouter::default()
         };
-        rows.insert(key, row, vpc.span.or(subnets.first().map(|id| model.subnet(*id).name.span)));
+        rows.insert(key, row, Some(place));
     }
 }
 
@@ -125,8 +134,29 @@ fn static_route(vpc: &model::Vpc, route: &StaticRoute, rows: &mut Rows) -> Key {
         RouteSelector::Source => "src-ip",
     };
     let table = route.table.as_ref().map_or("", |t| t.value.as_str());
-    let prefix = prefix(route.prefix.value);
-    let next_hop = route.next_hop.value;
+    let to = (route.prefix.value, route.next_hop.value);
+    insert_route(vpc, table, policy, to, route.span, rows)
+}
+
+/// A route of the main table by destination.
+pub(super) fn destination_route(
+    vpc: &model::Vpc,
+    prefix: IpNet,
+    next_hop: IpAddr,
+    span: Span,
+    rows: &mut Rows,
+) -> Key {
+    insert_route(vpc, "", "dst-ip", (prefix, next_hop), span, rows)
+}
+
+fn insert_route(
+    vpc: &model::Vpc,
+    table: &str,
+    policy: &str,
+    (prefix, next_hop): (IpNet, IpAddr),
+    span: Span,
+    rows: &mut Rows,
+) -> Key {
     let shown = if table.is_empty() { "main" } else { table };
     let key = Key::new(
         Table::LogicalRouterStaticRoute,
@@ -134,17 +164,13 @@ fn static_route(vpc: &model::Vpc, route: &StaticRoute, rows: &mut Rows) -> Key {
     );
     let row = LogicalRouterStaticRoute {
         route_table: table.to_owned(),
-        ip_prefix: prefix,
+        ip_prefix: prefix.to_string(),
         policy: Some(policy.to_owned()),
         nexthop: next_hop.to_string(),
         ..LogicalRouterStaticRoute::default()
     };
-    rows.insert(key.clone(), row, Some(route.span));
+    rows.insert(key.clone(), row, Some(span));
     key
-}
-
-fn prefix(net: IpNet) -> String {
-    net.to_string()
 }
 
 /// Every policy once; those of one priority and match in an order that does not depend on the input's.

@@ -3,6 +3,7 @@
 //! The same for every dialect. Refuses to know YAML and OVN: it says "private", not "ACL".
 
 pub mod filter;
+pub mod gateway;
 pub mod port;
 pub mod subnet;
 pub mod vpc;
@@ -10,6 +11,10 @@ pub mod vpc;
 use std::fmt;
 
 pub use filter::{Family, GroupRule, Members, PortRange, Protocol, Remote, SecurityGroup, Verdict};
+pub use gateway::{
+    DefaultRoute, ElasticIp, FloatingIp, Gateway, GatewayChassis, Inside, PortForward, Public, SourceNat,
+    Transport, everything,
+};
 pub use port::{Mac, Port, Vip};
 pub use subnet::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Provider, Setting, Subnet, Underlay};
 pub use vpc::{Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
@@ -42,6 +47,10 @@ ids! {
     PortId
     /// An index into [`Model::groups`].
     GroupId
+    /// An index into [`Model::gateways`].
+    GatewayId
+    /// An index into [`Model::elastic_ips`].
+    ElasticIpId
 }
 
 /// Everything that was meant. Every list is sorted by name, so that the order of the input is lost.
@@ -59,6 +68,18 @@ pub struct Model {
     pub vips: Vec<Vip>,
     /// By name.
     pub groups: Vec<SecurityGroup>,
+    /// By VPC; of one VPC, the one that packets take by default first.
+    pub gateways: Vec<Gateway>,
+    /// Those that may carry gateways, by name.
+    pub gateway_chassis: Vec<GatewayChassis>,
+    /// Kind by kind, by name.
+    pub elastic_ips: Vec<ElasticIp>,
+    /// By name.
+    pub floating_ips: Vec<FloatingIp>,
+    /// By name.
+    pub source_nats: Vec<SourceNat>,
+    /// By name.
+    pub port_forwards: Vec<PortForward>,
 }
 
 impl Model {

@@ -47,6 +47,10 @@ pub struct Subnet {
     pub underlay: Option<Underlay>,
     /// The route table that the router uses for packets from here; `None` is the main one.
     pub route_table: Option<Spanned<String>>,
+    /// Where it says that packets to the outside get the VPC's public address as their source.
+    pub nat_outgoing: Option<Span>,
+    /// Where packets go that keep their source nevertheless.
+    pub nat_exempt: Vec<Spanned<IpNet>>,
     /// Where it says that multicast is learned rather than flooded.
     pub multicast_snooping: Option<Span>,
 }

@@ -22,6 +22,8 @@ pub struct Vpc {
     pub whole_routes: bool,
     /// False when a peering could not be read.
     pub whole_links: bool,
+    /// False when a gateway could not be read.
+    pub whole_exits: bool,
     /// The blocks that its subnets must lie in; empty where nobody said.
     pub cidrs: Vec<Spanned<IpNet>>,
     /// Routes, as written.

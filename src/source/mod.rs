@@ -6,6 +6,7 @@
 mod fields;
 mod kubeovn;
 mod object;
+mod outside;
 mod resolve;
 mod yaml;
 
@@ -17,7 +18,7 @@ use crate::nearest::nearest;
 use crate::span::{SourceMap, Span};
 
 use fields::Fields;
-use kubeovn::{ip, network, security_group, subnet, underlay, vip, vpc, workload};
+use kubeovn::{ip, nat, natgateway, network, node, security_group, subnet, underlay, vip, vpc, workload};
 use object::{Kind, Object, Scope};
 use yaml::{Node, Yaml};
 
@@ -46,6 +47,7 @@ struct Declarations {
     records: Vec<ip::Record>,
     vips: Vec<vip::Declared>,
     groups: Vec<SecurityGroup>,
+    outside: outside::Declared,
     doubts: Doubts,
     /// Unknown kinds: how many, and the first one's place.
     skipped: BTreeMap<String, (usize, Span)>,
@@ -74,11 +76,8 @@ impl Doubts {
 }
 
 /// Kinds of the `kubeovn.io` group that this version reads.
-const KUBEOVN_KINDS: [&str; 7] = ["IP", "ProviderNetwork", "SecurityGroup", "Subnet", "Vip", "Vlan", "Vpc"];
-
-/// Kinds that concern a VPC and that this version does not lower.
-const WAITING_KINDS: [&str; 15] = [
-    "IPPool",
+const KUBEOVN_KINDS: [&str; 16] = [
+    "IP",
     "IptablesDnatRule",
     "IptablesEIP",
     "IptablesFIPRule",
@@ -87,13 +86,18 @@ const WAITING_KINDS: [&str; 15] = [
     "OvnEip",
     "OvnFip",
     "OvnSnatRule",
-    "QoSPolicy",
-    "RouterLBRule",
-    "SwitchLBRule",
-    "VpcDns",
-    "VpcEgressGateway",
+    "ProviderNetwork",
+    "SecurityGroup",
+    "Subnet",
+    "Vip",
+    "Vlan",
+    "Vpc",
     "VpcNatGateway",
 ];
+
+/// Kinds that concern a VPC and that this version does not lower.
+const WAITING_KINDS: [&str; 6] =
+    ["IPPool", "QoSPolicy", "RouterLBRule", "SwitchLBRule", "VpcDns", "VpcEgressGateway"];
 
 impl Declarations {
     fn document(&mut self, root: &Node<'_>, sink: &mut Sink) {
@@ -124,7 +128,9 @@ impl Declarations {
         match (kind.group, kind.kind.value) {
             ("kubeovn.io", "Vpc") => {
                 let vpc = self.read("Vpc", Cluster, node, sink, vpc::read);
+                let (vpc, exits) = vpc.unzip();
                 self.vpcs.extend(vpc);
+                self.outside.exits.extend(exits);
             }
             ("kubeovn.io", "Subnet") => {
                 let subnet = self.read("Subnet", Cluster, node, sink, subnet::read);
@@ -163,12 +169,66 @@ impl Declarations {
                 let interfaces = self.read("Pod", Namespaced, node, sink, workload::read_pod);
                 self.interfaces.extend(interfaces.into_iter().flatten());
             }
+            _ if self.exit(kind, node, sink) => {}
             _ => return self.skip(kind, sink),
         }
         if kind.version.value != "v1" {
             let message = format!("{} is read as version v1, not {}", kind.kind, kind.version);
             sink.push(Diagnostic::new(Code::UnknownVersion, kind.version.span, message));
         }
+    }
+
+    /// Reads an object that is about the way out of a VPC; false for any other.
+    fn exit(&mut self, kind: &Kind<'_>, node: &Node<'_>, sink: &mut Sink) -> bool {
+        use Scope::{Cluster, Namespaced};
+        match (kind.group, kind.kind.value) {
+            ("kubeovn.io", "OvnEip") => {
+                let eip = self.read("OvnEip", Cluster, node, sink, nat::read_eip);
+                self.outside.eips.extend(eip);
+            }
+            ("kubeovn.io", "OvnFip") => {
+                let rule = self.read("OvnFip", Cluster, node, sink, nat::read_fip);
+                self.outside.rules.extend(rule);
+            }
+            ("kubeovn.io", "OvnSnatRule") => {
+                let rule = self.read("OvnSnatRule", Cluster, node, sink, nat::read_snat);
+                self.outside.rules.extend(rule);
+            }
+            ("kubeovn.io", "OvnDnatRule") => {
+                let rule = self.read("OvnDnatRule", Cluster, node, sink, nat::read_dnat);
+                self.outside.rules.extend(rule);
+            }
+            ("kubeovn.io", "VpcNatGateway") => {
+                let gateway = self.read("VpcNatGateway", Cluster, node, sink, natgateway::read);
+                self.outside.nat_gateways.extend(gateway);
+            }
+            ("kubeovn.io", "IptablesEIP") => {
+                let eip = self.read("IptablesEIP", Cluster, node, sink, natgateway::read_eip);
+                self.outside.nat_eips.extend(eip);
+            }
+            ("kubeovn.io", "IptablesFIPRule") => {
+                let rule = self.read("IptablesFIPRule", Cluster, node, sink, natgateway::read_fip);
+                self.outside.rules.extend(rule);
+            }
+            ("kubeovn.io", "IptablesSnatRule") => {
+                let rule = self.read("IptablesSnatRule", Cluster, node, sink, natgateway::read_snat);
+                self.outside.rules.extend(rule);
+            }
+            ("kubeovn.io", "IptablesDnatRule") => {
+                let rule = self.read("IptablesDnatRule", Cluster, node, sink, natgateway::read_dnat);
+                self.outside.rules.extend(rule);
+            }
+            ("", "Node") => {
+                let machine = self.read("Node", Cluster, node, sink, node::read);
+                self.outside.nodes.extend(machine);
+            }
+            ("", "ConfigMap") if node::is_gateway_config(node) => {
+                let read = node::read_gateway_config;
+                self.outside.config = self.read("ConfigMap", Namespaced, node, sink, read);
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// Reads an object of a known kind. One that can't be read is remembered, so that nobody is told that it

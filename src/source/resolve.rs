@@ -8,7 +8,7 @@ mod groups;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
-use super::{Declarations, Doubts};
+use super::{Declarations, Doubts, outside};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
@@ -22,6 +22,7 @@ type Networks = BTreeMap<Provider, (Span, String)>;
 /// Resolves everything that was declared. What dangles is reported and left out.
 pub(super) fn resolve(declared: Declarations, sink: &mut Sink) -> Model {
     let mut doubts = declared.doubts;
+    let outside = declared.outside;
     let mut model = Model { vpcs: vpcs(declared.vpcs, sink), ..Model::default() };
     resolve_peers(&mut model.vpcs, &doubts, sink);
     let networks = networks(declared.networks, sink);
@@ -38,13 +39,15 @@ pub(super) fn resolve(declared: Declarations, sink: &mut Sink) -> Model {
     let (ports, selectors) = ports(declared.interfaces, &names, &namespaces, &networks, &model, sink);
     model.ports = ports;
     records(declared.records, &names, &mut model, sink);
+    outside::switch_ports(&outside, &names, &mut model, sink);
     model.ports.sort_by(|a, b| a.name.cmp(&b.name));
     model.vips = vips(declared.vips, subnets.vips, &selectors, &names, &model, sink);
+    outside::resolve(outside, &names, &mut model, sink);
     model
 }
 
 /// Keeps the first of each name, in the order of names; a second one is reported.
-fn unique<T>(
+pub(super) fn unique<T>(
     kind: &str,
     mut items: Vec<T>,
     name: impl Fn(&T) -> &str,
@@ -80,6 +83,7 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
             description: String::new(),
             whole_routes: true,
             whole_links: true,
+            whole_exits: true,
             cidrs: Vec::new(),
             static_routes: Vec::new(),
             policy_routes: Vec::new(),
@@ -90,7 +94,7 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
     vpcs
 }
 
-fn find_vpc(vpcs: &[Vpc], name: &str) -> Option<VpcId> {
+pub(super) fn find_vpc(vpcs: &[Vpc], name: &str) -> Option<VpcId> {
     if name == DEFAULT_VPC {
         return Some(VpcId(0));
     }
@@ -114,7 +118,11 @@ fn resolve_peers(vpcs: &mut [Vpc], doubts: &Doubts, sink: &mut Sink) {
     }
 }
 
-fn suggest<'c>(diagnostic: Diagnostic, name: &str, known: impl Iterator<Item = &'c str>) -> Diagnostic {
+pub(super) fn suggest<'c>(
+    diagnostic: Diagnostic,
+    name: &str,
+    known: impl Iterator<Item = &'c str>,
+) -> Diagnostic {
     match nearest(name, known) {
         Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic,
@@ -226,6 +234,7 @@ fn subnets(
         }
         if let Some(vlan) = &d.vlan {
             d.subnet.underlay = physical.underlay(vlan, doubts, sink);
+            d.subnet.whole &= d.subnet.underlay.is_some();
             d.subnet.routed = d.logical_gateway;
         }
         d.subnet.routed &= !d.subnet.blocks.is_empty();
@@ -320,7 +329,7 @@ fn check_network(provider: &Provider, span: Span, networks: &Networks, doubts: &
 const BOUND_NETWORK: &str = "network of a Subnet";
 
 /// Subnets by name and by provider.
-struct SubnetNames {
+pub(super) struct SubnetNames {
     doubts: Doubts,
     by_name: BTreeMap<String, SubnetId>,
     by_provider: BTreeMap<Provider, SubnetId>,
@@ -333,7 +342,23 @@ impl SubnetNames {
         SubnetNames { doubts, by_name, by_provider: providers.collect() }
     }
 
-    fn find(&self, name: &Spanned<String>, who: &str, sink: &mut Sink) -> Option<SubnetId> {
+    /// Whether there is a subnet of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    /// Whether an object may exist although it was not read.
+    pub(super) fn may_exist(&self, kind: &'static str, name: &str) -> bool {
+        self.doubts.cover(kind, name)
+    }
+
+    /// Whether any object of a kind may exist that was not read.
+    pub(super) fn may_lack(&self, kind: &str) -> bool {
+        self.doubts.lost || self.doubts.left_out.iter().any(|(left_out, _)| *left_out == kind)
+    }
+
+    /// The subnet of a name; one that does not exist is reported as `who`'s.
+    pub(super) fn find(&self, name: &Spanned<String>, who: &str, sink: &mut Sink) -> Option<SubnetId> {
         let found = self.by_name.get(&name.value).copied();
         let excused = DEFAULT_SUBNETS.contains(&name.value.as_str())
             || self.doubts.cover("Subnet", &name.value)

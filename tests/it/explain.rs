@@ -21,7 +21,7 @@ fn is_shown_by_yaml(code: Code) -> bool {
 const IN_COMPANY: [(Code, Code); 3] = [
     (Code::PeersOverlap, Code::PeerTransitive),
     (Code::PeerNetworkReused, Code::PeerTransitive),
-    (Code::PrivateBlocksExit, Code::NotYet),
+    (Code::PrivateBlocksExit, Code::NatOutgoingNowhere),
 ];
 
 /// The text of the only fenced block of a page that begins so.

@@ -300,6 +300,7 @@ fn vpc(dice: &mut Dice, n: usize) -> Vpc {
             .map(|r| (format!("10.{r}.0.0/16"), "169.254.100.200".to_owned()))
             .collect(),
         n_policies: dice.below(3),
+        exits: (0..dice.below(3)).map(|n| format!("exit-{n}: 203.0.113.{n}")).collect(),
         subnets: (0..n_subnets).map(|_| subnet(dice)).collect(),
         place: None,
     }

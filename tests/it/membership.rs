@@ -28,8 +28,12 @@ fn networks() -> Vec<(String, Rows)> {
             for (path, text) in case.texts() {
                 sources.add(path.to_string_lossy(), text);
             }
-            let options =
-                Options { owner: OWNER.into(), target: Target::default(), remembered: Remembered::default() };
+            let options = Options {
+                owner: OWNER.into(),
+                target: Target::default(),
+                remembered: Remembered::default(),
+                gateway_chassis: Vec::new(),
+            };
             let compiled = compile(&sources, &options, &mut Sink::new()).expect("the case is good");
             let mut rows = Rows::new();
             compiled.rows.iter().for_each(|(key, row)| rows.insert(key.clone(), row.clone(), None));

@@ -63,8 +63,9 @@ impl Northbound {
     }
 
     fn remove(&self, which: &Value) {
-        let roots = Table::ALL.iter().filter(|table| table.is_root());
-        self.operations(roots.map(|table| json!({"op": "delete", "table": table.name(), "where": which})));
+        // Children too: a router's port that is only about to be collected still holds its chassis.
+        let delete = |table: &Table| json!({"op": "delete", "table": table.name(), "where": which});
+        self.operations(Table::ALL.iter().map(delete));
     }
 
     /// Every row of every table, without counters.

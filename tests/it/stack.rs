@@ -111,6 +111,22 @@ impl Stack {
         format!("unix:{}", self.sb.as_ref().expect("this stack has northd").socket.display())
     }
 
+    /// Makes a router know a neighbour's Ethernet address, as it would after an answer.
+    pub(crate) fn learn(&self, port: &str, address: std::net::IpAddr) {
+        let sb = self.sb.as_ref().expect("this stack has northd");
+        let is_port = json!([["logical_port", "==", port]]);
+        let select =
+            json!({"op": "select", "table": "Port_Binding", "where": is_port, "columns": ["datapath"]});
+        let found = ovn::call(&sb.socket, "transact", &json!(["OVN_Southbound", select]));
+        let datapath = &found[0]["rows"][0]["datapath"];
+        let row = json!({
+            "logical_port": port, "ip": address.to_string(), "mac": "02:00:00:00:00:fe", "datapath": datapath
+        });
+        let insert = json!({"op": "insert", "table": "MAC_Binding", "row": row});
+        let made = ovn::call(&sb.socket, "transact", &json!(["OVN_Southbound", insert]));
+        assert!(made[0].get("uuid").is_some(), "{made}");
+    }
+
     /// Ports that northd makes nothing of.
     pub(crate) fn passed_over(&self, rows: &Dump) -> Vec<String> {
         northbound::passed_over(rows, &self.sb.as_ref().expect("this stack has northd").socket)

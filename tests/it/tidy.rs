@@ -21,11 +21,11 @@ const IMPORTS: [(&str, &str); 23] = [
     ("names", "model span"),
     ("nb", "nearest span"),
     ("source", "diag model nearest span"),
-    ("assign", "model span"),
+    ("assign", "model names span"),
     ("lock", "assign"),
     ("check", "assign diag model names nb nearest priority span target"),
     ("lower", "assign check model names nb priority span"),
-    ("compile", "assign check diag lower nb source span target"),
+    ("compile", "assign check diag lower model nb source span target"),
     ("graph", "check model span"),
     ("plan", "nb span"),
     ("ovsdb", "nb"),
@@ -34,7 +34,7 @@ const IMPORTS: [(&str, &str); 23] = [
     ("apply", "emit nb ovsdb plan"),
     (
         "cli",
-        "apply assign check compile diag emit files graph lock lower nb ovsdb plan reach source span target",
+        "apply assign check compile diag emit files graph lock lower model nb ovsdb plan reach source span target",
     ),
     ("main", "cli"),
 ];

@@ -174,6 +174,7 @@ impl Run<'_> {
         if let Some(port) = self.stack.passed_over(&after).first() {
             return Err(format!("northd makes nothing of {port}"));
         }
+        self.world.uplinks.iter().for_each(|(port, hop)| self.stack.learn(port, *hop));
         if self.out.rows.is_empty() {
             self.out.rows = after;
         }
@@ -256,6 +257,11 @@ impl Run<'_> {
             verdict.ttl = Some(fate.ttl);
             return Ok(verdict.ends("ok"));
         }
+        if wanted.is_none() && fate.outputs.iter().any(|port| self.world.localnets.contains(port)) {
+            // Outside nobody knows the way to a private address.
+            verdict.source = fate.source;
+            return Ok(verdict.ends(if fate.source.is_some() { "ok" } else { "drop" }));
+        }
         let holders: Vec<&Guest> = self.world.holders(to).collect();
         let receiver = fate.outputs.iter().find_map(|lsp| match wanted {
             Some(guest) => (guest.lsp == *lsp).then_some(guest),
@@ -333,6 +339,8 @@ struct Verdict {
     outcome: String,
     /// Of what came back.
     ttl: Option<u8>,
+    /// The source that is seen outside.
+    source: Option<IpAddr>,
     /// The ports that the request came out of.
     who: Vec<String>,
     traces: Vec<String>,
@@ -348,6 +356,11 @@ impl Verdict {
         if self.outcome != check.outcome {
             return Some(format!("{} (request came out of {:?})", self.outcome, self.who));
         }
+        if let (Some(wanted), Some(got)) = (check.facts.get("from"), self.source)
+            && *wanted != got.to_string()
+        {
+            return Some(format!("from={got}"));
+        }
         let wanted = check.facts.get("ttl")?;
         let got = self.ttl.map(|ttl| ttl.to_string()).unwrap_or_default();
         (!wanted.split('|').any(|w| w == got)).then(|| format!("ttl={got}"))
@@ -360,6 +373,8 @@ pub(crate) struct Fate {
     pub(crate) outputs: Vec<String>,
     pub(crate) ttl: u8,
     pub(crate) refusal: Option<&'static str>,
+    /// What its source was translated to.
+    pub(crate) source: Option<IpAddr>,
 }
 
 impl Fate {
@@ -376,6 +391,10 @@ impl Fate {
                 _ => None,
             };
             fate.refusal = fate.refusal.or(refusal.filter(|_| aside.is_none()));
+            if line.starts_with("ct_snat") {
+                let address = line.split_once(".src=").and_then(|(_, rest)| rest.split(')').next());
+                fate.source = address.and_then(|address| address.parse().ok()).or(fate.source);
+            }
             if line.ends_with('{') {
                 let is_aside =
                     refusal.is_some() || ["arp", "nd_ns", "nd_na"].iter().any(|a| line.starts_with(a));
@@ -401,7 +420,7 @@ impl Fate {
 #[test]
 fn a_fate_is_what_happens_to_the_packet_itself() {
     let text = "# icmp,reg14=0x1\nip.ttl--;\nct_next(ct_state=new|trk) {\n    output(\"b\");\n};\narp {\n    output(\"x\");\n};\n";
-    assert_eq!(Fate::of(text), Fate { outputs: vec!["b".to_owned()], ttl: 63, refusal: None });
+    assert_eq!(Fate::of(text), Fate { outputs: vec!["b".to_owned()], ttl: 63, ..Fate::default() });
     assert_eq!(Fate::of("tcp_reset {\n  output(\"a\");\n};").refusal, Some("refused"));
     assert!(Fate::of("tcp_reset {\n  output(\"a\");\n};").outputs.is_empty());
 }

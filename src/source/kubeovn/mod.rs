@@ -4,7 +4,10 @@
 //! a diagnostic. Refuses to resolve names; `resolve` does.
 
 pub(crate) mod ip;
+pub(crate) mod nat;
+pub(crate) mod natgateway;
 pub(crate) mod network;
+pub(crate) mod node;
 pub(crate) mod security_group;
 pub(crate) mod subnet;
 pub(crate) mod underlay;
@@ -33,6 +36,16 @@ fn choice<T: Copy>(text: Spanned<&str>, field: &str, known: &[(&str, T)], sink: 
 /// The same text, kept beyond its document.
 fn owned(text: Spanned<&str>) -> Spanned<String> {
     text.map(str::to_owned)
+}
+
+/// Answers two fields of which only one can be set.
+fn conflict(one: (&str, Span), other: (&str, Span), sink: &mut Sink) {
+    let message = format!("`{}` and `{}` exclude each other", one.0, other.0);
+    sink.push(
+        Diagnostic::new(Code::ConflictingFields, one.1, message)
+            .label(other.1, "the other")
+            .help("decide for one of them"),
+    );
 }
 
 /// Answers a field that no row of OVN follows from.

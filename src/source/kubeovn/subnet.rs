@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{choice, no_effect, not_yet, owned};
+use super::{choice, conflict, no_effect, not_yet, owned};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Setting, Subnet, VpcId};
 use crate::source::fields::{Fields, address, comma_list, network, network_or_address, part};
@@ -77,11 +77,13 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
         mtu: spec.int("mtu", sink).filter(|mtu| mtu.value != 0),
         underlay: None,
         route_table: spec.text("routeTable", sink).map(owned),
+        nat_outgoing: None,
+        nat_exempt: Vec::new(),
         multicast_snooping: spec.flag("enableMulticastSnoop", sink),
     };
     let logical_gateway = spec.flag("logicalGateway", sink);
     let namespaces = spec.texts("namespaces", sink).into_iter().map(|n| n.value.to_owned()).collect();
-    answer_exits(&mut spec, &subnet, sink);
+    exits(&mut spec, &mut subnet, sink);
     answer_interconnection(&mut spec, logical_gateway, sink);
     answer_others(&mut spec, sink);
     spec.finish(sink);
@@ -260,22 +262,16 @@ fn settings(text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Setting> {
     text.map_or(Vec::new(), comma_list).into_iter().filter_map(one).collect()
 }
 
-/// Ways to the outside: none is lowered yet, and some exclude each other.
-fn answer_exits(spec: &mut Fields<'_>, subnet: &Subnet, sink: &mut Sink) {
+/// Ways to the outside, some of which exclude each other.
+fn exits(spec: &mut Fields<'_>, subnet: &mut Subnet, sink: &mut Sink) {
     let nat = spec.flag("natOutgoing", sink);
     let gateway = spec.text("externalEgressGateway", sink);
     if let (Some(nat), Some(gateway)) = (nat, gateway) {
         spec.skip(&["natOutgoingPolicyRules"]);
         return conflict(("natOutgoing", nat), ("externalEgressGateway", gateway.span), sink);
     }
-    if let Some(span) = nat {
-        let so = "packets leave with their private source, and no reply finds back";
-        not_yet(span, "natOutgoing", so, sink);
-    }
-    if let Some(first) = spec.list("natOutgoingPolicyRules", sink).first() {
-        let so = "they refine `natOutgoing`, which is not lowered";
-        not_yet(first.span, "natOutgoingPolicyRules", so, sink);
-    }
+    subnet.nat_outgoing = nat;
+    nat_rules(spec, subnet, sink);
     for text in gateway.map_or(Vec::new(), comma_list) {
         if address(text, "`externalEgressGateway`", sink).is_some() {
             let so = "packets to the outside are routed as the VPC says";
@@ -294,6 +290,45 @@ fn answer_exits(spec: &mut Fields<'_>, subnet: &Subnet, sink: &mut Sink) {
     }
 }
 
+/// Refinements of `natOutgoing`: the first rule that matches decides, and what none matches is translated. OVN
+/// keeps the source by destination alone, so that is what can be said.
+fn nat_rules(spec: &mut Fields<'_>, subnet: &mut Subnet, sink: &mut Sink) {
+    let nodes = spec.list("natOutgoingPolicyRules", sink);
+    if let (Some(first), None) = (nodes.first(), subnet.nat_outgoing) {
+        let why = "`natOutgoing` is not true, so there is nothing to refine";
+        no_effect(first.span, "natOutgoingPolicyRules", why, sink);
+        return;
+    }
+    let mut after_translation = false;
+    for node in nodes {
+        let mut rule = Fields::of("a rule of natOutgoingPolicyRules", node, sink);
+        let known = [("nat", true), ("forward", false)];
+        let action = rule.required("action", sink).and_then(|text| choice(text, "action", &known, sink));
+        let mut what = rule.map("match", "match", sink);
+        let mut ips = |name: &'static str, sink: &mut Sink| {
+            let texts =
+                what.as_mut().and_then(|fields| fields.text(name, sink)).map_or(Vec::new(), comma_list);
+            texts.into_iter().filter_map(|text| network_or_address(text, name, sink)).collect::<Vec<_>>()
+        };
+        let (sources, destinations) = (ips("srcIPs", sink), ips("dstIPs", sink));
+        if let Some(what) = what {
+            what.finish(sink);
+        }
+        rule.finish(sink);
+        match action {
+            Some(false) if sources.is_empty() && !destinations.is_empty() && !after_translation => {
+                subnet.nat_exempt.extend(destinations);
+            }
+            Some(false) => {
+                let so = "packets that it matches are translated like all others";
+                not_yet(rule.span, "forward", so, sink);
+            }
+            Some(true) => after_translation = true,
+            None => {}
+        }
+    }
+}
+
 /// A bridged subnet's way to its VPC's router.
 fn answer_interconnection(spec: &mut Fields<'_>, logical_gateway: Option<Span>, sink: &mut Sink) {
     let Some(on) = spec.flag("u2oInterconnection", sink) else { return };
@@ -301,16 +336,6 @@ fn answer_interconnection(spec: &mut Fields<'_>, logical_gateway: Option<Span>, 
         Some(logical) => conflict(("u2oInterconnection", on), ("logicalGateway", logical), sink),
         None => not_yet(on, "u2oInterconnection", "the router gets no port in this bridged subnet", sink),
     }
-}
-
-/// Answers two fields of which only one can be set.
-fn conflict(one: (&str, Span), other: (&str, Span), sink: &mut Sink) {
-    let message = format!("`{}` and `{}` exclude each other", one.0, other.0);
-    sink.push(
-        Diagnostic::new(Code::ConflictingFields, one.1, message)
-            .label(other.1, "the other")
-            .help("decide for one of them"),
-    );
 }
 
 /// Fields that say nothing about OVN: the field, its value where it says nothing at all, and the reason.

@@ -5,6 +5,8 @@
 //! | staticRoutes | routes of the router |
 //! | policyRoutes | policies of the router |
 //! | vpcPeerings | one end of a link to another router |
+//! | enableExternal | a gateway on the default external network |
+//! | extraExternalSubnets | with it, gateways on further ones |
 //! | annotation `northc.io/cidrs` | the blocks that the subnets must lie in (the kind has no such field) |
 //! | others | no row in OVN; each answered with a diagnostic when set |
 
@@ -12,12 +14,22 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
 use crate::source::fields::{Fields, address, comma_list, interface_address, network, network_or_address};
 use crate::source::object::Object;
-use crate::span::Spanned;
+use crate::span::{Span, Spanned};
 
 use super::{choice, no_effect, not_yet, owned};
 
-/// The VPC that an object describes; peers are still names.
-pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Vpc> {
+/// The external networks that a VPC is to have gateways on, by name.
+pub(crate) struct Exits {
+    /// The VPC's name.
+    pub(crate) vpc: String,
+    /// Where it asks for the default one.
+    pub(crate) default: Option<Span>,
+    /// Further ones.
+    pub(crate) extra: Vec<Spanned<String>>,
+}
+
+/// The VPC that an object describes, and its ways out; peers are still names.
+pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<(Vpc, Exits)> {
     let mut spec = object.fields.map("spec", "Vpc.spec", sink);
     let cidrs = object.annotation("northc.io/cidrs").map_or(Vec::new(), |text| {
         comma_list(text).into_iter().filter_map(|p| network(p, "`northc.io/cidrs`", sink)).collect()
@@ -28,11 +40,13 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Vpc> {
         description: object.description(),
         whole_routes: true,
         whole_links: true,
+        whole_exits: true,
         cidrs,
         static_routes: Vec::new(),
         policy_routes: Vec::new(),
         peerings: Vec::new(),
     };
+    let mut exits = Exits { vpc: vpc.name.clone(), default: None, extra: Vec::new() };
     if let Some(spec) = &mut spec {
         let n_errors = sink.n_errors();
         for node in spec.list("staticRoutes", sink) {
@@ -47,13 +61,22 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Vpc> {
             vpc.peerings.extend(peering(Fields::of("a VPC peering", node, sink), sink));
         }
         vpc.whole_links = sink.n_errors() == n_errors;
+        let n_errors = sink.n_errors();
+        exits.default = spec.flag("enableExternal", sink);
+        exits.extra = spec.texts("extraExternalSubnets", sink).into_iter().map(owned).collect();
+        if let (Some(first), None) = (exits.extra.first(), exits.default) {
+            let why = "`enableExternal` is not true, so the VPC gets no gateway";
+            no_effect(first.span, "extraExternalSubnets", why, sink);
+            exits.extra.clear();
+        }
+        vpc.whole_exits = sink.n_errors() == n_errors;
         answer_others(spec, sink);
     }
     if let Some(spec) = spec {
         spec.finish(sink);
     }
     object.fields.finish(sink);
-    Some(vpc)
+    Some((vpc, exits))
 }
 
 fn answer_others(spec: &mut Fields<'_>, sink: &mut Sink) {
@@ -72,12 +95,6 @@ fn answer_others(spec: &mut Fields<'_>, sink: &mut Sink) {
             "it tells Kubernetes where to put pods, which is not OVN's business",
             sink,
         );
-    }
-    if let Some(span) = spec.flag("enableExternal", sink) {
-        not_yet(span, "enableExternal", "the VPC gets no external gateway", sink);
-    }
-    if let Some(first) = spec.texts("extraExternalSubnets", sink).first() {
-        not_yet(first.span, "extraExternalSubnets", "the VPC gets no external gateway", sink);
     }
     if let Some(span) = spec.flag("enableBfd", sink) {
         not_yet(span, "enableBfd", "next hops are not monitored", sink);

@@ -144,7 +144,7 @@ impl Site<'_> {
 
     /// Plugs something into every switch, on both hypervisors in turn, the first of which has all of them.
     fn become_flows(&self, case: &Case) -> Result<(), String> {
-        let World { guests, physical, switches, routers } = guests::read(&self.compile(case, "rows")?)?;
+        let World { guests, physical, switches, routers, .. } = guests::read(&self.compile(case, "rows")?)?;
         if !physical.is_empty() {
             let names: Vec<&str> = physical.iter().map(String::as_str).collect();
             self.bench.lab(&[&["physnet"], names.as_slice()].concat(), "")?;

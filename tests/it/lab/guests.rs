@@ -46,6 +46,10 @@ pub(crate) struct World {
     pub(crate) switches: BTreeSet<String>,
     /// Names of routers that a switch leads to.
     pub(crate) routers: BTreeSet<String>,
+    /// Switch ports towards them.
+    pub(crate) localnets: BTreeSet<String>,
+    /// Next hops outside: the gateway's router port, and the address.
+    pub(crate) uplinks: BTreeSet<(String, IpAddr)>,
 }
 
 impl World {
@@ -128,6 +132,7 @@ pub(crate) fn read(json: &str) -> Result<World, String> {
                 }
                 "localnet" => {
                     world.physical.extend(port["options"]["network_name"].as_str().map(str::to_owned));
+                    world.localnets.extend(port["name"].as_str().map(str::to_owned));
                 }
                 _ => {}
             }
@@ -136,6 +141,16 @@ pub(crate) fn read(json: &str) -> Result<World, String> {
     for router in of("Logical_Router") {
         if refs(&router["ports"]).any(|key| led_to.contains(key)) {
             world.routers.extend(router["name"].as_str().map(str::to_owned));
+        }
+        let row = |table: &'static str, key: &str| tables.get(&(table, key)).copied();
+        let routes = refs(&router["static_routes"]).filter_map(|key| row("Logical_Router_Static_Route", key));
+        let hops: Vec<IpAddr> = routes.filter_map(|route| route["nexthop"].as_str()?.parse().ok()).collect();
+        let ports = refs(&router["ports"]).filter_map(|key| row("Logical_Router_Port", key));
+        for port in ports.filter(|port| refs(&port["ha_chassis_group"]).next().is_some()) {
+            let nets: Vec<IpNet> = strings(&port["networks"]).filter_map(|net| net.parse().ok()).collect();
+            let near = hops.iter().filter(|hop| nets.iter().any(|net| net.contains(*hop)));
+            let name = port["name"].as_str().unwrap_or_default();
+            world.uplinks.extend(near.map(|hop| (name.to_owned(), *hop)));
         }
     }
     Ok(world)

@@ -77,8 +77,12 @@ fn rows(objects: &[Value]) -> Option<Rows> {
     let mut sources = SourceMap::new();
     let text: String = objects.iter().map(|object| format!("---\n{object}\n")).collect();
     sources.add("mutant.yaml", text);
-    let options =
-        Options { owner: OWNER.into(), target: Target::default(), remembered: Remembered::default() };
+    let options = Options {
+        owner: OWNER.into(),
+        target: Target::default(),
+        remembered: Remembered::default(),
+        gateway_chassis: Vec::new(),
+    };
     let compiled = compile(&sources, &options, &mut Sink::new())?;
     let mut rows = Rows::new();
     compiled.rows.iter().for_each(|(key, row)| rows.insert(key.clone(), row.clone(), None));

@@ -229,7 +229,11 @@ pub(super) fn rows(paths: &[String]) -> Rows {
     let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
     let (sources, failures) = files::read(&paths);
     assert!(failures.is_empty(), "the case can be read");
-    let options =
-        Options { owner: "default".to_owned(), target: Target::OLDEST, remembered: Remembered::new() };
+    let options = Options {
+        owner: "default".to_owned(),
+        target: Target::OLDEST,
+        remembered: Remembered::new(),
+        gateway_chassis: Vec::new(),
+    };
     compile(&sources, &options, &mut Sink::new()).expect("the case compiles").rows
 }

@@ -1,0 +1,220 @@
+//! Gateways: can somebody carry them, and does anything get to them?
+//!
+//! | rule | code |
+//! |---|---|
+//! | an external network is bridged to a physical one | N0436 |
+//! | some chassis may carry a gateway; with two, a dead one is not survived | N0437, N0438 |
+//! | a default route that follows from having a gateway is mentioned | N0442 |
+//! | `natOutgoing` has a gateway of each family to go by, and a router before it | N0441, N0120 |
+//! | what is translated at a gateway is routed to it | N0443 |
+
+use std::collections::BTreeSet;
+
+use super::Ctx;
+use crate::diag::{Code, Diagnostic};
+use crate::model::{Gateway, Inside, Public, Subnet, SubnetId, Vpc, VpcId, everything};
+use crate::span::Span;
+
+pub(super) fn check(ctx: &mut Ctx<'_>) {
+    bridged(ctx);
+    chassis(ctx);
+    for (id, vpc) in ctx.model.vpcs() {
+        default_routes(ctx, id, vpc);
+        for subnet in ctx.by_vpc[id.0].clone() {
+            outgoing(ctx, id, vpc, ctx.model.subnet(subnet));
+        }
+    }
+    routed(ctx);
+}
+
+fn bridged(ctx: &mut Ctx<'_>) {
+    let mut seen = BTreeSet::new();
+    for gateway in &ctx.model.gateways {
+        let external = ctx.model.subnet(gateway.external);
+        if external.underlay.is_some() || !external.whole || !seen.insert(gateway.external) {
+            continue;
+        }
+        let message = format!("external network `{}` is bridged to no physical network", external.name);
+        ctx.report(
+            Diagnostic::new(Code::ExternalNotBridged, gateway.span, message)
+                .label(external.name.span, "has no `vlan`")
+                .help("name a Vlan in its `vlan`; id 0 stands for untagged"),
+        );
+    }
+}
+
+fn chassis(ctx: &mut Ctx<'_>) {
+    let Some(first) = ctx.model.gateways.first() else { return };
+    let vpc = &ctx.model.vpc(first.vpc).name;
+    match ctx.model.gateway_chassis.as_slice() {
+        [] => {
+            let message = format!("no chassis may carry the gateway of VPC `{vpc}`");
+            ctx.report(
+                Diagnostic::new(Code::GatewayWithoutChassis, first.span, message).help(
+                    "say --gateway-chassis NAME,…, or add Nodes with the label `ovn.kubernetes.io/external-gw: \"true\"`",
+                ),
+            );
+        }
+        [one, other] => {
+            let message = format!("gateways have two chassis, `{}` and `{}`", one.name, other.name);
+            let note = "when one dies at once, the other takes itself for cut off and does not take over";
+            let place = one.span.unwrap_or(first.span);
+            let diagnostic = Diagnostic::new(Code::GatewayTwoChassis, place, message).note(note);
+            let diagnostic = diagnostic.help("add a third chassis");
+            ctx.report(other.span.into_iter().fold(diagnostic, |d, span| d.label(span, "the other")));
+        }
+        _ => {}
+    }
+}
+
+fn default_routes(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
+    if !vpc.whole_routes {
+        return;
+    }
+    let routes = ctx.model.default_routes(id);
+    let Some(first) = routes.first() else { return };
+    let gateway = ctx.model.gateway(first.gateway);
+    let external = &ctx.model.subnet(gateway.external).name;
+    let message = format!("VPC `{}` gets a default route through `{external}`", vpc.name);
+    let shown =
+        routes.iter().map(|route| format!("{{cidr: {}, nextHopIP: {}}}", route.prefix, route.next_hop));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    ctx.report(
+        Diagnostic::new(Code::DefaultRouteAdded, gateway.span, message)
+            .note(format!("its staticRoutes have none; this stands in: {shown}")),
+    );
+}
+
+fn outgoing(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, subnet: &Subnet) {
+    let Some(span) = subnet.nat_outgoing else { return };
+    if !subnet.routed {
+        if subnet.whole {
+            let message =
+                format!("`natOutgoing` has no effect: the router is not in subnet `{}`", subnet.name);
+            let note = "its guests use the physical network's gateway";
+            ctx.report(Diagnostic::new(Code::FieldWithoutEffect, span, message).note(note));
+        }
+        return;
+    }
+    if !vpc.whole_exits {
+        return;
+    }
+    let externals: Vec<&Subnet> =
+        ctx.model.gateways_of(id).map(|(_, gateway)| ctx.model.subnet(gateway.external)).collect();
+    for block in &subnet.blocks {
+        let address = block.gateway.value;
+        if externals.iter().any(|external| external.block_for(address).is_some()) {
+            continue;
+        }
+        let of_family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+        let what = if externals.is_empty() { String::new() } else { format!(" for {of_family}") };
+        let message = format!("VPC `{}` has no gateway{what} that could translate {}", vpc.name, block.cidr);
+        let diagnostic = Diagnostic::new(Code::NatOutgoingNowhere, span, message)
+            .note("packets to the outside are dropped, or leave with a source that no reply finds back to");
+        let diagnostic = if externals.is_empty() {
+            diagnostic.help("set `enableExternal: true` on the Vpc, with an external Subnet on a Vlan")
+        } else {
+            diagnostic.help(format!("give the external subnet `{}` an {of_family} block", externals[0].name))
+        };
+        ctx.report(if id == VpcId(0) && externals.is_empty() {
+            diagnostic.note("Kube-OVN does it with rules of the nodes' kernels here, which are not OVN's")
+        } else {
+            diagnostic
+        });
+        if externals.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Something that is translated: by which gateway, where its packets come from, and where that is said.
+struct Translated {
+    vpc: VpcId,
+    external: SubnetId,
+    subnet: SubnetId,
+    span: Span,
+}
+
+/// Translated packets must come to the gateway: a table without a route to it keeps them in.
+fn routed(ctx: &mut Ctx<'_>) {
+    let mut seen = BTreeSet::new();
+    for Translated { vpc, external, subnet, span } in translated(ctx) {
+        let model = ctx.model;
+        let (vpc_of, outside, inside) = (model.vpc(vpc), model.subnet(external), model.subnet(subnet));
+        if !vpc_of.whole_routes || model.gateway_on(vpc, external).is_none() {
+            continue;
+        }
+        for block in &outside.blocks {
+            let hop = block.gateway.value;
+            if inside.block_for(hop).is_none() || !seen.insert((subnet, external, hop.is_ipv4())) {
+                continue;
+            }
+            if leads_to(ctx, vpc, inside, block.cidr.value) {
+                continue;
+            }
+            let table = inside.route_table.as_ref();
+            let of_table = table.map_or("main route table".to_owned(), |t| format!("route table `{t}`"));
+            let message = format!(
+                "no route of the {of_table} leads from subnet `{}` to `{}`",
+                inside.name, outside.name
+            );
+            let more = table.map_or(String::new(), |t| format!(", routeTable: {t}"));
+            let route = format!("{{cidr: {}, nextHopIP: {hop}{more}}}", everything(hop.is_ipv4()));
+            let diagnostic = Diagnostic::new(Code::NatWithoutRoute, span, message)
+                .note("what is translated there never comes to the gateway, in either direction")
+                .help(format!("add {route} to the staticRoutes of VPC `{}`", vpc_of.name));
+            ctx.report(match table {
+                Some(table) => diagnostic.label(table.span, "its table"),
+                None => diagnostic,
+            });
+        }
+    }
+}
+
+/// Whether some route for packets from a subnet has its next hop in a network.
+fn leads_to(ctx: &Ctx<'_>, vpc: VpcId, subnet: &Subnet, network: ipnet::IpNet) -> bool {
+    let table = subnet.route_table.as_ref().map(|t| t.value.as_str());
+    let by_hand = ctx.model.vpc(vpc).static_routes.iter().any(|route| {
+        route.table.as_ref().map(|t| t.value.as_str()) == table && network.contains(&route.next_hop.value)
+    });
+    let implied = || ctx.model.default_routes(vpc).iter().any(|route| network.contains(&route.next_hop));
+    by_hand || table.is_none() && implied()
+}
+
+fn translated(ctx: &Ctx<'_>) -> Vec<Translated> {
+    let model = ctx.model;
+    let mut all = Vec::new();
+    for (id, subnet) in model.subnets().filter(|(_, subnet)| subnet.routed) {
+        let Some(span) = subnet.nat_outgoing else { continue };
+        // One that packets take by default is enough: the others translate what is routed to them.
+        let first: Option<&Gateway> = model.gateways_of(subnet.vpc).map(|(_, gateway)| gateway).next();
+        all.extend(first.map(|g| Translated { vpc: subnet.vpc, external: g.external, subnet: id, span }));
+    }
+    let mut add = |vpc: VpcId, public: Public, inside: &Inside, span: Span| {
+        let subnet = match inside {
+            Inside::Port(id) => Some(model.ports[id.0].subnet),
+            Inside::Vip(at) => Some(model.vips[*at].subnet),
+            Inside::Subnet(id) => Some(*id),
+            Inside::Given(nets) => {
+                let of_vpc = ctx.by_vpc[vpc.0].iter().copied();
+                let mut holding = of_vpc.filter(|id| {
+                    let blocks = &model.subnet(*id).blocks;
+                    blocks.iter().any(|b| nets.iter().any(|net| b.cidr.value.contains(&net.value)))
+                });
+                holding.next()
+            }
+        };
+        let external = model.external_of(public);
+        all.extend(subnet.map(|subnet| Translated { vpc, external, subnet, span }));
+    };
+    for rule in &model.floating_ips {
+        add(rule.vpc, rule.public.value, &rule.inside.value, rule.inside.span);
+    }
+    for rule in &model.source_nats {
+        add(rule.vpc, rule.public.value, &rule.inside.value, rule.inside.span);
+    }
+    for rule in &model.port_forwards {
+        add(rule.vpc, rule.public.value, &rule.inside.value, rule.inside.span);
+    }
+    all
+}

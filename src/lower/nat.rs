@@ -1,0 +1,174 @@
+//! Translations → NAT of the VPC's router; port forwards → Load_Balancer on it.
+//!
+//! | meant | stored |
+//! |---|---|
+//! | floating IP | `dnat_and_snat`; distributed, with the machine's port and a MAC of its own |
+//! | source translation | `snat`, one row a family and block |
+//! | `natOutgoing` | `snat` of the subnet's blocks to the address of each gateway, but for what is exempt |
+//! | exempt destinations | `exempted_ext_ips`: an `Address_Set` a family |
+//! | port forward | `Load_Balancer` with a virtual address a family |
+//!
+//! A translation by hand of a subnet's own block stands in the place of its `natOutgoing`. Where a router has
+//! several gateways, each row names its own. Fixtures: `outside/*`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::gateway;
+use crate::assign::derived_mac;
+use crate::check::Checked;
+use crate::model::{FloatingIp, GatewayId, Model, PortForward, Public, Subnet, SubnetId, VpcId};
+use crate::names;
+use crate::nb::{AddressSet, Key, LoadBalancer, Nat, Ref, Rows, Table};
+use crate::span::Span;
+
+/// The translations of a VPC.
+pub(super) fn translations(checked: &Checked<'_>, vpc: VpcId, rows: &mut Rows) -> BTreeSet<Ref> {
+    let model = checked.model();
+    let mut nat = Translations { checked, vpc, rows, refs: BTreeSet::new() };
+    for floating in model.floating_ips.iter().filter(|floating| floating.vpc == vpc) {
+        nat.floating(floating);
+    }
+    for source in model.source_nats.iter().filter(|source| source.vpc == vpc) {
+        for (outside, inside) in checked.assignment().pairs(model, source.public.value, &source.inside.value)
+        {
+            nat.source(outside, inside, source.public.value, source.span, None);
+        }
+    }
+    for id in model.subnets_by_vpc()[vpc.0].iter().copied() {
+        nat.outgoing(id);
+    }
+    nat.refs
+}
+
+struct Translations<'c, 'r> {
+    checked: &'c Checked<'c>,
+    vpc: VpcId,
+    rows: &'r mut Rows,
+    refs: BTreeSet<Ref>,
+}
+
+impl Translations<'_, '_> {
+    fn insert(&mut self, key: String, row: Nat, span: Span) {
+        let key = Key::new(Table::Nat, key);
+        self.rows.insert(key.clone(), row, Some(span));
+        self.refs.insert(Ref::Key(key));
+    }
+
+    /// Names the gateway, where the router has a choice.
+    fn gateway_port(&self, public: Public) -> Option<Ref> {
+        let model = self.checked.model();
+        let id: GatewayId = model.gateway_on(self.vpc, model.external_of(public))?;
+        let several = model.gateways_of(self.vpc).nth(1).is_some();
+        several.then(|| Ref::Key(gateway::port_key(model, model.gateway(id))))
+    }
+
+    fn floating(&mut self, floating: &FloatingIp) {
+        let model = self.checked.model();
+        let assignment = self.checked.assignment();
+        let public = floating.public.value;
+        for (outside, inside) in assignment.pairs(model, public, &floating.inside.value) {
+            let machine = assignment.machine(model, floating).map(|id| &model.ports[id.0]);
+            let row = Nat {
+                kind: "dnat_and_snat".to_owned(),
+                external_ip: outside.to_string(),
+                external_mac: machine.map(|_| external_mac(model, public)),
+                logical_ip: inside.addr().to_string(),
+                logical_port: machine.map(|port| port.name.clone()),
+                gateway_port: self.gateway_port(public),
+                ..Nat::default()
+            };
+            let vpc = &model.vpc(self.vpc).name;
+            self.insert(format!("{vpc}/floating/{outside}"), row, floating.span);
+        }
+    }
+
+    fn source(&mut self, outside: IpAddr, inside: IpNet, public: Public, span: Span, exempt: Option<Key>) {
+        let model = self.checked.model();
+        let (vpc, external) = (&model.vpc(self.vpc).name, &model.subnet(model.external_of(public)).name);
+        let is_host = inside.prefix_len() == inside.max_prefix_len();
+        let row = Nat {
+            kind: "snat".to_owned(),
+            external_ip: outside.to_string(),
+            logical_ip: if is_host { inside.addr().to_string() } else { inside.to_string() },
+            exempted_ext_ips: exempt.map(Ref::Key),
+            gateway_port: self.gateway_port(public),
+            ..Nat::default()
+        };
+        self.insert(format!("{vpc}/source/{external}/{inside}"), row, span);
+    }
+
+    /// `natOutgoing`, through each gateway that has an address of the family.
+    fn outgoing(&mut self, id: SubnetId) {
+        let model = self.checked.model();
+        let subnet = model.subnet(id);
+        let Some(span) = subnet.nat_outgoing.filter(|_| subnet.routed) else { return };
+        let exempt = [true, false].map(|v4| exempt(subnet, v4, span, self.rows));
+        for (gateway_id, gateway) in model.gateways_of(self.vpc) {
+            let public = Public::Gateway(gateway_id);
+            for outside in self.checked.assignment().public(public).to_vec() {
+                let Some(block) = subnet.block_for(outside) else { continue };
+                let inside = block.cidr.value;
+                if !self.checked.assignment().is_translated(model, gateway, inside) {
+                    let exempt = exempt[usize::from(!outside.is_ipv4())].clone();
+                    self.source(outside, inside, public, span, exempt);
+                }
+            }
+        }
+    }
+}
+
+fn external_mac(model: &Model, public: Public) -> String {
+    let own = match public {
+        Public::ElasticIp(id) => {
+            let eip = &model.elastic_ips[id.0];
+            let derived = || derived_mac("elastic-ip", &eip.name);
+            Some(eip.mac.as_ref().map_or_else(derived, |mac| mac.value))
+        }
+        Public::Gateway(_) => None,
+    };
+    own.expect("checks give floating IPs an elastic IP").to_string()
+}
+
+/// The destinations that a subnet's packets reach with their own source.
+fn exempt(subnet: &Subnet, v4: bool, span: Span, rows: &mut Rows) -> Option<Key> {
+    let of_family = subnet.nat_exempt.iter().filter(|net| net.value.addr().is_ipv4() == v4);
+    let addresses: BTreeSet<String> = of_family.map(|net| net.value.to_string()).collect();
+    if addresses.is_empty() {
+        return None;
+    }
+    let name = names::exempt(subnet, v4);
+    let key = Key::new(Table::AddressSet, name.as_str());
+    rows.insert(key.clone(), AddressSet { name, addresses, ..AddressSet::default() }, Some(span));
+    Some(key)
+}
+
+/// The port forwards of a VPC.
+pub(super) fn forwards(checked: &Checked<'_>, vpc: VpcId, rows: &mut Rows) -> BTreeSet<Ref> {
+    let forwards = checked.model().port_forwards.iter().filter(|forward| forward.vpc == vpc);
+    forwards.map(|one| Ref::Key(forward(checked, one, rows))).collect()
+}
+
+fn forward(checked: &Checked<'_>, forward: &PortForward, rows: &mut Rows) -> Key {
+    let model = checked.model();
+    let pairs = checked.assignment().pairs(model, forward.public.value, &forward.inside.value);
+    let socket = |address: IpAddr, port: u16| std::net::SocketAddr::new(address, port).to_string();
+    let vip = |(outside, inside): &(IpAddr, IpNet)| {
+        let to = socket(inside.addr(), forward.inside_port.value);
+        (socket(*outside, forward.public_port.value), to)
+    };
+    let vips: BTreeMap<String, String> = pairs.iter().map(vip).collect();
+    let first = vips.keys().next().cloned().unwrap_or_default();
+    let (vpc, protocol) = (&model.vpc(forward.vpc).name, forward.protocol);
+    let key = Key::new(Table::LoadBalancer, format!("{vpc}/forward/{protocol}/{first}"));
+    let row = LoadBalancer {
+        name: forward.name.clone(),
+        vips,
+        protocol: Some(protocol.to_string()),
+        ..LoadBalancer::default()
+    };
+    rows.insert(key.clone(), row, Some(forward.span));
+    key
+}
