@@ -127,11 +127,14 @@ impl Run<'_> {
             }
             Way::Apply => {
                 let database = self.bench.database()?;
-                let mut args = vec!["apply", "--yes", "--wait", "hv", "--db", &database];
+                let version = ["--ovn-version", &self.bench.version, "--db", &database];
+                let mut args = vec!["apply", "--yes", "--wait", "hv"];
+                args.extend(version);
                 args.extend(paths.iter().map(String::as_str));
                 northc(self.folder, &args)?;
                 // On every version's own schema and northd: what was applied leaves nothing to do.
-                let mut args = vec!["plan", "--detailed-exitcode", "--db", &database];
+                let mut args = vec!["plan", "--detailed-exitcode"];
+                args.extend(version);
                 args.extend(paths.iter().map(String::as_str));
                 northc(self.folder, &args)?;
                 self.n_checks += 1;
