@@ -2,7 +2,7 @@
 //!
 //! | rule | code |
 //! |---|---|
-//! | an external network is bridged to a physical one | N0436 |
+//! | an external network is bridged to a physical one, and has addresses | N0436, N0107 |
 //! | some chassis may carry a gateway; with two, a dead one is not survived | N0437, N0438 |
 //! | a default route that follows from having a gateway is mentioned | N0442 |
 //! | `natOutgoing` has a gateway of each family to go by, and a router before it | N0441, N0120 |
@@ -31,15 +31,25 @@ fn bridged(ctx: &mut Ctx<'_>) {
     let mut seen = BTreeSet::new();
     for gateway in &ctx.model.gateways {
         let external = ctx.model.subnet(gateway.external);
-        if external.underlay.is_some() || !external.whole || !seen.insert(gateway.external) {
+        if !external.whole || !seen.insert(gateway.external) {
             continue;
         }
-        let message = format!("external network `{}` is bridged to no physical network", external.name);
-        ctx.report(
-            Diagnostic::new(Code::ExternalNotBridged, gateway.span, message)
-                .label(external.name.span, "has no `vlan`")
-                .help("name a Vlan in its `vlan`; id 0 stands for untagged"),
-        );
+        if external.underlay.is_none() {
+            let message = format!("external network `{}` is bridged to no physical network", external.name);
+            ctx.report(
+                Diagnostic::new(Code::ExternalNotBridged, gateway.span, message)
+                    .label(external.name.span, "has no `vlan`")
+                    .help("name a Vlan in its `vlan`; id 0 stands for untagged"),
+            );
+        }
+        if external.blocks.is_empty() {
+            let message = format!("external network `{}` has no addresses for a gateway", external.name);
+            ctx.report(
+                Diagnostic::new(Code::MissingField, external.name.span, message)
+                    .label(gateway.span, "the gateway")
+                    .help("add `cidrBlock`"),
+            );
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Guards come first: every row that the plan changes or deletes must still be there with the values that
 //! the plan saw in the columns that it touches, or nothing is written. Rows are addressed by UUID. A child
-//! is deleted by leaving its parent; the server collects it (RFC 7047 §3.2). Guards of names come last,
+//! is deleted by leaving its parent; the server collects it (RFC 7047 §3.2), but only after it has looked at
+//! references, so that one that holds another row (a router's port its chassis) is deleted by name. Guards of names come last,
 //! since a row of ours may give its name to another: nobody else may then have one that was given.
 //!
 //! Refuses to send.
@@ -23,7 +24,7 @@ pub fn operations(plan: &Plan, steps: &[Step]) -> Vec<Op> {
         match &step.action {
             Action::Insert(row) => ops.push(Op::insert(step.uuid, row, &uuid_of)),
             Action::Update(changes) => ops.extend(writes(step, changes, &uuid_of)),
-            Action::Delete(_) if step.key.table.is_root() => {
+            Action::Delete(row) if step.key.table.is_root() || holds_a_root(row) => {
                 let table = step.key.table.name().into();
                 ops.push(Op::Delete { table, rows: Which::Row(step.uuid) });
             }
@@ -32,6 +33,12 @@ pub fn operations(plan: &Plan, steps: &[Step]) -> Vec<Op> {
     }
     ops.extend(steps.iter().filter_map(sole_bearer));
     ops
+}
+
+/// Whether the row keeps a root from being deleted.
+fn holds_a_root(row: &Row) -> bool {
+    let is_strong = |column: &Column| !column.is_weak && column.target.is_some_and(Table::is_root);
+    row.set_columns().any(|(column, _)| is_strong(column))
 }
 
 /// The operations that move an owner's record, guarded against another run that moved it first.

@@ -403,9 +403,9 @@ tables! {
         /// Port options, by type.
         "options" options: BTreeMap<String, String>,
         /// DHCPv4 for this port.
-        "dhcpv4_options" dhcpv4_options: Option<Ref> => DhcpOptions,
+        "dhcpv4_options" dhcpv4_options: Option<Ref> = weak DhcpOptions,
         /// DHCPv6 for this port.
-        "dhcpv6_options" dhcpv6_options: Option<Ref> => DhcpOptions,
+        "dhcpv6_options" dhcpv6_options: Option<Ref> = weak DhcpOptions,
         /// The container parent; never set by northc.
         "parent_name" parent_name: Option<String>,
         /// VLAN of a localnet port; northd copies it to `tag`.

@@ -80,8 +80,9 @@ fn columns_of_northc(tables: &BTreeSet<String>) -> BTreeSet<String> {
 
 /// Operations that give every managed column of every row another value.
 fn damage(rows: &Dump, managed: &BTreeSet<String>, damaged: &mut BTreeSet<String>) -> Vec<Value> {
+    let all = rows;
     let mut operations = Vec::new();
-    for (table, rows) in rows {
+    for (table, rows) in all {
         for (uuid, row) in rows {
             let mut other = Map::new();
             for (column, value) in row {
@@ -93,11 +94,14 @@ fn damage(rows: &Dump, managed: &BTreeSet<String>, damaged: &mut BTreeSet<String
                     );
                     continue;
                 }
-                let is_reference = REFERENCES.contains(&column.as_str());
-                if !managed.contains(&name) || (is_reference && *value == json!(["set", []])) {
-                    continue;
-                }
-                other.insert(column.clone(), another(column, value, uuid));
+                let is_empty_reference =
+                    REFERENCES.contains(&column.as_str()) && *value == json!(["set", []]);
+                let value = match is_empty_reference {
+                    true => somebody(all, table, column),
+                    false => Some(another(column, value, uuid)),
+                };
+                let Some(value) = value.filter(|_| managed.contains(&name)) else { continue };
+                other.insert(column.clone(), value);
                 damaged.insert(name);
             }
             operations.push(json!({
@@ -108,6 +112,14 @@ fn damage(rows: &Dump, managed: &BTreeSet<String>, damaged: &mut BTreeSet<String
     operations
 }
 
+/// A reference to some row that the column may refer to.
+fn somebody(rows: &Dump, table: &str, column: &str) -> Option<Value> {
+    let columns = Table::from_name(table)?.columns();
+    let target = columns.iter().find(|c| c.name == column)?.target?;
+    let uuid = rows.get(target.name())?.keys().next()?;
+    Some(json!(["uuid", uuid]))
+}
+
 /// A value of the column's type that is not `value`.
 fn another(column: &str, value: &Value, uuid: &str) -> Value {
     let number = u32::from_str_radix(&uuid[..4], 16).expect("a UUID is hexadecimal");
@@ -115,6 +127,10 @@ fn another(column: &str, value: &Value, uuid: &str) -> Value {
         ("direction", value) => json!(if *value == json!("to-lport") { "from-lport" } else { "to-lport" }),
         ("policy", _) => json!("src-ip"),
         ("severity", _) => json!("alert"),
+        ("type", value) if *value == json!("snat") => json!("dnat"),
+        ("type", value) if *value == json!("dnat_and_snat") => json!("snat"),
+        ("protocol", _) => json!("sctp"),
+        ("selection_fields", _) => json!("ip_src"),
         ("action", value) => json!(if *value == json!("drop") { "allow" } else { "drop" }),
         ("enabled", _) => json!(false),
         ("tag_request", _) => json!(77),
