@@ -213,14 +213,18 @@ fn difference(there: &Rows, wanted: &Rows) -> Written {
                     written.insert(value(key, column.name, &values(datum, &uuid_of)));
                 }
             }
-            // A child goes with its place in a parent (RFC 7047 §3.2).
-            (Some(_), None) if !key.table.is_root() => {}
+            // A child goes with its place in a parent (RFC 7047 §3.2), unless it would hold a root back.
+            (Some(row), None) if !key.table.is_root() && !holds_a_root(row) => {}
             (Some(_), None) => drop(written.insert(format!("{key} goes"))),
             (Some(there), Some(wanted)) => written.extend(row_difference(key, there, wanted)),
             (None, None) => unreachable!("it is a key of one of them"),
         }
     }
     written
+}
+
+fn holds_a_root(row: &Row) -> bool {
+    row.set_columns().any(|(column, _)| !column.is_weak && column.target.is_some_and(Table::is_root))
 }
 
 fn row_difference(key: &Key, there: &Row, wanted: &Row) -> Written {
@@ -358,7 +362,8 @@ fn is_smallest(there: &Rows, wanted: &Rows) -> Result<(), String> {
 
 /// S-056: making a subnet private is a matter of its rules alone.
 fn is_about_rules(there: &Rows, wanted: &Rows) -> Result<(), String> {
-    let is_rule = |line: &&String| line.starts_with(Table::Acl.name()) || line.contains(".acls ");
+    let tables = [Table::Acl, Table::AddressSet].map(Table::name);
+    let is_rule = |line: &&String| tables.iter().any(|t| line.starts_with(t)) || line.contains(".acls ");
     match difference(there, wanted).iter().find(|line| !is_rule(line)) {
         None => Ok(()),
         Some(line) => Err(format!("not about rules: {line}")),
