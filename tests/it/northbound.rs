@@ -15,7 +15,7 @@ const NOT_OURS: [&str; 3] = ["Connection", "NB_Global", "SSL"];
 const COUNTERS: [&str; 7] =
     ["_version", "nb_cfg", "nb_cfg_timestamp", "sb_cfg", "sb_cfg_timestamp", "hv_cfg", "hv_cfg_timestamp"];
 /// Columns that northd writes when it gets round to it.
-const NORTHDS: [&str; 2] = ["tag", "up"];
+const NORTHDS: [&str; 3] = ["status", "tag", "up"];
 
 /// Rows by table and UUID.
 pub(crate) type Dump = BTreeMap<String, BTreeMap<String, Map<String, Value>>>;
