@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::model::{
-    AddressRange, Block, ElasticIpId, FloatingIp, Gateway, GatewayId, Inside, Mac, Model, Port, PortId,
-    Public, SubnetId,
+    AddressRange, Block, ElasticIpId, FloatingIp, Gateway, GatewayId, Inside, Mac, Model, NextHop, Port,
+    PortId, Public, StaticRoute, SubnetId,
 };
 use crate::names;
 use crate::span::Spanned;
@@ -66,6 +66,18 @@ impl Assignment {
     /// What a port gets.
     pub fn port(&self, id: PortId) -> &PortAssignment {
         &self.ports[id.0]
+    }
+
+    /// Where a route leads: an address of its family. `None` for a black hole, and for an interface without one.
+    pub fn next_hop(&self, route: &StaticRoute) -> Option<IpAddr> {
+        match route.next_hop.value {
+            NextHop::Address(address) => Some(address),
+            NextHop::Discard => None,
+            NextHop::Port(id) => {
+                let of_family = |a: &&IpAddr| a.is_ipv4() == route.prefix.value.addr().is_ipv4();
+                self.port(id).addresses.iter().find(of_family).copied()
+            }
+        }
     }
 
     /// The addresses of the virtual address at an index of [`Model::vips`].

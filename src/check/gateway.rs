@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Gateway, Inside, Public, Subnet, SubnetId, Vpc, VpcId, everything};
+use crate::model::{Gateway, GatewayChassis, Inside, Public, Subnet, SubnetId, Vpc, VpcId, everything};
 use crate::span::Span;
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
@@ -54,13 +54,24 @@ fn bridged(ctx: &mut Ctx<'_>) {
 }
 
 fn chassis(ctx: &mut Ctx<'_>) {
-    let Some(first) = ctx.model.gateways.first() else { return };
-    let vpc = &ctx.model.vpc(first.vpc).name;
-    match ctx.model.gateway_chassis.as_slice() {
+    let model = ctx.model;
+    let mut seen: Vec<&[GatewayChassis]> = Vec::new();
+    for gateway in &model.gateways {
+        let carriers = model.chassis_of(gateway);
+        if !seen.contains(&carriers) {
+            seen.push(carriers);
+            enough(ctx, gateway, carriers);
+        }
+    }
+}
+
+fn enough(ctx: &mut Ctx<'_>, gateway: &Gateway, carriers: &[GatewayChassis]) {
+    let vpc = &ctx.model.vpc(gateway.vpc).name;
+    match carriers {
         [] => {
             let message = format!("no chassis may carry the gateway of VPC `{vpc}`");
             ctx.report(
-                Diagnostic::new(Code::GatewayWithoutChassis, first.span, message).help(
+                Diagnostic::new(Code::GatewayWithoutChassis, gateway.span, message).help(
                     "say --gateway-chassis NAME,…, or add Nodes with the label `ovn.kubernetes.io/external-gw: \"true\"`",
                 ),
             );
@@ -68,7 +79,7 @@ fn chassis(ctx: &mut Ctx<'_>) {
         [one, other] => {
             let message = format!("gateways have two chassis, `{}` and `{}`", one.name, other.name);
             let note = "when one dies at once, the other takes itself for cut off and does not take over";
-            let place = one.span.unwrap_or(first.span);
+            let place = one.span.unwrap_or(gateway.span);
             let diagnostic = Diagnostic::new(Code::GatewayTwoChassis, place, message).note(note);
             let diagnostic = diagnostic.help("add a third chassis");
             ctx.report(other.span.into_iter().fold(diagnostic, |d, span| d.label(span, "the other")));
@@ -185,7 +196,8 @@ fn routed(ctx: &mut Ctx<'_>) {
 fn leads_to(ctx: &Ctx<'_>, vpc: VpcId, subnet: &Subnet, network: ipnet::IpNet) -> bool {
     let table = subnet.route_table.as_ref().map(|t| t.value.as_str());
     let by_hand = ctx.model.vpc(vpc).static_routes.iter().any(|route| {
-        route.table.as_ref().map(|t| t.value.as_str()) == table && network.contains(&route.next_hop.value)
+        route.table.as_ref().map(|t| t.value.as_str()) == table
+            && ctx.assignment.next_hop(route).is_some_and(|hop| network.contains(&hop))
     });
     let implied = || ctx.model.default_routes(vpc).iter().any(|route| network.contains(&route.next_hop));
     by_hand || table.is_none() && implied()

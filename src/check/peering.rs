@@ -244,7 +244,7 @@ fn unrouted(ctx: &mut Ctx<'_>, vpc: &Vpc, peering: &Peering, remote_id: VpcId, b
             continue;
         }
         let of_family = |net: IpNet| net.addr().is_ipv4() == hop.is_ipv4();
-        let to_peer = |r: &&StaticRoute| r.selector == RouteSelector::Destination && r.next_hop.value == hop;
+        let to_peer = |r: &&StaticRoute| r.selector == RouteSelector::Destination && r.address() == Some(hop);
         let routes: Vec<&StaticRoute> = vpc.static_routes.iter().filter(to_peer).collect();
         let by_any = |net: IpNet| {
             let covers =
@@ -337,7 +337,7 @@ fn source_routes(ctx: &mut Ctx<'_>, vpc: &Vpc) {
         vpc.static_routes.iter().partition(|r| r.selector == RouteSelector::Source);
     for source in by_source {
         let beaten = by_destination.iter().find(|r| {
-            hops.contains(&r.next_hop.value)
+            r.address().is_some_and(|hop| hops.contains(&hop))
                 && table(r) == table(source)
                 && r.prefix.value.addr().is_ipv4() == source.prefix.value.addr().is_ipv4()
                 && r.prefix.value.prefix_len() < source.prefix.value.prefix_len()
@@ -345,7 +345,8 @@ fn source_routes(ctx: &mut Ctx<'_>, vpc: &Vpc) {
         });
         if let Some(beaten) = beaten {
             let (from, to) = (source.prefix.value, beaten.prefix.value);
-            let message = format!("packets from {from} to {to} go to {}, not to the peer", source.next_hop);
+            let goes = source.address().map_or("elsewhere".to_owned(), |hop| format!("to {hop}"));
+            let message = format!("packets from {from} to {to} go {goes}, not to the peer");
             ctx.report(
                 Diagnostic::new(Code::SourceRouteWins, source.prefix.span, message)
                     .at(format!("/{} beats /{}", from.prefix_len(), to.prefix_len()))

@@ -172,6 +172,7 @@ fn too_many(ctx: &mut Ctx<'_>, subnet: &Subnet, n_ports: usize) {
 fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
     let learns_v4 = subnet.dhcp.as_ref().is_some_and(|dhcp| {
         dhcp.v4.is_empty()
+            || dhcp.keeps_defaults
             || dhcp.v4.iter().any(|s| matches!(&*s.name.value, "router" | "classless_static_route"))
     });
     let learns = match (subnet.v4(), subnet.v6()) {

@@ -5,6 +5,8 @@
 //! | prefix and next hop are of one family | N0422 |
 //! | a next hop is on a network of the router, and not the router itself | N0420, N0421 |
 //! | a route stands there once; several next hops of a prefix are mentioned | N0423, N0424 |
+//! | what is dropped is not routed as well (OVN 25.03.0 crashes on it) | N0450 |
+//! | a machine that is a next hop may send for others | N0451 |
 //! | a route is not one that a connected network always beats | N0426 |
 //! | a subnet's route table has routes, and routes in a table are used | N0427 |
 //! | a policy's priority is OVN's, above its own catch-all | N0429 |
@@ -20,14 +22,15 @@ use ipnet::IpNet;
 use super::Ctx;
 use super::matching::{self, Place};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc, VpcId};
+use crate::model::{NextHop, PolicyAction, PolicyRoute, Port, RouteSelector, StaticRoute, Vpc, VpcId};
 use crate::nb::matching::Expr;
 use crate::span::{Span, Spanned};
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
+    let guarded = guarded(ctx);
     for (id, vpc) in ctx.model.vpcs() {
         let networks = Networks::of(ctx, id, vpc);
-        routes(ctx, vpc, &networks);
+        routes(ctx, id, &networks, &guarded);
         tables(ctx, id, vpc);
         policies(ctx, (id, vpc), &networks);
     }
@@ -109,39 +112,98 @@ fn slot(route: &StaticRoute) -> Slot<'_> {
     (table, route.selector, route.prefix.value)
 }
 
-fn routes(ctx: &mut Ctx<'_>, vpc: &Vpc, networks: &Networks) {
-    let mut slots: BTreeMap<Slot<'_>, Vec<&StaticRoute>> = BTreeMap::new();
+/// Routes that compete, each with its next hop; `None` for a black hole.
+type Rivals<'v> = BTreeMap<Slot<'v>, Vec<(&'v StaticRoute, Option<IpAddr>)>>;
+
+/// Ports with port security by VPC and address.
+type Guarded<'m> = BTreeMap<(VpcId, IpAddr), &'m Port>;
+
+fn guarded<'m>(ctx: &Ctx<'m>) -> Guarded<'m> {
+    let (model, assignment) = (ctx.model, ctx.assignment);
+    let ports = model.ports().filter(|(_, port)| port.port_security);
+    let with_addresses = ports.flat_map(|(id, port)| {
+        let vpc = model.subnet(port.subnet).vpc;
+        assignment.port(id).addresses.iter().map(move |address| ((vpc, *address), port))
+    });
+    with_addresses.collect()
+}
+
+fn routes(ctx: &mut Ctx<'_>, id: VpcId, networks: &Networks, guarded: &Guarded<'_>) {
+    let vpc = ctx.model.vpc(id);
+    let mut slots = Rivals::new();
     for route in &vpc.static_routes {
-        if route.prefix.value.addr().is_ipv4() != route.next_hop.value.is_ipv4() {
-            let message = format!("next hop {} is not of the family of {}", route.next_hop, route.prefix);
-            ctx.report(
-                Diagnostic::new(Code::FamilyMix, route.next_hop.span, message)
-                    .label(route.prefix.span, "the prefix"),
-            );
+        let hop = ctx.assignment.next_hop(route);
+        if !of_one_family(ctx, route, hop) {
             continue;
         }
-        networks.check_hop(ctx, vpc, &route.next_hop);
+        if let Some(hop) = hop {
+            networks.check_hop(ctx, vpc, &Spanned::new(hop, route.next_hop.span));
+            if let Some(port) = guarded.get(&(id, hop)) {
+                guard(ctx, route, port);
+            }
+        }
         never_used(ctx, route, networks);
         let others = slots.entry(slot(route)).or_default();
-        match others.iter().find(|other| other.next_hop.value == route.next_hop.value) {
-            Some(first) => {
+        match others.iter().find(|(_, other)| *other == hop) {
+            Some((first, _)) => {
                 let message = format!("VPC `{}` has this route twice", vpc.name);
                 ctx.report(
                     Diagnostic::new(Code::RouteTwice, route.span, message).label(first.span, "first here"),
                 );
             }
-            None => others.push(route),
+            None => others.push((route, hop)),
         }
     }
     for routes in slots.values() {
-        if let [first, .., last] = routes.as_slice() {
-            let message = format!("{} has {} next hops in VPC `{}`", first.prefix, routes.len(), vpc.name);
+        let [(first, _), .., (last, _)] = routes.as_slice() else { continue };
+        let hole = routes.iter().find(|(_, hop)| hop.is_none());
+        if let Some((hole, _)) = hole {
+            let hop = if std::ptr::eq(*hole, *first) { last } else { first };
+            let message = format!("{} is dropped and routed in VPC `{}`", first.prefix, vpc.name);
             ctx.report(
-                Diagnostic::new(Code::SeveralNextHops, last.next_hop.span, message)
-                    .label(first.next_hop.span, "another")
-                    .note("connections are spread over them, and one that is dead keeps its share"),
+                Diagnostic::new(Code::DiscardShared, hole.next_hop.span, message)
+                    .label(hop.next_hop.span, "routed by this")
+                    .help("decide for one of them; OVN drops either all of it or a share, by its version"),
             );
+            continue;
         }
+        let message = format!("{} has {} next hops in VPC `{}`", first.prefix, routes.len(), vpc.name);
+        ctx.report(
+            Diagnostic::new(Code::SeveralNextHops, last.next_hop.span, message)
+                .label(first.next_hop.span, "another")
+                .note("connections are spread over them, and one that is dead keeps its share"),
+        );
+    }
+}
+
+/// Whether the next hop is of the prefix's family; a black hole is of both.
+fn of_one_family(ctx: &mut Ctx<'_>, route: &StaticRoute, hop: Option<IpAddr>) -> bool {
+    let message = match (route.next_hop.value, hop) {
+        (NextHop::Discard, _) => return true,
+        (_, Some(hop)) if hop.is_ipv4() == route.prefix.value.addr().is_ipv4() => return true,
+        (NextHop::Port(id), _) => {
+            let owner = &ctx.model.port(id).owner;
+            format!("{owner} has no address of the family of {}", route.prefix)
+        }
+        (NextHop::Address(hop), _) => format!("next hop {hop} is not of the family of {}", route.prefix),
+    };
+    ctx.report(
+        Diagnostic::new(Code::FamilyMix, route.next_hop.span, message).label(route.prefix.span, "the prefix"),
+    );
+    false
+}
+
+/// A machine that routes sends from addresses that are not its own, which port security drops.
+fn guard(ctx: &mut Ctx<'_>, route: &StaticRoute, port: &Port) {
+    let prefix = route.prefix.value;
+    let sends = port.allowed_pairs.iter().any(|pair| pair.value.contains(&prefix));
+    if route.selector == RouteSelector::Destination && !sends {
+        let message = format!("{} is a next hop, and port security drops what {prefix} answers", port.owner);
+        ctx.report(
+            Diagnostic::new(Code::NextHopGuarded, route.next_hop.span, message)
+                .label(port.span, "may send from its own addresses alone")
+                .help(format!("allow it {prefix} as a further address, or take its port security off")),
+        );
     }
 }
 
@@ -156,14 +218,11 @@ fn never_used(ctx: &mut Ctx<'_>, route: &StaticRoute, networks: &Networks) {
     }
 }
 
-/// Route tables by name: those that subnets use, and those that have routes.
+/// Route tables by name: those that subnets use, and those that have routes or were declared.
 fn tables(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
-    let with_routes: BTreeMap<&str, Span> = vpc
-        .static_routes
-        .iter()
-        .filter_map(|r| r.table.as_ref())
-        .map(|t| (t.value.as_str(), t.span))
-        .collect();
+    let of_routes = vpc.static_routes.iter().filter_map(|r| r.table.as_ref());
+    let with_routes: BTreeMap<&str, Span> =
+        of_routes.chain(&vpc.route_tables).map(|t| (t.value.as_str(), t.span)).collect();
     let model = ctx.model;
     let subnets = ctx.by_vpc[id.0].clone().into_iter().map(|id| model.subnet(id));
     let used: BTreeMap<&str, Span> =

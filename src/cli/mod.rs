@@ -23,6 +23,7 @@ mod planning;
 mod reach;
 #[cfg(feature = "live")]
 mod report;
+mod schema;
 mod shell;
 
 use std::ffi::OsString;
@@ -72,6 +73,8 @@ enum Verb {
     /// VPCs are boxes with a router and subnets in them, peerings are lines between boxes. Input with errors
     /// is not drawn; `northc check` tells the warnings.
     Graph(graph::Args),
+    /// What the kinds of northc.io/v1alpha1 take, as a JSON Schema for editors or a page
+    Schema(schema::Args),
     /// What can reach what and why, from rows alone
     ///
     /// Follows whole sets of packets through the rows, request and answer. Exits with 0 when what was asked is
@@ -146,6 +149,7 @@ where
         Verb::Confirm(args) => confirm::run(&args, &mut streams),
         Verb::Explain(args) => explain::run(&args, &mut streams),
         Verb::Graph(args) => graph::run(&args, &mut streams),
+        Verb::Schema(args) => schema::run(&args, &mut streams),
         Verb::Reach(args) => reach::run(&args, &mut streams),
         Verb::Completions(args) => shell::completions(&args, Cli::command(), &mut streams),
         Verb::Man(args) => shell::man(&args, Cli::command(), &mut streams),

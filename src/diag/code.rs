@@ -71,7 +71,7 @@ codes! {
     "N0121" NotYet "not-yet" Warning "a feature that this version of northc does not lower";
     "N0122" UpperCaseAddress "upper-case-address" Warning "an IPv6 address in capitals, which Kube-OVN refuses";
     "N0123" ConflictingFields "conflicting-fields" Error "two fields that exclude each other";
-    "N0124" KindNearMiss "kind-near-miss" Error "a kind of Kube-OVN that is misspelt";
+    "N0124" KindNearMiss "kind-near-miss" Error "a kind that is misspelt";
 
     "N0201" UnknownVpc "unknown-vpc" Error "a VPC that is not in the input";
     "N0202" DuplicateObject "duplicate-object" Error "two objects of one kind and name";
@@ -93,6 +93,7 @@ codes! {
     "N0218" UnknownInside "unknown-inside" Error "a translation for an interface or Vip that is not in the input";
     "N0219" UnknownNatGateway "unknown-nat-gateway" Error "a NAT gateway that is not in the input";
     "N0220" UnknownGroup "unknown-group" Error "a security group that is not in the input";
+    "N0221" UnknownObject "unknown-object" Error "an object that another one names is not in the input";
 
     "N0301" CidrOverlap "cidr-overlap" Error "two subnets of a VPC overlap";
     "N0302" GatewayOutside "gateway-outside" Error "a gateway outside its subnet";
@@ -164,6 +165,8 @@ codes! {
     "N0447" ElasticIpType "elastic-ip-type" Error "a translation to the address of a port";
     "N0448" FloatingCentralized "floating-centralized" Warning "a distributed floating IP that can't be distributed";
     "N0449" NatGatewayInOvn "nat-gateway-in-ovn" Note "a NAT gateway without a pod: OVN itself translates";
+    "N0450" DiscardShared "discard-shared" Error "a prefix that is both dropped and routed";
+    "N0451" NextHopGuarded "next-hop-guarded" Warning "a next hop that port security keeps from forwarding";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";

@@ -266,7 +266,11 @@ impl Ctx<'_> {
                 model::RouteSelector::Source => "from ",
             };
             let table = route.table.as_ref().map_or(String::new(), |t| format!(" in {}", visible(&t.value)));
-            (format!("{from}{}{table}", route.prefix), route.next_hop.to_string())
+            let to = match self.checked.assignment().next_hop(route) {
+                Some(address) => address.to_string(),
+                None => "dropped".to_owned(),
+            };
+            (format!("{from}{}{table}", route.prefix), to)
         };
         let implied = model.default_routes(id).into_iter();
         let implied = implied.map(|route| (route.prefix.to_string(), route.next_hop.to_string()));

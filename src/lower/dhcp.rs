@@ -1,7 +1,7 @@
 //! DHCP of a subnet → DHCP_Options, one row a family.
 //!
 //! Without settings by hand a guest is told its router, the MTU and a lease of an hour; settings by hand
-//! stand in their place, and what OVN requires (`server_id`, `server_mac`, `lease_time`) is added where it
+//! stand in their place, or beside them where the dialect says so, and what OVN requires (`server_id`, `server_mac`, `lease_time`) is added where it
 //! is missing. Values are written as OVN takes them: strings in quotes, lists in braces. Fixtures: `dhcp/*`.
 
 use std::collections::BTreeMap;
@@ -50,10 +50,10 @@ pub(super) fn lower(model: &Model, subnet: &Subnet, rows: &mut Rows) -> Options 
 
 fn v4_options(subnet: &Subnet, dhcp: &Dhcp, gateway: String, server: &str) -> BTreeMap<String, String> {
     let mut options = by_hand(&dhcp.v4, true);
-    if dhcp.v4.is_empty() {
-        options.insert("router".to_owned(), gateway);
+    if dhcp.v4.is_empty() || dhcp.keeps_defaults {
         let mtu = if subnet.underlay.is_some() { UNDERLAY_MTU } else { OVERLAY_MTU };
-        options.insert("mtu".to_owned(), mtu.to_string());
+        options.entry("router".to_owned()).or_insert(gateway);
+        options.entry("mtu".to_owned()).or_insert_with(|| mtu.to_string());
     }
     if let Some(mtu) = &subnet.mtu {
         options.insert("mtu".to_owned(), mtu.value.to_string());

@@ -54,7 +54,7 @@ pub(super) fn port_key(model: &Model, gateway: &Gateway) -> Key {
 
 fn chassis_group(model: &Model, gateway: &Gateway, rows: &mut Rows) -> Key {
     let group = port_key(model, gateway).name;
-    let mut order: Vec<_> = model.gateway_chassis.iter().collect();
+    let mut order: Vec<_> = model.chassis_of(gateway).iter().collect();
     order.sort_by_cached_key(|chassis| super::short_digest(&format!("{group}/{}", chassis.name)));
     let mut members = BTreeSet::new();
     for (chassis, rank) in order.into_iter().zip(0..) {

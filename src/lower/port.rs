@@ -1,7 +1,8 @@
 //! Port → Logical_Switch_Port; virtual addresses that workloads share → ports of type `virtual`.
 //!
 //! `addresses` is `MAC IP…`, with `unknown` beside it for a port that forwards for others. With port
-//! security the port may send from those and from its allowed pairs alone. DHCP settings are the subnet's.
+//! security the port may send from those and from its allowed pairs alone. DHCP settings are the subnet's. A
+//! port that may only be bound to certain chassis names them in `requested-chassis`.
 //! Fixtures: `ports/*`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,8 +51,16 @@ fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: &dhcp::Opti
         port_security,
         dhcpv4_options: options.v4.clone().filter(|_| has(true)).map(Ref::Key),
         dhcpv6_options: options.v6.clone().filter(|_| has(false)).map(Ref::Key),
+        options: requested_chassis(port),
         ..LogicalSwitchPort::default()
     }
+}
+
+/// Several are for a migration: the port works on each of them (ovn-nb(5), `requested-chassis`).
+fn requested_chassis(port: &Port) -> BTreeMap<String, String> {
+    let names: Vec<&str> = port.requested_chassis.iter().map(|chassis| chassis.value.as_str()).collect();
+    let option = (!names.is_empty()).then(|| ("requested-chassis".to_owned(), names.join(",")));
+    option.into_iter().collect()
 }
 
 pub(super) fn host_or_net(net: ipnet::IpNet) -> String {

@@ -5,7 +5,7 @@
 //! | VPC | `Logical_Router` of its name; the default VPC only when something is in it |
 //! | subnet of the VPC | `Logical_Router_Port` `<vpc>-<subnet>` with the gateways |
 //! | peering | `Logical_Router_Port` `<vpc>-<remote>`, its `peer` the other side's; no switch between |
-//! | static route | `Logical_Router_Static_Route`, `dst-ip` unless by source |
+//! | static route | `Logical_Router_Static_Route`, `dst-ip` unless by source; `discard` for a black hole |
 //! | policy route | `Logical_Router_Policy` |
 //! | gateway, translations | `gateway`, `nat` |
 //!
@@ -46,7 +46,7 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
         let mut ports: BTreeSet<Ref> = ports.map(Ref::Key).collect();
         ports.extend(vpc.peerings.iter().map(|peering| Ref::Key(peer_port(vpc, peering, rows))));
         ports.extend(gateway::router_ports(checked, id, rows).into_iter().map(Ref::Key));
-        let routes = vpc.static_routes.iter().map(|route| static_route(vpc, route, rows));
+        let routes = vpc.static_routes.iter().map(|route| static_route(checked, vpc, route, rows));
         let mut static_routes: BTreeSet<Ref> = routes.map(Ref::Key).collect();
         static_routes.extend(gateway::default_routes(model, id, rows).into_iter().map(Ref::Key));
         let policies = policy_routes(vpc, rows);
@@ -128,13 +128,13 @@ fn peer_port(vpc: &model::Vpc, peering: &Peering, rows: &mut Rows) -> Key {
     key
 }
 
-fn static_route(vpc: &model::Vpc, route: &StaticRoute, rows: &mut Rows) -> Key {
+fn static_route(checked: &Checked<'_>, vpc: &model::Vpc, route: &StaticRoute, rows: &mut Rows) -> Key {
     let policy = match route.selector {
         RouteSelector::Destination => "dst-ip",
         RouteSelector::Source => "src-ip",
     };
     let table = route.table.as_ref().map_or("", |t| t.value.as_str());
-    let to = (route.prefix.value, route.next_hop.value);
+    let to = (route.prefix.value, checked.assignment().next_hop(route));
     insert_route(vpc, table, policy, to, route.span, rows)
 }
 
@@ -146,17 +146,19 @@ pub(super) fn destination_route(
     span: Span,
     rows: &mut Rows,
 ) -> Key {
-    insert_route(vpc, "", "dst-ip", (prefix, next_hop), span, rows)
+    insert_route(vpc, "", "dst-ip", (prefix, Some(next_hop)), span, rows)
 }
 
+/// Without a next hop the packets are dropped.
 fn insert_route(
     vpc: &model::Vpc,
     table: &str,
     policy: &str,
-    (prefix, next_hop): (IpNet, IpAddr),
+    (prefix, next_hop): (IpNet, Option<IpAddr>),
     span: Span,
     rows: &mut Rows,
 ) -> Key {
+    let next_hop = next_hop.map_or("discard".to_owned(), |address| address.to_string());
     let shown = if table.is_empty() { "main" } else { table };
     let key = Key::new(
         Table::LogicalRouterStaticRoute,
@@ -166,7 +168,7 @@ fn insert_route(
         route_table: table.to_owned(),
         ip_prefix: prefix.to_string(),
         policy: Some(policy.to_owned()),
-        nexthop: next_hop.to_string(),
+        nexthop: next_hop,
         ..LogicalRouterStaticRoute::default()
     };
     rows.insert(key.clone(), row, Some(span));

@@ -24,6 +24,10 @@ pub struct Gateway {
     pub mac: Option<Spanned<Mac>>,
     /// Given by hand, at most one a family; the others are allocated.
     pub addresses: Vec<Spanned<IpAddr>>,
+    /// The chassis that may carry it; with none, those of the model.
+    pub chassis: Vec<GatewayChassis>,
+    /// Whether the VPC gets a default route through it where nobody wrote one.
+    pub is_default: bool,
 }
 
 /// A chassis that may carry gateways.
@@ -186,7 +190,13 @@ impl Model {
     pub fn prefer_chassis(&mut self, chassis: &[GatewayChassis]) {
         if !chassis.is_empty() {
             self.gateway_chassis = chassis.to_vec();
+            self.gateways.iter_mut().for_each(|gateway| gateway.chassis.clear());
         }
+    }
+
+    /// The chassis that may carry a gateway.
+    pub fn chassis_of<'m>(&'m self, gateway: &'m Gateway) -> &'m [GatewayChassis] {
+        if gateway.chassis.is_empty() { &self.gateway_chassis } else { &gateway.chassis }
     }
 
     /// Gateways with their ids.
@@ -219,6 +229,7 @@ impl Model {
             let of_family = |s: &Subnet| if v4 { s.v4().cloned() } else { s.v6().cloned() };
             let (gateway, block) = self
                 .gateways_of(id)
+                .filter(|(_, gateway)| gateway.is_default)
                 .find_map(|(id, gateway)| Some((id, of_family(self.subnet(gateway.external))?)))?;
             let prefix = everything(v4);
             Some(DefaultRoute { prefix, next_hop: block.gateway.value, gateway })

@@ -17,7 +17,7 @@ pub use gateway::{
 };
 pub use port::{Mac, Port, Vip};
 pub use subnet::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Provider, Setting, Subnet, Underlay};
-pub use vpc::{Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
+pub use vpc::{NextHop, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
 
 /// The name of the VPC that exists without being declared (statement of the Harvester page).
 pub const DEFAULT_VPC: &str = "ovn-cluster";
@@ -91,6 +91,11 @@ impl Model {
     /// The subnet behind an id.
     pub fn subnet(&self, id: SubnetId) -> &Subnet {
         &self.subnets[id.0]
+    }
+
+    /// The port behind an id.
+    pub fn port(&self, id: PortId) -> &Port {
+        &self.ports[id.0]
     }
 
     /// The security group behind an id.

@@ -74,8 +74,10 @@ pub struct Port {
     pub forwards: bool,
     /// The address that cloud-init configures in the guest.
     pub guest_addresses: Vec<Spanned<IpAddr>>,
-    /// Whether cloud-init gives the guest a default route.
+    /// Whether the guest is given a default route by other means than DHCP and advertisements.
     pub guest_default_route: bool,
+    /// The chassis that it may be bound to, the present one first; any where there is none.
+    pub requested_chassis: Vec<Spanned<String>>,
 }
 
 /// An address that moves between workloads.

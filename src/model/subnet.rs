@@ -136,6 +136,8 @@ pub struct Setting {
 pub struct Dhcp {
     /// Where DHCP is switched on.
     pub span: Span,
+    /// Whether options by hand stand beside what follows from the subnet, or in its place.
+    pub keeps_defaults: bool,
     /// DHCPv4 options by hand.
     pub v4: Vec<Setting>,
     /// DHCPv6 options by hand.

@@ -1,4 +1,4 @@
-//! A VPC, its routes, policies and peerings.
+//! A VPC, its routes and route tables, policies and peerings.
 //!
 //! Refuses to judge them.
 
@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::VpcId;
+use super::{PortId, VpcId};
 use crate::span::{Span, Spanned};
 
 /// An isolated routing domain.
@@ -28,6 +28,8 @@ pub struct Vpc {
     pub cidrs: Vec<Spanned<IpNet>>,
     /// Routes, as written.
     pub static_routes: Vec<StaticRoute>,
+    /// Route tables that were declared as such; one that only its routes name is not among them.
+    pub route_tables: Vec<Spanned<String>>,
     /// Policies, as written.
     pub policy_routes: Vec<PolicyRoute>,
     /// This side of its peerings.
@@ -53,9 +55,30 @@ pub struct StaticRoute {
     /// Which packets.
     pub prefix: Spanned<IpNet>,
     /// Where to.
-    pub next_hop: Spanned<IpAddr>,
+    pub next_hop: Spanned<NextHop>,
     /// The table it belongs to; `None` is the main one.
     pub table: Option<Spanned<String>>,
+}
+
+/// Where a route leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NextHop {
+    /// To whoever has this address.
+    Address(IpAddr),
+    /// To a workload's interface, whichever address it gets.
+    Port(PortId),
+    /// Nowhere: the packets are dropped.
+    Discard,
+}
+
+impl StaticRoute {
+    /// The next hop's address, where it was written as one.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.next_hop.value {
+            NextHop::Address(address) => Some(address),
+            NextHop::Port(_) | NextHop::Discard => None,
+        }
+    }
 }
 
 /// What a policy does with a packet.

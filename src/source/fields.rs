@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use super::yaml::{Entry, Node, Yaml};
 use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::{AddressRange, Mac};
 use crate::nearest::nearest;
 use crate::span::{Span, Spanned};
 
@@ -37,6 +38,11 @@ impl<'d> Fields<'d> {
             }
         };
         Fields { what, span: node.span, entries, asked: Vec::new(), broken }
+    }
+
+    /// A mapping without fields, for what may be left out altogether.
+    pub(crate) fn empty(what: &'static str, span: Span) -> Fields<'d> {
+        Fields { what, span, entries: &[], asked: Vec::new(), broken: false }
     }
 
     /// The raw value of a field; `None` for absent and null.
@@ -98,20 +104,7 @@ impl<'d> Fields<'d> {
 
     /// A boolean.
     pub(crate) fn bool(&mut self, name: &'static str, sink: &mut Sink) -> Option<Spanned<bool>> {
-        let node = self.node(name)?;
-        if let Yaml::Scalar { text, plain: true } = &node.value {
-            match &*text.to_ascii_lowercase() {
-                "true" | "yes" | "on" => return Some(Spanned::new(true, node.span)),
-                "false" | "no" | "off" => return Some(Spanned::new(false, node.span)),
-                _ => {}
-            }
-        }
-        let mut problem = wrong_type(node, name, "true or false");
-        if matches!(&node.value, Yaml::Scalar { plain: false, .. }) {
-            problem = problem.help("remove the quotes");
-        }
-        sink.push(problem);
-        None
+        bool_of(self.node(name)?, name, "true or false", sink)
     }
 
     /// Where a boolean field is written as `true`.
@@ -121,15 +114,7 @@ impl<'d> Fields<'d> {
 
     /// A whole number, with or without quotes.
     pub(crate) fn int(&mut self, name: &'static str, sink: &mut Sink) -> Option<Spanned<i64>> {
-        let node = self.node(name).filter(|node| !is_empty(node))?;
-        let number = match &node.value {
-            Yaml::Scalar { text, .. } => text.trim().parse().ok(),
-            _ => None,
-        };
-        if number.is_none() {
-            sink.push(wrong_type(node, name, "a whole number"));
-        }
-        Some(Spanned::new(number?, node.span))
+        int_of(self.node(name).filter(|node| !is_empty(node))?, name, sink)
     }
 
     /// The elements of a list.
@@ -147,13 +132,8 @@ impl<'d> Fields<'d> {
 
     /// The strings of a list, with surrounding blanks removed and empty ones left out.
     pub(crate) fn texts(&mut self, name: &'static str, sink: &mut Sink) -> Vec<Spanned<&'d str>> {
-        let alone = self.node(name).filter(|node| !is_empty(node));
-        if let Some(node @ Node { value: Yaml::Scalar { text, .. }, .. }) = alone {
-            sink.push(wrong_type(node, name, "a list").help(format!("write `{name}: [{}]`", short(text))));
-            return Vec::new();
-        }
-        let nodes = self.list(name, sink);
-        let texts = nodes.iter().filter_map(|node| text_of(node, name, sink));
+        let Some(node) = self.node(name) else { return Vec::new() };
+        let texts = items_of(node, name, sink).iter().filter_map(|node| text_of(node, name, sink));
         texts.map(|t| t.map(str::trim)).filter(|t| !t.value.is_empty()).collect()
     }
 
@@ -191,7 +171,8 @@ impl<'d> Fields<'d> {
     }
 }
 
-fn is_empty(node: &Node<'_>) -> bool {
+/// True for nothing, and for a text without a letter.
+pub(crate) fn is_empty(node: &Node<'_>) -> bool {
     match &node.value {
         Yaml::Null => true,
         Yaml::Scalar { text, .. } => text.trim().is_empty(),
@@ -199,7 +180,53 @@ fn is_empty(node: &Node<'_>) -> bool {
     }
 }
 
-fn text_of<'d>(node: &'d Node<'d>, name: &str, sink: &mut Sink) -> Option<Spanned<&'d str>> {
+/// A boolean; what else the field takes is said in `expected`.
+pub(crate) fn bool_of(node: &Node<'_>, name: &str, expected: &str, sink: &mut Sink) -> Option<Spanned<bool>> {
+    if let Yaml::Scalar { text, plain: true } = &node.value {
+        match &*text.to_ascii_lowercase() {
+            "true" | "yes" | "on" => return Some(Spanned::new(true, node.span)),
+            "false" | "no" | "off" => return Some(Spanned::new(false, node.span)),
+            _ => {}
+        }
+    }
+    let mut problem = wrong_type(node, name, expected);
+    if matches!(&node.value, Yaml::Scalar { plain: false, .. }) {
+        problem = problem.help("remove the quotes");
+    }
+    sink.push(problem);
+    None
+}
+
+/// A whole number, with or without quotes.
+pub(crate) fn int_of(node: &Node<'_>, name: &str, sink: &mut Sink) -> Option<Spanned<i64>> {
+    let number = match &node.value {
+        Yaml::Scalar { text, .. } => text.trim().parse().ok(),
+        _ => None,
+    };
+    if number.is_none() {
+        sink.push(wrong_type(node, name, "a whole number"));
+    }
+    Some(Spanned::new(number?, node.span))
+}
+
+/// The items of a list of single values; one that stands alone is shown as the list that it should be.
+pub(crate) fn items_of<'d>(node: &'d Node<'d>, name: &str, sink: &mut Sink) -> &'d [Node<'d>] {
+    match &node.value {
+        Yaml::Seq(items) => items,
+        _ if is_empty(node) => &[],
+        Yaml::Scalar { text, .. } => {
+            sink.push(wrong_type(node, name, "a list").help(format!("write `{name}: [{}]`", short(text))));
+            &[]
+        }
+        Yaml::Map(_) | Yaml::Null => {
+            sink.push(wrong_type(node, name, "a list"));
+            &[]
+        }
+    }
+}
+
+/// A string.
+pub(crate) fn text_of<'d>(node: &'d Node<'d>, name: &str, sink: &mut Sink) -> Option<Spanned<&'d str>> {
     match &node.value {
         Yaml::Scalar { text, .. } => Some(Spanned::new(text, node.span)),
         Yaml::Null => None,
@@ -264,6 +291,30 @@ pub(crate) fn comma_list(text: Spanned<&str>) -> Vec<Spanned<&str>> {
     text.value.split(',').map(str::trim).filter(|p| !p.is_empty()).map(|p| part(text, p)).collect()
 }
 
+/// One of the words that a field takes.
+pub(crate) fn choice<T: Copy>(
+    text: Spanned<&str>,
+    field: &str,
+    known: &[(&str, T)],
+    sink: &mut Sink,
+) -> Option<T> {
+    if let Some((_, value)) = known.iter().find(|(word, _)| *word == text.value) {
+        return Some(*value);
+    }
+    let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
+    let diagnostic = Diagnostic::new(Code::BadValue, text.span, format!("`{field}` can't be `{text}`"));
+    sink.push(match nearest(text.value, words.iter().copied()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+        None => diagnostic.help(format!("it takes {}", words.join(", "))),
+    });
+    None
+}
+
+/// The same text, kept beyond its document.
+pub(crate) fn owned(text: Spanned<&str>) -> Spanned<String> {
+    text.map(str::to_owned)
+}
+
 /// An address.
 pub(crate) fn address(text: Spanned<&str>, what: &str, sink: &mut Sink) -> Option<Spanned<IpAddr>> {
     parse(text, &format!("{what} takes an IP address"), sink, |problem, text| {
@@ -291,6 +342,49 @@ pub(crate) fn network_or_address(text: Spanned<&str>, what: &str, sink: &mut Sin
     let wanted = format!("{what} takes an address or a prefix, like 10.0.0.0/24");
     let net = parse(text, &wanted, sink, |problem, _| problem)?;
     Some(clear_host_bits(net, sink))
+}
+
+/// `a` or `a..b`.
+pub(crate) fn range(text: Spanned<&str>, what: &str, sink: &mut Sink) -> Option<Spanned<AddressRange>> {
+    let (first, last) = match text.value.split_once("..") {
+        Some((first, last)) => (first.trim(), Some(last.trim())),
+        None => (text.value, None),
+    };
+    let first = address(part(text, first), what, sink)?.value;
+    let last = match last {
+        Some(last) => address(part(text, last), what, sink)?.value,
+        None => first,
+    };
+    if first.is_ipv4() != last.is_ipv4() || first > last {
+        let message = format!("`{text}` is not a range: it must go up, within one family");
+        sink.push(
+            Diagnostic::new(Code::BadAddress, text.span, message).help("write the lower address first"),
+        );
+        return None;
+    }
+    Some(Spanned::new(AddressRange { first, last }, text.span))
+}
+
+/// A MAC address that an interface can have.
+pub(crate) fn mac(text: Spanned<&str>, sink: &mut Sink) -> Option<Spanned<Mac>> {
+    match text.value.parse::<Mac>() {
+        Ok(mac) if mac.is_unicast() => return Some(Spanned::new(mac, text.span)),
+        Ok(_) => {
+            let message = format!("no interface can have the MAC address `{text}`");
+            sink.push(
+                Diagnostic::new(Code::BadMac, text.span, message)
+                    .help("choose one whose first byte is even, like 02:00:00:00:00:01"),
+            );
+        }
+        Err(()) => {
+            let message = format!("`{text}` is not a MAC address");
+            sink.push(
+                Diagnostic::new(Code::BadAddress, text.span, message)
+                    .help("write six pairs of hexadecimal digits, like 02:00:00:00:00:01"),
+            );
+        }
+    }
+    None
 }
 
 fn clear_host_bits(net: Spanned<IpNet>, sink: &mut Sink) -> Spanned<IpNet> {

@@ -3,8 +3,12 @@
 //! Splits documents and lists, sends each object to the file of its kind, then resolves names. Unknown
 //! kinds are counted and skipped. Refuses to judge the network; `check` does.
 
+mod acl;
+mod blocks;
+mod declare;
 mod fields;
 mod kubeovn;
+mod native;
 mod object;
 mod outside;
 mod resolve;
@@ -19,8 +23,11 @@ use crate::span::{SourceMap, Span};
 
 use fields::Fields;
 use kubeovn::{ip, nat, natgateway, network, node, security_group, subnet, underlay, vip, vpc, workload};
+use native::Native;
 use object::{Kind, Object, Scope};
 use yaml::{Node, Yaml};
+
+pub use native::reference::{markdown, schema};
 
 /// Reads every text into a model. What could not be read is reported and left out.
 pub fn read(sources: &SourceMap, sink: &mut Sink) -> Model {
@@ -48,6 +55,7 @@ struct Declarations {
     vips: Vec<vip::Declared>,
     groups: Vec<SecurityGroup>,
     outside: outside::Declared,
+    native: Native,
     doubts: Doubts,
     /// Unknown kinds: how many, and the first one's place.
     skipped: BTreeMap<String, (usize, Span)>,
@@ -74,6 +82,35 @@ impl Doubts {
         self.lost || self.left_out.contains(&(kind, name.to_owned()))
     }
 }
+
+/// The kinds of an API group that are northc's business.
+struct Group {
+    name: &'static str,
+    /// Whose it is, for messages.
+    owner: &'static str,
+    version: &'static str,
+    /// Kinds that this version reads.
+    kinds: &'static [&'static str],
+    /// Kinds that this version does not lower.
+    waiting: &'static [&'static str],
+}
+
+const GROUPS: [Group; 2] = [
+    Group {
+        name: "kubeovn.io",
+        owner: "Kube-OVN",
+        version: "v1",
+        kinds: &KUBEOVN_KINDS,
+        waiting: &WAITING_KINDS,
+    },
+    Group {
+        name: "northc.io",
+        owner: "northc",
+        version: "v1alpha1",
+        kinds: &native::KINDS,
+        waiting: &native::WAITING_KINDS,
+    },
+];
 
 /// Kinds of the `kubeovn.io` group that this version reads.
 const KUBEOVN_KINDS: [&str; 16] = [
@@ -124,6 +161,48 @@ impl Declarations {
     }
 
     fn object(&mut self, kind: &Kind<'_>, node: &Node<'_>, sink: &mut Sink) {
+        let is_read = match kind.group {
+            "northc.io" => self.native_object(kind, node, sink),
+            _ => self.kubernetes_object(kind, node, sink),
+        };
+        if !is_read {
+            return self.skip(kind, sink);
+        }
+        let version = GROUPS.iter().find(|group| group.name == kind.group).map_or("v1", |g| g.version);
+        if kind.version.value != version {
+            let message = format!("{} is read as version {version}, not {}", kind.kind, kind.version);
+            sink.push(Diagnostic::new(Code::UnknownVersion, kind.version.span, message));
+        }
+    }
+
+    /// Reads an object of one of northc's own kinds; false when it is none.
+    fn native_object(&mut self, kind: &Kind<'_>, node: &Node<'_>, sink: &mut Sink) -> bool {
+        macro_rules! into {
+            ($list:ident, $name:literal) => {{
+                let object = self.read($name, Scope::Cluster, node, sink, native::read);
+                self.native.$list.extend(object);
+            }};
+        }
+        match kind.kind.value {
+            "Vpc" => into!(vpcs, "Vpc"),
+            "Subnet" => into!(subnets, "Subnet"),
+            "NetworkInterface" => into!(interfaces, "NetworkInterface"),
+            "RouteTable" => into!(tables, "RouteTable"),
+            "VpcPeering" => into!(peerings, "VpcPeering"),
+            "PrefixList" => into!(prefix_lists, "PrefixList"),
+            "SecurityGroup" => into!(groups, "SecurityGroup"),
+            "ExternalNetwork" => into!(externals, "ExternalNetwork"),
+            "InternetGateway" => into!(internet_gateways, "InternetGateway"),
+            "NatGateway" => into!(nat_gateways, "NatGateway"),
+            "ElasticIp" => into!(elastic_ips, "ElasticIp"),
+            "PortForward" => into!(forwards, "PortForward"),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Reads an object of Kube-OVN, KubeVirt or Kubernetes; false when it is none that northc knows.
+    fn kubernetes_object(&mut self, kind: &Kind<'_>, node: &Node<'_>, sink: &mut Sink) -> bool {
         use Scope::{Cluster, Namespaced};
         match (kind.group, kind.kind.value) {
             ("kubeovn.io", "Vpc") => {
@@ -169,13 +248,9 @@ impl Declarations {
                 let interfaces = self.read("Pod", Namespaced, node, sink, workload::read_pod);
                 self.interfaces.extend(interfaces.into_iter().flatten());
             }
-            _ if self.exit(kind, node, sink) => {}
-            _ => return self.skip(kind, sink),
+            _ => return self.exit(kind, node, sink),
         }
-        if kind.version.value != "v1" {
-            let message = format!("{} is read as version v1, not {}", kind.kind, kind.version);
-            sink.push(Diagnostic::new(Code::UnknownVersion, kind.version.span, message));
-        }
+        true
     }
 
     /// Reads an object that is about the way out of a VPC; false for any other.
@@ -255,19 +330,24 @@ impl Declarations {
     }
 
     fn skip(&mut self, kind: &Kind<'_>, sink: &mut Sink) {
-        if kind.group == "kubeovn.io" && !WAITING_KINDS.contains(&kind.kind.value) {
-            let known = KUBEOVN_KINDS.into_iter().chain(WAITING_KINDS);
-            if let Some(near) = nearest(kind.kind.value, known) {
-                let message = format!("Kube-OVN has no kind `{}`", kind.kind);
-                sink.push(
-                    Diagnostic::new(Code::KindNearMiss, kind.kind.span, message)
-                        .help(format!("did you mean `{near}`?")),
-                );
+        let group = GROUPS.iter().find(|group| group.name == kind.group);
+        let waiting = group.is_some_and(|group| group.waiting.contains(&kind.kind.value));
+        if let Some(group) = group.filter(|_| !waiting) {
+            let known = group.kinds.iter().chain(group.waiting).copied();
+            let near = nearest(kind.kind.value, known);
+            let message = format!("{} has no kind `{}`", group.owner, kind.kind);
+            let diagnostic = Diagnostic::new(Code::KindNearMiss, kind.kind.span, message);
+            let help = match near {
+                Some(near) => Some(format!("did you mean `{near}`?")),
+                None if group.name == "northc.io" => Some(format!("it has {}", group.kinds.join(", "))),
+                None => None,
+            };
+            if let Some(help) = help {
+                sink.push(diagnostic.help(help));
                 self.doubts.lost = true;
                 return;
             }
         }
-        let waiting = kind.group == "kubeovn.io" && WAITING_KINDS.contains(&kind.kind.value);
         let list = if waiting { &mut self.waiting } else { &mut self.skipped };
         list.entry(kind.kind.value.to_owned()).or_insert((0, kind.kind.span)).0 += 1;
     }
@@ -283,8 +363,8 @@ impl Declarations {
         for (kind, (n, span)) in &self.skipped {
             let message = format!("{} of kind {kind} skipped: northc does not read the kind", objects(*n));
             let diagnostic = Diagnostic::new(Code::UnknownKind, *span, message);
-            let known =
-                KUBEOVN_KINDS.into_iter().chain(["NetworkAttachmentDefinition", "VirtualMachine", "Pod"]);
+            let others = ["NetworkAttachmentDefinition", "VirtualMachine", "Pod"];
+            let known = GROUPS.iter().flat_map(|group| group.kinds).copied().chain(others);
             sink.push(match nearest(kind, known) {
                 Some(near) if near != kind => diagnostic.help(format!("did you mean `{near}`?")),
                 Some(near) => diagnostic.help(format!("{near} is known under another apiVersion")),

@@ -13,8 +13,8 @@ use super::kubeovn::vpc::Exits;
 use super::resolve::{SubnetNames, find_vpc, suggest, unique};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
-    ElasticIp, ElasticIpId, FloatingIp, Gateway, GatewayChassis, GatewayId, Inside, Model, Port, PortForward,
-    PortId, Public, SourceNat, SubnetId, VpcId,
+    ElasticIp, ElasticIpId, FloatingIp, Gateway, GatewayChassis, GatewayId, Inside, Mac, Model, NextHop,
+    Port, PortForward, PortId, Public, SourceNat, SubnetId, VpcId,
 };
 use crate::span::{Span, Spanned};
 
@@ -25,6 +25,11 @@ const NAT_EXTERNAL: &str = "ovn-vpc-external-network";
 /// The kinds of public addresses.
 const OVN_EIP: &str = "OvnEip";
 const NAT_EIP: &str = "IptablesEIP";
+pub(super) const ELASTIC_IP: &str = "ElasticIp";
+pub(super) const INTERNET_GATEWAY: &str = "InternetGateway";
+/// Native kinds that translate to elastic IPs.
+pub(super) const NAT_GATEWAY: &str = "NatGateway";
+pub(super) const PORT_FORWARD: &str = "PortForward";
 
 /// What was declared, names as written.
 #[derive(Default)]
@@ -36,6 +41,18 @@ pub(super) struct Declared {
     pub(super) config: Option<GatewayConfig>,
     pub(super) nat_gateways: Vec<NatGateway>,
     pub(super) nat_eips: Vec<NatEip>,
+    pub(super) internet_gateways: Vec<InternetGateway>,
+    pub(super) elastic_ips: Vec<Eip>,
+}
+
+/// A gateway that is an object of its own; names as written.
+pub(super) struct InternetGateway {
+    pub(super) name: Spanned<String>,
+    pub(super) vpc: Spanned<String>,
+    pub(super) external: Spanned<String>,
+    pub(super) mac: Option<Spanned<Mac>>,
+    pub(super) addresses: Vec<Spanned<IpAddr>>,
+    pub(super) chassis: Vec<GatewayChassis>,
 }
 
 /// The OvnEips of type `lsp`: ports of external networks, to be among the others before they are sorted.
@@ -56,6 +73,7 @@ pub(super) fn switch_ports(declared: &Declared, names: &SubnetNames, model: &mut
             forwards: false,
             guest_addresses: Vec::new(),
             guest_default_route: false,
+            requested_chassis: Vec::new(),
             groups: Vec::new(),
         });
     }
@@ -63,14 +81,32 @@ pub(super) fn switch_ports(declared: &Declared, names: &SubnetNames, model: &mut
 
 /// Resolves everything else. What dangles is reported and left out.
 pub(super) fn resolve(declared: Declared, names: &SubnetNames, model: &mut Model, sink: &mut Sink) {
-    let Declared { exits, eips, rules, nodes, config, nat_gateways, nat_eips } = declared;
+    let Declared {
+        exits,
+        eips,
+        rules,
+        nodes,
+        config,
+        nat_gateways,
+        nat_eips,
+        internet_gateways: own,
+        elastic_ips,
+    } = declared;
     model.gateway_chassis = chassis(nodes, config.as_ref(), sink);
     let nat_gateways = unique("VpcNatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
     model.gateways = gateways(exits, config.as_ref(), names, model, sink);
     let owners = nat_gateways_of_vpcs(nat_gateways, names, model, sink);
+    let own = internet_gateways(own, names, model, sink);
     model.gateways.sort_by_key(|gateway| gateway.vpc);
     let eips = unique("OvnEip", eips, |eip| &eip.name.value, |eip| Some(eip.name.span), sink);
-    let mut public = public_addresses(eips, names, model, sink);
+    let mut public = public_addresses(OVN_EIP, eips, names, model, sink);
+    let elastic_ips = unique(ELASTIC_IP, elastic_ips, |eip| &eip.name.value, |eip| Some(eip.name.span), sink);
+    public.extend(public_addresses(ELASTIC_IP, elastic_ips, names, model, sink));
+    for (name, vpc, external) in own {
+        let public_of = model.gateway_on(vpc, external).map(Public::Gateway);
+        let address = Address { public: public_of, span: name.span, vpc: Some(vpc) };
+        public.insert((INTERNET_GATEWAY, name.value), address);
+    }
     nat_addresses(nat_eips, &owners, &mut public, names, model, sink);
     let distributed = config.is_some_and(|config| config.distributed);
     let mut seen: BTreeMap<(&'static str, String), Span> = BTreeMap::new();
@@ -90,7 +126,12 @@ pub(super) fn resolve(declared: Declared, names: &SubnetNames, model: &mut Model
 
 /// The kind of public address that a rule names.
 fn eip_kind(rule: &Rule) -> &'static str {
-    if rule.kind.starts_with("Iptables") { NAT_EIP } else { OVN_EIP }
+    match rule.kind {
+        INTERNET_GATEWAY => INTERNET_GATEWAY,
+        ELASTIC_IP | NAT_GATEWAY | PORT_FORWARD => ELASTIC_IP,
+        kind if kind.starts_with("Iptables") => NAT_EIP,
+        _ => OVN_EIP,
+    }
 }
 
 fn external_of(eip: &Eip) -> Spanned<String> {
@@ -134,6 +175,58 @@ fn chassis(nodes: Vec<Node>, config: Option<&GatewayConfig>, sink: &mut Sink) ->
     chassis
 }
 
+/// A gateway as Kube-OVN has them: the VPC gets a default route through it.
+fn kube_ovns(
+    vpc: VpcId,
+    external: SubnetId,
+    span: Span,
+    mac: Option<Spanned<Mac>>,
+    addresses: Vec<Spanned<IpAddr>>,
+) -> Gateway {
+    Gateway { vpc, external, span, mac, addresses, chassis: Vec::new(), is_default: true }
+}
+
+/// Gateways that are objects of their own.
+fn internet_gateways(
+    declared: Vec<InternetGateway>,
+    names: &SubnetNames,
+    model: &mut Model,
+    sink: &mut Sink,
+) -> Vec<(Spanned<String>, VpcId, SubnetId)> {
+    let declared = unique("InternetGateway", declared, |g| &g.name.value, |g| Some(g.name.span), sink);
+    let mut known = Vec::new();
+    for gateway in declared {
+        let who = format!("internet gateway `{}`", gateway.name);
+        let Some(vpc) = find_vpc(&model.vpcs, &gateway.vpc.value) else {
+            if !names.may_exist("Vpc", &gateway.vpc.value) {
+                let message = format!("{who} is in VPC `{}`, which is not in the input", gateway.vpc);
+                let diagnostic = Diagnostic::new(Code::UnknownVpc, gateway.vpc.span, message);
+                let known = model.vpcs.iter().map(|vpc| vpc.name.as_str());
+                sink.push(suggest(diagnostic, &gateway.vpc.value, known));
+            }
+            continue;
+        };
+        let Some(external) = names.find(&gateway.external, &who, sink) else {
+            model.vpcs[vpc.0].whole_exits = false;
+            continue;
+        };
+        if let Some(first) = model.gateway_on(vpc, external) {
+            let message =
+                format!("VPC `{}` has two gateways on `{}`", gateway.vpc, model.subnet(external).name);
+            let first = model.gateway(first).span;
+            sink.push(
+                Diagnostic::new(Code::DuplicateObject, gateway.name.span, message).label(first, "first here"),
+            );
+            continue;
+        }
+        let InternetGateway { name, mac, addresses, chassis, .. } = gateway;
+        let span = name.span;
+        known.push((name, vpc, external));
+        model.gateways.push(Gateway { vpc, external, span, mac, addresses, chassis, is_default: false });
+    }
+    known
+}
+
 /// Gateways by VPC, the one on the default external network first, the others as listed.
 fn gateways(
     exits: Vec<Exits>,
@@ -154,7 +247,7 @@ fn gateways(
             match names.find(&name, &who, sink) {
                 Some(external) if seen.insert((vpc, external)) => {
                     let (mac, addresses) = (None, Vec::new());
-                    gateways.push(Gateway { vpc, external, span: name.span, mac, addresses });
+                    gateways.push(kube_ovns(vpc, external, name.span, mac, addresses));
                 }
                 Some(_) => {}
                 None => model.vpcs[vpc.0].whole_exits = false,
@@ -167,7 +260,7 @@ fn gateways(
         match names.find(&name, "the gateway of the default VPC", sink) {
             Some(external) if seen.insert((VpcId(0), external)) => {
                 let (mac, addresses) = (config.mac, config.addresses.clone());
-                gateways.insert(0, Gateway { vpc: VpcId(0), external, span: config.span, mac, addresses });
+                gateways.insert(0, kube_ovns(VpcId(0), external, config.span, mac, addresses));
             }
             Some(external) => {
                 if let Some(gateway) = gateways.iter_mut().filter(own).find(|g| g.external == external) {
@@ -228,7 +321,7 @@ fn nat_gateways_of_vpcs(
             found.push(external);
             if model.gateway_on(vpc, external).is_none() {
                 let (mac, addresses) = (None, Vec::new());
-                model.gateways.push(Gateway { vpc, external, span: name.span, mac, addresses });
+                model.gateways.push(kube_ovns(vpc, external, name.span, mac, addresses));
             }
         }
         if let (Some(lan_ip), Some(external)) = (gateway.lan_ip, found.first()) {
@@ -245,9 +338,11 @@ fn stand_in(model: &mut Model, vpc: VpcId, pod: IpAddr, external: SubnetId) {
         return;
     };
     let vpc = &mut model.vpcs[vpc.0];
+    let (meant, instead) = (NextHop::Address(pod), NextHop::Address(gateway));
     let of_routes = vpc.static_routes.iter_mut().map(|route| &mut route.next_hop);
+    of_routes.filter(|hop| hop.value == meant).for_each(|hop| hop.value = instead);
     let of_policies = vpc.policy_routes.iter_mut().flat_map(|policy| &mut policy.next_hops);
-    of_routes.chain(of_policies).filter(|hop| hop.value == pod).for_each(|hop| hop.value = gateway);
+    of_policies.filter(|hop| hop.value == pod).for_each(|hop| hop.value = gateway);
 }
 
 /// The addresses of NAT gateways into the model.
@@ -285,6 +380,7 @@ fn nat_addresses(
 
 /// Elastic IPs into the model, and addresses of routers' ports onto their gateways.
 fn public_addresses(
+    kind: &'static str,
     eips: Vec<Eip>,
     names: &SubnetNames,
     model: &mut Model,
@@ -322,10 +418,10 @@ fn public_addresses(
             }
             EipType::Nat => {
                 let external = external_of(&eip);
-                let Some(external) = names.find(&external, &format!("OvnEip {name}"), sink) else { continue };
+                let Some(external) = names.find(&external, &format!("{kind} {name}"), sink) else { continue };
                 let id = ElasticIpId(model.elastic_ips.len());
                 let address = Address { public: Some(Public::ElasticIp(id)), ..of_a_port };
-                public.insert((OVN_EIP, name.clone()), address);
+                public.insert((kind, name.clone()), address);
                 let (span, mac, addresses) = (eip.name.span, eip.mac, eip.addresses);
                 model.elastic_ips.push(ElasticIp { name, span, external, mac, addresses });
             }
@@ -403,7 +499,10 @@ impl Rules<'_> {
 
     fn inside(&self, rule: &Rule, model: &Model, sink: &mut Sink) -> Option<Inside> {
         let mut unknown = |name: &Spanned<String>, what: &str, known: &mut dyn Iterator<Item = &str>| {
-            if !["VirtualMachine", "Pod", "IP", "Vip"].iter().any(|kind| self.names.may_lack(kind)) {
+            if !["VirtualMachine", "Pod", "IP", "Vip", "NetworkInterface"]
+                .iter()
+                .any(|kind| self.names.may_lack(kind))
+            {
                 let message = format!("no {what} `{name}` in the input");
                 let diagnostic = Diagnostic::new(Code::UnknownInside, name.span, message);
                 sink.push(suggest(diagnostic, &name.value, known));

@@ -8,7 +8,7 @@ mod groups;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
-use super::{Declarations, Doubts, outside};
+use super::{Declarations, Doubts, native, outside};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
@@ -20,9 +20,11 @@ use crate::span::{Span, Spanned};
 type Networks = BTreeMap<Provider, (Span, String)>;
 
 /// Resolves everything that was declared. What dangles is reported and left out.
-pub(super) fn resolve(declared: Declarations, sink: &mut Sink) -> Model {
+pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
+    let native = std::mem::take(&mut declared.native);
+    let pending = native::join(native, &mut declared, sink);
     let mut doubts = declared.doubts;
-    let outside = declared.outside;
+    let mut outside = declared.outside;
     let mut model = Model { vpcs: vpcs(declared.vpcs, sink), ..Model::default() };
     resolve_peers(&mut model.vpcs, &doubts, sink);
     let networks = networks(declared.networks, sink);
@@ -35,13 +37,15 @@ pub(super) fn resolve(declared: Declarations, sink: &mut Sink) -> Model {
     model.subnets = subnets.subnets;
     model.whole = !doubts.lost && !doubts.left_out.iter().any(|(kind, _)| *kind == "Subnet");
     model.groups = groups::resolve(declared.groups, &doubts, sink);
-    let names = SubnetNames::new(&model, doubts);
+    let mut names = SubnetNames::new(&model, doubts);
     let (ports, selectors) = ports(declared.interfaces, &names, &namespaces, &networks, &model, sink);
     model.ports = ports;
     records(declared.records, &names, &mut model, sink);
     outside::switch_ports(&outside, &names, &mut model, sink);
     model.ports.sort_by(|a, b| a.name.cmp(&b.name));
     model.vips = vips(declared.vips, subnets.vips, &selectors, &names, &model, sink);
+    let rules = pending.attach(&outside, &mut names, &mut model, sink);
+    outside.rules.extend(rules);
     outside::resolve(outside, &names, &mut model, sink);
     model
 }
@@ -86,6 +90,7 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
             whole_exits: true,
             cidrs: Vec::new(),
             static_routes: Vec::new(),
+            route_tables: Vec::new(),
             policy_routes: Vec::new(),
             peerings: Vec::new(),
         },
@@ -94,6 +99,7 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
     vpcs
 }
 
+/// A VPC by its name.
 pub(super) fn find_vpc(vpcs: &[Vpc], name: &str) -> Option<VpcId> {
     if name == DEFAULT_VPC {
         return Some(VpcId(0));
@@ -118,6 +124,7 @@ fn resolve_peers(vpcs: &mut [Vpc], doubts: &Doubts, sink: &mut Sink) {
     }
 }
 
+/// Adds the nearest name that exists.
 pub(super) fn suggest<'c>(
     diagnostic: Diagnostic,
     name: &str,
@@ -347,9 +354,19 @@ impl SubnetNames {
         self.by_name.contains_key(name)
     }
 
+    /// The subnet of a name, if there is one.
+    pub(super) fn known(&self, name: &str) -> Option<SubnetId> {
+        self.by_name.get(name).copied()
+    }
+
     /// Whether an object may exist although it was not read.
     pub(super) fn may_exist(&self, kind: &'static str, name: &str) -> bool {
         self.doubts.cover(kind, name)
+    }
+
+    /// Remembers an object that is left out.
+    pub(super) fn leave_out(&mut self, kind: &'static str, name: String) {
+        self.doubts.leave_out(kind, name);
     }
 
     /// Whether any object of a kind may exist that was not read.
@@ -418,6 +435,7 @@ fn ports(
             forwards: i.forwards,
             guest_addresses: i.guest_addresses,
             guest_default_route: i.guest_default_route,
+            requested_chassis: i.requested_chassis,
         });
     }
     (ports, selectable)
@@ -495,6 +513,7 @@ fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sin
             forwards: false,
             guest_addresses: Vec::new(),
             guest_default_route: false,
+            requested_chassis: Vec::new(),
         });
     }
 }

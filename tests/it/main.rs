@@ -16,6 +16,7 @@ mod matching;
 mod membership;
 mod memory;
 mod mutants;
+mod native;
 mod northbound;
 mod ovn;
 #[cfg(feature = "live")]

@@ -7,12 +7,9 @@ use std::net::IpAddr;
 
 use crate::diag::Sink;
 use crate::model::Mac;
-use crate::source::fields::{address, comma_list};
+use crate::source::fields::{address, comma_list, mac, owned};
 use crate::source::object::Object;
 use crate::span::Spanned;
-
-use super::owned;
-use super::workload::mac;
 
 /// An address record.
 pub(crate) struct Record {

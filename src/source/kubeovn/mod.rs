@@ -16,27 +16,7 @@ pub(crate) mod vpc;
 pub(crate) mod workload;
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::nearest::nearest;
-use crate::span::{Span, Spanned};
-
-/// One of the words that a field takes.
-fn choice<T: Copy>(text: Spanned<&str>, field: &str, known: &[(&str, T)], sink: &mut Sink) -> Option<T> {
-    if let Some((_, value)) = known.iter().find(|(word, _)| *word == text.value) {
-        return Some(*value);
-    }
-    let words: Vec<&str> = known.iter().map(|(word, _)| *word).collect();
-    let diagnostic = Diagnostic::new(Code::BadValue, text.span, format!("`{field}` can't be `{text}`"));
-    sink.push(match nearest(text.value, words.iter().copied()) {
-        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-        None => diagnostic.help(format!("it takes {}", words.join(", "))),
-    });
-    None
-}
-
-/// The same text, kept beyond its document.
-fn owned(text: Spanned<&str>) -> Spanned<String> {
-    text.map(str::to_owned)
-}
+use crate::span::Span;
 
 /// Answers two fields of which only one can be set.
 fn conflict(one: (&str, Span), other: (&str, Span), sink: &mut Sink) {

@@ -16,11 +16,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::workload::mac;
-use super::{choice, owned};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Mac, Transport};
-use crate::source::fields::{Fields, address, network_or_address};
+use crate::source::fields::{Fields, address, choice, mac, network_or_address, owned};
 use crate::source::object::Object;
 use crate::span::{Span, Spanned};
 

@@ -9,10 +9,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::nat::{Eip, EipType, Rule, Said, Translation, forward};
-use super::workload::mac;
-use super::{no_effect, not_yet, owned};
+use super::{no_effect, not_yet};
 use crate::diag::Sink;
-use crate::source::fields::{Fields, address, network_or_address};
+use crate::source::fields::{Fields, address, choice, mac, network_or_address, owned};
 use crate::source::object::Object;
 use crate::span::Spanned;
 
@@ -122,7 +121,7 @@ pub(crate) fn read_dnat(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule>
     let what = forward(&mut spec, sink);
     if let Some(kind) = spec.text("type", sink) {
         let known = [("exclusive", false), ("share", true)];
-        if super::choice(kind, "type", &known, sink) == Some(true) {
+        if choice(kind, "type", &known, sink) == Some(true) {
             not_yet(kind.span, "type", "a port leads to one place, so a second rule for it is refused", sink);
         }
     }

@@ -7,11 +7,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::workload::mac;
-use super::{choice, owned};
 use crate::diag::Sink;
 use crate::model::Mac;
-use crate::source::fields::{Fields, comma_list, interface_address};
+use crate::source::fields::{Fields, choice, comma_list, interface_address, mac, owned};
 use crate::source::object::Object;
 use crate::source::yaml;
 use crate::span::{Span, Spanned};

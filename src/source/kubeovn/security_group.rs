@@ -16,10 +16,9 @@
 
 use ipnet::IpNet;
 
-use super::{choice, owned};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Direction, Family, GroupRule, PortRange, Protocol, Remote, SecurityGroup, Verdict};
-use crate::source::fields::{Fields, network_or_address};
+use crate::source::fields::{Fields, choice, network_or_address, owned};
 use crate::source::object::Object;
 use crate::span::{Span, Spanned};
 

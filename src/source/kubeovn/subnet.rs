@@ -6,12 +6,14 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
-
-use super::{choice, conflict, no_effect, not_yet, owned};
+use super::{conflict, no_effect, not_yet};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Setting, Subnet, VpcId};
-use crate::source::fields::{Fields, address, comma_list, network, network_or_address, part};
+use crate::model::{Block, Dhcp, Setting, Subnet, VpcId};
+use crate::source::acl::{Acl, acl};
+use crate::source::blocks::{blocks, is_v4, set_gateways};
+use crate::source::fields::{
+    Fields, address, choice, comma_list, network, network_or_address, owned, part, range,
+};
 use crate::source::object::Object;
 use crate::span::{Span, Spanned};
 
@@ -50,15 +52,15 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
     if block_text.is_none() && vlan.is_none() && sink.n_errors() == n_errors {
         spec.report_missing("cidrBlock", sink);
     }
-    let blocks = blocks(&mut spec, block_text, sink);
+    let blocks = read_blocks(&mut spec, block_text, sink);
     check_protocol(&mut spec, &blocks, sink);
     let private = spec.flag("private", sink);
     let allow = spec.texts("allowSubnets", sink);
     let allow = allow.into_iter().filter_map(|t| network_or_address(t, "`allowSubnets`", sink)).collect();
-    let exclude = spec.texts("excludeIps", sink).into_iter().filter_map(|t| range(t, sink)).collect();
+    let exclude =
+        spec.texts("excludeIps", sink).into_iter().filter_map(|t| range(t, "`excludeIps`", sink)).collect();
     let vips = spec.texts("vips", sink).into_iter().filter_map(|t| address(t, "`vips`", sink)).collect();
-    let acls = spec.list("acls", sink).iter();
-    let acls = acls.filter_map(|node| acl(Fields::of("an ACL", node, sink), sink)).collect();
+    let acls: Vec<Spanned<Acl>> = spec.take("acls", sink).unwrap_or_default();
     let mut subnet = Subnet {
         name: owned(object.name),
         description: object.description(),
@@ -70,7 +72,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
         routed: true,
         private,
         allow,
-        acls,
+        acls: acls.into_iter().map(acl).collect(),
         allow_east_west: spec.flag("allowEWTraffic", sink),
         dhcp: dhcp(&mut spec, sink),
         ra: ra(&mut spec, sink),
@@ -102,52 +104,16 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
 }
 
 /// Blocks with their gateways, IPv4 first. A gateway of a family without a block is reported.
-fn blocks(spec: &mut Fields<'_>, text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Block> {
-    let cidrs = text.map_or(Vec::new(), comma_list);
+fn read_blocks(spec: &mut Fields<'_>, text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Block> {
     let n_errors = sink.n_errors();
-    let mut blocks: Vec<Block> = Vec::new();
-    for text in cidrs {
-        let Some(cidr) = network(text, "`cidrBlock`", sink) else { continue };
-        let twin = blocks.iter().find(|b| is_v4(b.cidr.value) == is_v4(cidr.value));
-        if let Some(twin) = twin {
-            let message = "a subnet has at most one block of each family";
-            sink.push(
-                Diagnostic::new(Code::CidrFamilies, cidr.span, message)
-                    .label(twin.cidr.span, "the first of this family"),
-            );
-            continue;
-        }
-        let first = cidr.value.hosts().next().unwrap_or(cidr.value.addr());
-        // An IPv6 network's first address is the subnet-router anycast address (RFC 4291 §2.6.1).
-        let first = if is_v4(cidr.value) || first != cidr.value.network() { first } else { next(first) };
-        blocks.push(Block { cidr, gateway: Spanned::new(first, cidr.span) });
-    }
-    let all_read = sink.n_errors() == n_errors && (text.is_some() || spec.text("vlan", sink).is_some());
-    for gateway in spec.text("gateway", sink).map_or(Vec::new(), comma_list) {
-        let Some(gateway) = address(gateway, "`gateway`", sink) else { continue };
-        match blocks.iter_mut().find(|b| is_v4(b.cidr.value) == gateway.value.is_ipv4()) {
-            Some(block) => block.gateway = gateway,
-            None if !all_read => {}
-            None => sink.push(Diagnostic::new(
-                Code::CidrFamilies,
-                gateway.span,
-                format!("gateway {gateway} has no block of its family"),
-            )),
-        }
-    }
-    blocks.sort_by_key(|b| !is_v4(b.cidr.value));
+    let cidrs = text.map_or(Vec::new(), comma_list).into_iter();
+    let cidrs: Vec<_> = cidrs.filter_map(|text| network(text, "`cidrBlock`", sink)).collect();
+    let mut blocks = blocks(cidrs, sink);
+    let all_known = sink.n_errors() == n_errors && (text.is_some() || spec.text("vlan", sink).is_some());
+    let gateways = spec.text("gateway", sink).map_or(Vec::new(), comma_list).into_iter();
+    let gateways: Vec<_> = gateways.filter_map(|text| address(text, "`gateway`", sink)).collect();
+    set_gateways(&mut blocks, gateways, all_known, sink);
     blocks
-}
-
-fn is_v4(net: IpNet) -> bool {
-    net.addr().is_ipv4()
-}
-
-fn next(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(a) => IpAddr::V4(u32::from(a).wrapping_add(1).into()),
-        IpAddr::V6(a) => IpAddr::V6(u128::from(a).wrapping_add(1).into()),
-    }
 }
 
 fn check_protocol(spec: &mut Fields<'_>, blocks: &[Block], sink: &mut Sink) {
@@ -171,59 +137,6 @@ fn check_protocol(spec: &mut Fields<'_>, blocks: &[Block], sink: &mut Sink) {
     }
 }
 
-/// `a` or `a..b`.
-fn range(text: Spanned<&str>, sink: &mut Sink) -> Option<Spanned<AddressRange>> {
-    let (first, last) = match text.value.split_once("..") {
-        Some((first, last)) => (first.trim(), Some(last.trim())),
-        None => (text.value, None),
-    };
-    let first = address(part(text, first), "`excludeIps`", sink)?.value;
-    let last = match last {
-        Some(last) => address(part(text, last), "`excludeIps`", sink)?.value,
-        None => first,
-    };
-    if first.is_ipv4() != last.is_ipv4() || first > last {
-        let message = format!("`{text}` is not a range: it must go up, within one family");
-        sink.push(
-            Diagnostic::new(Code::BadAddress, text.span, message).help("write the lower address first"),
-        );
-        return None;
-    }
-    Some(Spanned::new(AddressRange { first, last }, text.span))
-}
-
-fn acl(mut fields: Fields<'_>, sink: &mut Sink) -> Option<Acl> {
-    let direction = fields.required("direction", sink).and_then(|text| {
-        let known = [("from-lport", Direction::FromGuest), ("to-lport", Direction::ToGuest)];
-        choice(text, "direction", &known, sink)
-    });
-    let priority = fields.int("priority", sink);
-    if fields.node("priority").is_none() {
-        fields.report_missing("priority", sink);
-    }
-    let matching = fields.required("match", sink);
-    let action = fields.required("action", sink).and_then(|text| {
-        let known = [
-            ("allow", AclAction::Allow),
-            ("allow-related", AclAction::AllowRelated),
-            ("allow-stateless", AclAction::AllowStateless),
-            ("drop", AclAction::Drop),
-            ("reject", AclAction::Reject),
-            ("pass", AclAction::Pass),
-        ];
-        Some(Spanned::new(choice(text, "action", &known, sink)?, text.span))
-    });
-    let span = fields.span;
-    fields.finish(sink);
-    Some(Acl {
-        span,
-        direction: direction?,
-        priority: priority?,
-        matching: owned(matching?),
-        action: action?,
-    })
-}
-
 fn dhcp(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Dhcp> {
     let v4 = spec.text("dhcpV4Options", sink);
     let v6 = spec.text("dhcpV6Options", sink);
@@ -234,7 +147,7 @@ fn dhcp(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Dhcp> {
             no_effect(text.span, name, "`enableDHCP` is not true, so nobody answers guests", sink);
         }
     }
-    Some(Dhcp { span: on?, v4: settings(v4, sink), v6: settings(v6, sink) })
+    Some(Dhcp { span: on?, keeps_defaults: false, v4: settings(v4, sink), v6: settings(v6, sink) })
 }
 
 fn ra(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Vec<Setting>> {

@@ -3,8 +3,8 @@
 //! A Vlan gives a subnet's localnet port its tag and network name. A ProviderNetwork is about bridges on
 //! nodes and makes no row. Refuses to configure nodes.
 
-use super::owned;
 use crate::diag::{Code, Diagnostic, Sink};
+use crate::source::fields::owned;
 use crate::source::object::Object;
 use crate::span::Spanned;
 
@@ -29,12 +29,20 @@ pub(crate) fn read_vlan(mut object: Object<'_>, sink: &mut Sink) -> Option<Vlan>
     }
     spec.finish(sink);
     object.fields.finish(sink);
-    if let Some(id) = id.or(old_id).filter(|id| !(0..=4094).contains(&id.value)) {
-        let message = format!("{id} is not a VLAN: tags are 1 – 4094, and 0 for none");
-        sink.push(Diagnostic::new(Code::VlanRange, id.span, message));
+    if let Some(id) = id.or(old_id) {
+        check_tag(id, 0, sink);
     }
     let id = id.or(old_id).unwrap_or(Spanned::new(0, object.name.span));
     Some(Vlan { name: owned(object.name), id, provider: provider.or(old_provider).map(owned) })
+}
+
+/// Reports a tag that does not exist; the least one is 0 where that stands for none.
+pub(crate) fn check_tag(id: Spanned<i64>, least: i64, sink: &mut Sink) {
+    if !(least..=4094).contains(&id.value) {
+        let none = if least == 0 { ", and 0 for none" } else { "" };
+        let message = format!("{id} is not a VLAN: tags are 1 – 4094{none}");
+        sink.push(Diagnostic::new(Code::VlanRange, id.span, message));
+    }
 }
 
 /// The name of the physical network that an object describes.

@@ -6,9 +6,9 @@
 
 use std::net::IpAddr;
 
-use super::{not_yet, owned};
+use super::not_yet;
 use crate::diag::Sink;
-use crate::source::fields::address;
+use crate::source::fields::{address, owned};
 use crate::source::object::Object;
 use crate::span::Spanned;
 

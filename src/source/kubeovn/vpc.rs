@@ -11,12 +11,14 @@
 //! | others | no row in OVN; each answered with a diagnostic when set |
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
-use crate::source::fields::{Fields, address, comma_list, interface_address, network, network_or_address};
+use crate::model::{NextHop, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
+use crate::source::fields::{
+    Fields, address, choice, comma_list, interface_address, network, network_or_address, owned,
+};
 use crate::source::object::Object;
 use crate::span::{Span, Spanned};
 
-use super::{choice, no_effect, not_yet, owned};
+use super::{no_effect, not_yet};
 
 /// The external networks that a VPC is to have gateways on, by name.
 pub(crate) struct Exits {
@@ -43,6 +45,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<(Vpc, Exit
         whole_exits: true,
         cidrs,
         static_routes: Vec::new(),
+        route_tables: Vec::new(),
         policy_routes: Vec::new(),
         peerings: Vec::new(),
     };
@@ -135,7 +138,7 @@ fn static_route(mut fields: Fields<'_>, sink: &mut Sink) -> Option<StaticRoute> 
         span,
         selector: selector?,
         prefix: prefix?,
-        next_hop: next_hop?,
+        next_hop: next_hop?.map(NextHop::Address),
         table: table.map(owned),
     })
 }

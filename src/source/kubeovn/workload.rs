@@ -9,11 +9,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::{no_effect, not_yet, owned};
+use super::{no_effect, not_yet};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Mac, Provider};
 use crate::nearest::nearest;
-use crate::source::fields::{Fields, address, comma_list, network_or_address};
+use crate::source::fields::{Fields, address, comma_list, mac, network_or_address, owned};
 use crate::source::object::Object;
 use crate::source::yaml::{self, Node, Yaml};
 use crate::span::{Span, Spanned};
@@ -76,6 +76,8 @@ pub(crate) struct Interface {
     pub(crate) allowed_pairs: Vec<Spanned<IpNet>>,
     pub(crate) guest_addresses: Vec<Spanned<IpAddr>>,
     pub(crate) guest_default_route: bool,
+    /// The chassis that it may be bound to; any where there is none.
+    pub(crate) requested_chassis: Vec<Spanned<String>>,
 }
 
 /// The interfaces of a virtual machine.
@@ -220,6 +222,7 @@ fn interface<'d>(
         allowed_pairs: pairs.into_iter().filter_map(|t| network_or_address(t, "`vips`", sink)).collect(),
         guest_addresses: Vec::new(),
         guest_default_route: false,
+        requested_chassis: Vec::new(),
     }
 }
 
@@ -290,28 +293,6 @@ fn pod_networks(text: Spanned<&str>, namespace: &str, sink: &mut Sink) -> Vec<Sp
         Some(Spanned::new(Provider { namespace: namespace.to_owned(), name }, text.span))
     };
     items.iter().filter_map(one).collect()
-}
-
-/// A MAC address that an interface can have.
-pub(crate) fn mac(text: Spanned<&str>, sink: &mut Sink) -> Option<Spanned<Mac>> {
-    match text.value.parse::<Mac>() {
-        Ok(mac) if mac.is_unicast() => return Some(Spanned::new(mac, text.span)),
-        Ok(_) => {
-            let message = format!("no interface can have the MAC address `{text}`");
-            sink.push(
-                Diagnostic::new(Code::BadMac, text.span, message)
-                    .help("choose one whose first byte is even, like 02:00:00:00:00:01"),
-            );
-        }
-        Err(()) => {
-            let message = format!("`{text}` is not a MAC address");
-            sink.push(
-                Diagnostic::new(Code::BadAddress, text.span, message)
-                    .help("write six pairs of hexadecimal digits, like 02:00:00:00:00:01"),
-            );
-        }
-    }
-    None
 }
 
 fn declared_mac(interfaces: &[Node<'_>], name: &str, sink: &mut Sink) -> Option<Spanned<Mac>> {

@@ -1,0 +1,71 @@
+//! `northc.io/v1alpha1` NetworkInterface: a machine's port on a subnet.
+//!
+//! Its name is the port's name, which hypervisors plug the machine in under (`iface-id`). It sends from its own
+//! addresses alone unless it says otherwise. Refuses what is inside the guest.
+
+use std::net::IpAddr;
+
+use super::{Declared, PrefixLists};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::Mac;
+use crate::source::declare::{Cidr, OneOrMore, declare};
+use crate::source::kubeovn::workload::Interface;
+use crate::span::Spanned;
+
+declare! {
+    /// A machine's port on a subnet. Its name is what hypervisors plug the machine in under (`iface-id`).
+    pub(crate) struct NetworkInterface "NetworkInterface.spec" {
+        /// The Subnet that it is plugged into.
+        "subnet" subnet: Spanned<String>,
+        /// Its addresses, at most one of each family.
+        "addresses" addresses: Vec<Spanned<IpAddr>> = "the lowest that are free",
+        /// Its Ethernet address.
+        "mac" mac: Option<Spanned<Mac>> = "derived from the name",
+        /// Whether it may only send from its own addresses and the allowed ones.
+        "portSecurity" port_security: Option<Spanned<bool>> = "true",
+        /// Further addresses that it may send from, as a router or a holder of a shared address does.
+        "allowedAddressPairs" allowed_pairs: Vec<Cidr>,
+        /// The SecurityGroups that it joins: closed then, but for what their rules let pass.
+        "securityGroups" groups: Vec<Spanned<String>> = "none: open",
+        /// Whether it forwards frames for others, so that unknown destinations go to it.
+        "layer2Forward" forwards: Option<Spanned<bool>> = "false",
+        /// Whether the guest has a default route by other means than DHCP and advertisements.
+        "guestDefaultRoute" guest_default_route: Option<Spanned<bool>> = "false",
+        /// The chassis that it may be bound to; two during a migration, the present one first.
+        "requestedChassis" requested_chassis: OneOrMore<Spanned<String>> = "whichever plugs it in",
+    }
+}
+
+/// The interface; its subnet is still a name.
+pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, sink: &mut Sink) -> Interface {
+    let spec = said.spec;
+    let is_on = |field: &Option<Spanned<bool>>| field.as_ref().is_some_and(|on| on.value);
+    for chassis in spec.requested_chassis.0.iter().filter(|chassis| chassis.value.contains(',')) {
+        let message = format!("`{chassis}` can't be a chassis: OVN puts commas between their names");
+        sink.push(
+            Diagnostic::new(Code::BadName, chassis.span, message)
+                .help("write several chassis as a list: `requestedChassis: [hv1, hv2]`"),
+        );
+    }
+    Interface {
+        owner: format!("NetworkInterface {}", said.name),
+        port: said.name.value,
+        span: said.name.span,
+        namespace: String::new(),
+        labels: Vec::new(),
+        network: None,
+        subnet: Some(spec.subnet),
+        mac: spec.mac,
+        addresses: spec.addresses,
+        is_machine: true,
+        port_security: spec.port_security.is_none_or(|on| on.value),
+        forwards: is_on(&spec.forwards),
+        groups: spec.groups,
+        aaps: Vec::new(),
+        port_vips: Vec::new(),
+        allowed_pairs: lists.expand(spec.allowed_pairs, sink),
+        guest_addresses: Vec::new(),
+        guest_default_route: is_on(&spec.guest_default_route),
+        requested_chassis: spec.requested_chassis.0,
+    }
+}

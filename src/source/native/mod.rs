@@ -1,0 +1,212 @@
+//! northc's own kinds, `northc.io/v1alpha1`: one file each, declared once for reader, schema and page.
+//!
+//! Names follow those of Kube-OVN's kinds, and both become the same model; either may name objects of the
+//! other. What follows from something else need not be written. Refuses to judge what is meant; `check` does.
+
+mod interface;
+pub(super) mod outside;
+mod peering;
+mod prefix_list;
+pub(super) mod reference;
+mod route;
+mod security_group;
+mod subnet;
+mod vpc;
+
+use std::collections::BTreeSet;
+
+use super::Declarations;
+use super::declare::Mapping;
+use super::fields::Fields;
+use super::kubeovn::nat::Rule;
+use super::object::Object;
+use super::outside::Declared as Outside;
+use super::resolve::{SubnetNames, suggest, unique};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::{self, Model};
+use crate::span::Spanned;
+
+pub(super) use interface::NetworkInterface;
+pub(super) use peering::VpcPeering;
+pub(super) use prefix_list::{PrefixList, PrefixLists};
+pub(super) use route::{Route, RouteTable};
+pub(super) use security_group::SecurityGroup;
+pub(super) use subnet::Subnet;
+pub(super) use vpc::Vpc;
+
+/// Kinds that are read.
+pub(super) const KINDS: [&str; 12] = [
+    "ElasticIp",
+    "ExternalNetwork",
+    "InternetGateway",
+    "NatGateway",
+    "NetworkInterface",
+    "PortForward",
+    "PrefixList",
+    "RouteTable",
+    "SecurityGroup",
+    "Subnet",
+    "Vpc",
+    "VpcPeering",
+];
+
+/// Kinds that this version does not lower.
+pub(super) const WAITING_KINDS: [&str; 6] =
+    ["DnsZone", "Expectation", "LoadBalancer", "NetworkAcl", "QosPolicy", "TransitGateway"];
+
+/// An object of a native kind.
+pub(super) struct Declared<S> {
+    name: Spanned<String>,
+    /// What an annotation says of it; empty if nothing.
+    annotated: String,
+    /// False when some of it could not be read.
+    whole: bool,
+    spec: S,
+}
+
+impl<S> Declared<S> {
+    fn description(&self, said: Option<&Spanned<String>>) -> String {
+        said.map_or_else(|| self.annotated.clone(), |text| text.value.clone())
+    }
+}
+
+/// Reads an object of a native kind.
+pub(super) fn read<S: Mapping>(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared<S>> {
+    let n_errors = sink.n_errors();
+    let has_spec = object.fields.node("spec").is_some();
+    let spec = if has_spec || S::fields().iter().any(|field| field.required) {
+        object.spec(S::WHAT, sink)?
+    } else {
+        Fields::empty(S::WHAT, object.name.span)
+    };
+    object.fields.finish(sink);
+    let spec = S::read(spec, sink)?;
+    Some(Declared {
+        name: object.name.map(str::to_owned),
+        annotated: object.description(),
+        whole: sink.n_errors() == n_errors,
+        spec,
+    })
+}
+
+/// Native objects as declared, in the order read.
+#[derive(Default)]
+pub(super) struct Native {
+    pub(super) vpcs: Vec<Declared<Vpc>>,
+    pub(super) subnets: Vec<Declared<Subnet>>,
+    pub(super) interfaces: Vec<Declared<NetworkInterface>>,
+    pub(super) tables: Vec<Declared<RouteTable>>,
+    pub(super) peerings: Vec<Declared<VpcPeering>>,
+    pub(super) prefix_lists: Vec<Declared<PrefixList>>,
+    pub(super) groups: Vec<Declared<SecurityGroup>>,
+    pub(super) externals: Vec<Declared<outside::ExternalNetwork>>,
+    pub(super) internet_gateways: Vec<Declared<outside::InternetGateway>>,
+    pub(super) nat_gateways: Vec<Declared<outside::NatGateway>>,
+    pub(super) elastic_ips: Vec<Declared<outside::ElasticIp>>,
+    pub(super) forwards: Vec<Declared<outside::PortForward>>,
+}
+
+/// What can only be put into the model when everything that it names is there.
+pub(super) struct Pending {
+    lists: PrefixLists,
+    routes: Vec<route::Written>,
+    tables: Vec<Declared<RouteTable>>,
+    peerings: Vec<Declared<VpcPeering>>,
+    nat_gateways: Vec<Declared<outside::NatGateway>>,
+}
+
+/// Puts VPCs, subnets and interfaces beside those of the other dialect.
+pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink) -> Pending {
+    let lists = PrefixLists::new(native.prefix_lists, &declared.doubts, sink);
+    let mut routes = Vec::new();
+    for mut vpc in native.vpcs {
+        let name = vpc.name.clone();
+        routes.push(route::Written { vpc: name, table: None, routes: std::mem::take(&mut vpc.spec.routes) });
+        declared.vpcs.push(vpc::vpc(vpc, &lists, sink));
+    }
+    declared.subnets.extend(native.subnets.into_iter().map(|subnet| subnet::subnet(subnet, &lists, sink)));
+    let interfaces = native.interfaces.into_iter();
+    declared.interfaces.extend(interfaces.map(|said| interface::interface(said, &lists, sink)));
+    declared.groups.extend(native.groups.into_iter().map(|group| security_group::group(group, &lists, sink)));
+    let externals = native.externals.into_iter().map(|external| outside::external_network(external, sink));
+    declared.subnets.extend(externals);
+    let exits = &mut declared.outside;
+    let gateways = native.internet_gateways.into_iter().map(|gateway| outside::gateway(gateway, sink));
+    exits.internet_gateways.extend(gateways);
+    for (eip, floating) in native.elastic_ips.into_iter().map(outside::elastic_ip) {
+        exits.elastic_ips.push(eip);
+        exits.rules.extend(floating);
+    }
+    let forwards = native.forwards.into_iter().filter_map(|said| outside::port_forward(said, sink));
+    exits.rules.extend(forwards);
+    let nat_gateways = native.nat_gateways;
+    let nat_gateways = unique("NatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
+    Pending { lists, routes, tables: native.tables, peerings: native.peerings, nat_gateways }
+}
+
+impl Pending {
+    /// Peerings and routes. What routes and NAT gateways translate on the way out is given back.
+    pub(super) fn attach(
+        mut self,
+        exits: &Outside,
+        names: &mut SubnetNames,
+        model: &mut Model,
+        sink: &mut Sink,
+    ) -> Vec<Rule> {
+        let links = peering::attach(self.peerings, model, names, sink);
+        // Of two VPCs of one name, which is refused, the second one's routes are not judged.
+        self.routes.retain(|written| model.vpcs.iter().any(|vpc| vpc.span == Some(written.vpc.span)));
+        self.routes.extend(route::tables(self.tables, model, names, sink));
+        let nat_gateways = &self.nat_gateways;
+        let mut targets = route::Targets {
+            lists: &self.lists,
+            links: &links,
+            exits,
+            nat_gateways,
+            names,
+            led: BTreeSet::new(),
+        };
+        for written in self.routes {
+            targets.attach(written, model, sink);
+        }
+        let led = targets.led;
+        peering::add_routes(&links, model);
+        translations(&self.nat_gateways, led, model)
+    }
+}
+
+/// What is translated on the way out: subnets that NAT gateways name, and those whose table leads to a gateway.
+fn translations(
+    nat_gateways: &[Declared<outside::NatGateway>],
+    led: BTreeSet<route::Led>,
+    model: &Model,
+) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for gateway in nat_gateways {
+        let named = gateway.spec.subnets.0.iter();
+        rules.extend(named.map(|subnet| outside::source_nat(gateway, subnet.clone())));
+    }
+    for led in led {
+        let is_led = |subnet: &&model::Subnet| {
+            let table = subnet.route_table.as_ref().map(|table| &table.value);
+            subnet.routed && subnet.vpc == led.vpc && table == led.table.as_ref()
+        };
+        let by_nat = nat_gateways.iter().find(|gateway| led.is_nat && gateway.name.value == led.gateway);
+        for subnet in model.subnets.iter().filter(is_led) {
+            match by_nat {
+                Some(gateway) if gateway.spec.subnets.0.is_empty() => {
+                    rules.push(outside::source_nat(gateway, subnet.name.clone()));
+                }
+                Some(_) => {}
+                None => rules.push(outside::internet_nat(&led.gateway, subnet)),
+            }
+        }
+    }
+    rules
+}
+
+/// An object that another one names is not in the input.
+fn unknown<'k>(kind: &str, name: &Spanned<String>, known: impl Iterator<Item = &'k str>) -> Diagnostic {
+    let message = format!("there is no {kind} `{name}` in the input");
+    suggest(Diagnostic::new(Code::UnknownObject, name.span, message), &name.value, known)
+}

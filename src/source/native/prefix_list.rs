@@ -1,0 +1,65 @@
+//! `northc.io/v1alpha1` PrefixList: prefixes under a name, which stands wherever a prefix can.
+//!
+//! A list that does not exist is reported where it is named. Refuses lists of lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use super::{Declared, unknown};
+use crate::diag::Sink;
+use crate::source::Doubts;
+use crate::source::declare::{Cidr, declare};
+use crate::source::resolve::unique;
+use crate::span::Spanned;
+
+declare! {
+    /// Prefixes under a name, which stands wherever a prefix can.
+    pub(crate) struct PrefixList "PrefixList.spec" {
+        /// The prefixes, of either family.
+        "cidrs" cidrs: Vec<Spanned<IpNet>>,
+    }
+}
+
+/// Every list by its name.
+pub(crate) struct PrefixLists {
+    by_name: BTreeMap<String, Vec<IpNet>>,
+    /// Lists that may exist although they were not read.
+    left_out: BTreeSet<String>,
+    /// Any may.
+    lost: bool,
+}
+
+impl PrefixLists {
+    pub(super) fn new(declared: Vec<Declared<PrefixList>>, doubts: &Doubts, sink: &mut Sink) -> PrefixLists {
+        let lists = unique("PrefixList", declared, |l| &l.name.value, |l| Some(l.name.span), sink);
+        let prefixes = |list: Declared<PrefixList>| {
+            (list.name.value, list.spec.cidrs.iter().map(|cidr| cidr.value).collect())
+        };
+        let left_out = doubts.left_out.iter().filter(|(kind, _)| *kind == "PrefixList");
+        PrefixLists {
+            by_name: lists.into_iter().map(prefixes).collect(),
+            left_out: left_out.map(|(_, name)| name.clone()).collect(),
+            lost: doubts.lost,
+        }
+    }
+
+    /// Prefixes as written, and those of lists at the place where the list is named.
+    pub(super) fn expand(&self, cidrs: Vec<Cidr>, sink: &mut Sink) -> Vec<Spanned<IpNet>> {
+        let mut expanded = Vec::with_capacity(cidrs.len());
+        for cidr in cidrs {
+            match cidr {
+                Cidr::Net(net) => expanded.push(net),
+                Cidr::List(name) => match self.by_name.get(&name.value) {
+                    Some(nets) => expanded.extend(nets.iter().map(|net| Spanned::new(*net, name.span))),
+                    None if self.lost || self.left_out.contains(&name.value) => {}
+                    None => {
+                        let known = self.by_name.keys().map(String::as_str);
+                        sink.push(unknown("PrefixList", &name, known));
+                    }
+                },
+            }
+        }
+        expanded
+    }
+}

@@ -1,0 +1,160 @@
+//! `northc.io/v1alpha1` Subnet.
+//!
+//! What a guest needs is there without being asked for: a gateway, DHCP, and router advertisements where there
+//! is an IPv6 block. A bridged subnet has the physical network's own, so nothing is answered there unless it
+//! says so. Refuses to judge blocks.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Declared, PrefixLists};
+use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::{self, AddressRange, Setting, VpcId};
+use crate::source::acl::{Acl, acl};
+use crate::source::blocks::{blocks, set_gateways};
+use crate::source::declare::{Cidr, Int, OneOrMore, Settings, Switch, declare};
+use crate::source::kubeovn::{subnet, underlay};
+use crate::span::{Span, Spanned};
+
+declare! {
+    /// A segment with an address block, and the router's port in it.
+    pub(crate) struct Subnet "Subnet.spec" {
+        /// A text for people.
+        "description" description: Option<Spanned<String>>,
+        /// The Vpc that it belongs to.
+        "vpc" vpc: Spanned<String>,
+        /// Its block, or one of each family; only a bridged subnet may have none.
+        "cidrs" cidrs: Vec<Spanned<IpNet>>,
+        /// The router's address, or one of each family.
+        "gateway" gateways: OneOrMore<Spanned<IpAddr>> = "the first host of the block",
+        /// Addresses that are never given out: `10.0.1.2` or `10.0.1.2..10.0.1.9`.
+        "exclude" exclude: Vec<Spanned<AddressRange>>,
+        /// The RouteTable for packets from here.
+        "routeTable" route_table: Option<Spanned<String>> = "the Vpc's `routes`",
+        /// Nothing crosses its border, in either direction, but what `allow` says.
+        "private" private: Option<Spanned<bool>> = "false",
+        /// What may cross a private subnet's border.
+        "allow" allow: Vec<Cidr>,
+        /// Whether packets to the outside get the address of the Vpc's gateway as their source, whatever its routes say.
+        "natOutgoing" nat_outgoing: Option<Spanned<bool>> = "as `routeTable` leads to a gateway",
+        /// Rules by hand.
+        "acls" acls: Vec<Spanned<Acl>>,
+        /// Whether guests that ask are told their address and router; options beside those where it is a mapping.
+        "dhcp" dhcp: Option<Switch<Dhcp>> = "true, and false where it is bridged",
+        /// Whether the router advertises itself; settings in OVN's words where it is a mapping.
+        "ipv6Ra" ra: Option<Switch<Settings>> = "as `dhcp`, where there is an IPv6 block",
+        /// The largest packet that guests are told to send.
+        "mtu" mtu: Option<Int<68, 65535>> = "what is left under a tunnel",
+        /// The overlay network of Harvester that it is bound to: `namespace/name` of a NetworkAttachmentDefinition.
+        "provider" provider: Option<Spanned<String>>,
+        /// The physical network that it is bridged to.
+        "underlay" underlay: Option<Spanned<Underlay>>,
+        /// Whether multicast goes to those alone who asked for it.
+        "multicastSnooping" multicast_snooping: Option<Spanned<bool>> = "false",
+    }
+}
+
+declare! {
+    /// What guests are told beyond their address, router and MTU.
+    pub(crate) struct Dhcp "dhcp" {
+        /// DHCPv4 options by OVN's names for them, like `dns_server`.
+        "v4" v4: Option<Spanned<Settings>>,
+        /// DHCPv6 options by OVN's names for them.
+        "v6" v6: Option<Spanned<Settings>>,
+    }
+}
+
+declare! {
+    /// A bridge to a physical network.
+    pub(crate) struct Underlay "underlay" {
+        /// The name that chassis map to a bridge (`ovn-bridge-mappings`).
+        "physicalNetwork" physical: Spanned<String>,
+        /// The 802.1Q tag.
+        "vlan" vlan: Option<Int<1, 4094>> = "untagged",
+        /// Whether the Vpc's router has a port here, although there may be another router outside.
+        "logicalGateway" logical_gateway: Option<Spanned<bool>> = "false",
+    }
+}
+
+/// The subnet; its VPC is still a name.
+pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sink) -> subnet::Declared {
+    let n_errors = sink.n_errors();
+    let (name, description) = (said.name.clone(), said.description(said.spec.description.as_ref()));
+    let spec = said.spec;
+    let (logical, underlay) = match spec.underlay {
+        Some(underlay) => bridged(underlay.value, sink),
+        None => (None, None),
+    };
+    if spec.cidrs.is_empty() && underlay.is_none() && said.whole {
+        let message = "Subnet.spec has no `cidrs`";
+        sink.push(Diagnostic::new(Code::MissingField, name.span, message).help("add `cidrs`"));
+    }
+    let mut blocks = blocks(spec.cidrs, sink);
+    set_gateways(&mut blocks, spec.gateways.0, said.whole, sink);
+    let routed = underlay.is_none() || logical.is_some();
+    let dhcp = dhcp(spec.dhcp, (underlay.is_none() && !blocks.is_empty()).then_some(name.span));
+    let has_v6 = blocks.iter().any(|b| b.cidr.value.addr().is_ipv6());
+    let ra = match spec.ra {
+        None => (dhcp.is_some() && has_v6 && routed).then(Vec::new),
+        Some(Switch::Off) => None,
+        Some(Switch::On(_)) => Some(Vec::new()),
+        Some(Switch::With(settings)) => Some(settings.value.0),
+    };
+    let is_on = |field: Option<Spanned<bool>>| field.filter(|on| on.value).map(|on| on.span);
+    let mut subnet = model::Subnet {
+        name,
+        description,
+        vpc: VpcId(0),
+        whole: true,
+        blocks,
+        exclude: spec.exclude,
+        provider: None,
+        routed,
+        nat_outgoing: is_on(spec.nat_outgoing),
+        nat_exempt: Vec::new(),
+        private: is_on(spec.private),
+        allow: lists.expand(spec.allow, sink),
+        acls: spec.acls.into_iter().map(acl).collect(),
+        allow_east_west: None,
+        dhcp,
+        ra,
+        mtu: spec.mtu.map(|mtu| mtu.0),
+        underlay,
+        route_table: spec.route_table,
+        multicast_snooping: is_on(spec.multicast_snooping),
+    };
+    subnet.whole = said.whole && sink.n_errors() == n_errors;
+    subnet::Declared {
+        subnet,
+        placed: true,
+        vpc: Some(spec.vpc),
+        provider: spec.provider,
+        vlan: None,
+        logical_gateway: false,
+        namespaces: Vec::new(),
+        vips: Vec::new(),
+    }
+}
+
+/// Where the router has a port although the subnet is bridged, and the bridge.
+fn bridged(said: Underlay, sink: &mut Sink) -> (Option<Span>, Option<model::Underlay>) {
+    let vlan = said.vlan.map(|vlan| vlan.0);
+    if let Some(vlan) = &vlan {
+        underlay::check_tag(*vlan, 1, sink);
+    }
+    let logical = said.logical_gateway.filter(|on| on.value).map(|on| on.span);
+    (logical, Some(model::Underlay { physical: said.physical, vlan }))
+}
+
+/// Where nobody says, guests are answered at `by_default`.
+fn dhcp(said: Option<Switch<Dhcp>>, by_default: Option<Span>) -> Option<model::Dhcp> {
+    let options = |said: Option<Spanned<Settings>>| said.map_or(Vec::<Setting>::new(), |s| s.value.0);
+    let (span, v4, v6) = match said {
+        None => (by_default?, Vec::new(), Vec::new()),
+        Some(Switch::Off) => return None,
+        Some(Switch::On(span)) => (span, Vec::new(), Vec::new()),
+        Some(Switch::With(said)) => (said.span, options(said.value.v4), options(said.value.v6)),
+    };
+    Some(model::Dhcp { span, keeps_defaults: true, v4, v6 })
+}
