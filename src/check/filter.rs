@@ -36,7 +36,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
         rules(ctx, id, group);
         if !joined.contains(&id) && model.whole {
             let message = format!("nobody joins security group `{}`", group.name);
-            let help = "name it in the annotation `ovn.kubernetes.io/security_groups` of workloads";
+            let help = "name it in `securityGroups` of interfaces, or in the annotation `ovn.kubernetes.io/security_groups` of workloads";
             ctx.report(Diagnostic::new(Code::GroupEmpty, group.name.span, message).help(help));
         }
     }
@@ -218,9 +218,12 @@ fn beside_private(ctx: &mut Ctx<'_>, subnets: &[&Subnet], rule: &GroupRule) {
         let message =
             format!("private subnet `{}` shuts {} out, whatever this rule says", subnet.name, net.value);
         ctx.report(
-            Diagnostic::new(Code::FiltersMixed, net.span, message)
-                .label(private, "private by this")
-                .help(format!("add {} to its `allowSubnets`, so that both let it pass", net.value)),
+            Diagnostic::new(Code::FiltersMixed, net.span, message).label(private, "private by this").help(
+                format!(
+                    "add {} to what it allows (`allowSubnets`, `allow`), so that both let it pass",
+                    net.value
+                ),
+            ),
         );
     }
 }
@@ -251,7 +254,7 @@ fn forgeable(ctx: &mut Ctx<'_>) {
                     .at("knows members by their addresses")
                     .label(port.span, "may send from any address")
                     .help(
-                        "annotate every workload of the VPC with `ovn.kubernetes.io/port_security: \"true\"`",
+                        "turn on port security for it (annotation `ovn.kubernetes.io/port_security`, or `portSecurity`)",
                     ),
             );
         }

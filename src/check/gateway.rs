@@ -47,7 +47,7 @@ fn bridged(ctx: &mut Ctx<'_>) {
             ctx.report(
                 Diagnostic::new(Code::MissingField, external.name.span, message)
                     .label(gateway.span, "the gateway")
-                    .help("add `cidrBlock`"),
+                    .help("give it a block (`cidrBlock`, `cidrs`)"),
             );
         }
     }

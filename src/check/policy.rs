@@ -37,7 +37,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
 fn border(ctx: &mut Ctx<'_>, id: SubnetId, subnet: &Subnet) {
     let Some(private) = subnet.private else {
         if let Some(first) = subnet.allow.first() {
-            let message = format!("`allowSubnets` has no effect: subnet `{}` is not private", subnet.name);
+            let message = format!("what subnet `{}` allows has no effect: it is not private", subnet.name);
             ctx.report(
                 Diagnostic::new(Code::AllowWithoutPrivate, first.span, message).help("set `private: true`"),
             );
@@ -83,9 +83,10 @@ fn siblings(ctx: &mut Ctx<'_>, id: SubnetId, subnet: &Subnet, private: crate::sp
         let message = format!("private subnet `{}` shuts out subnet `{}`{more}", subnet.name, first.name);
         let diagnostic = Diagnostic::new(Code::PrivateMissesSibling, private, message);
         ctx.report(match first.blocks.first() {
-            Some(block) => diagnostic
-                .label(block.cidr.span, "not among `allowSubnets`")
-                .help(format!("if it should, add {} to `allowSubnets`", block.cidr.value)),
+            Some(block) => diagnostic.label(block.cidr.span, "not allowed by it").help(format!(
+                "if it should, add {} to what it allows (`allowSubnets`, `allow`)",
+                block.cidr.value
+            )),
             None => diagnostic,
         });
     }
@@ -113,8 +114,11 @@ fn peers(ctx: &mut Ctx<'_>, subnet: &Subnet) {
             );
             ctx.report(
                 Diagnostic::new(Code::PrivateMissesPeer, private, message)
-                    .label(block.cidr.span, "not among `allowSubnets`")
-                    .help(format!("if it should, add {} to `allowSubnets`", block.cidr.value)),
+                    .label(block.cidr.span, "not allowed by it")
+                    .help(format!(
+                        "if it should, add {} to what it allows (`allowSubnets`, `allow`)",
+                        block.cidr.value
+                    )),
             );
         }
     }
@@ -269,7 +273,7 @@ fn overrides_private(ctx: &mut Ctx<'_>, subnet: &Subnet, acl: &Acl) {
             Diagnostic::new(Code::AclsMixed, acl.priority.span, message)
                 .at(format!("stands above {PRIVATE_DROP}, where private drops"))
                 .label(private, "private by this")
-                .help("use `allowSubnets`, or a priority below 1000"),
+                .help("allow it there (`allowSubnets`, `allow`), or use a priority below 1000"),
         );
     }
 }

@@ -337,7 +337,8 @@ fn hops(ctx: &mut Ctx<'_>, vpc: &Vpc, policy: &PolicyRoute, networks: &Networks)
         (PolicyAction::Reroute, []) => {
             let message = "a reroute needs a next hop: OVN leaves the policy out without one";
             ctx.report(
-                Diagnostic::new(Code::RerouteWithoutHop, policy.action.span, message).help("add `nextHopIP`"),
+                Diagnostic::new(Code::RerouteWithoutHop, policy.action.span, message)
+                    .help("add one (`nextHopIP`, `nextHop`)"),
             );
         }
         (PolicyAction::Reroute, hops) => {

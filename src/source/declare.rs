@@ -311,6 +311,16 @@ pub(crate) enum Cidr {
     List(Spanned<String>),
 }
 
+impl Cidr {
+    /// Where it stands.
+    pub(crate) fn span(&self) -> Span {
+        match self {
+            Cidr::Net(net) => net.span,
+            Cidr::List(name) => name.span,
+        }
+    }
+}
+
 impl Take for Cidr {
     fn form() -> Form {
         Form::Cidr

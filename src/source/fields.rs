@@ -267,6 +267,16 @@ pub(crate) fn wrong_type(node: &Node<'_>, name: &str, expected: &str) -> Diagnos
     Diagnostic::new(Code::WrongType, node.span, message).at(format!("found {found}"))
 }
 
+/// Answers two fields of which only one can be set.
+pub(crate) fn conflict(one: (&str, Span), other: (&str, Span), sink: &mut Sink) {
+    let message = format!("`{}` and `{}` exclude each other", one.0, other.0);
+    sink.push(
+        Diagnostic::new(Code::ConflictingFields, one.1, message)
+            .label(other.1, "the other")
+            .help("decide for one of them"),
+    );
+}
+
 /// The beginning of a text, where it is too long for a message.
 fn short(text: &str) -> String {
     const SHOWN: usize = 40;

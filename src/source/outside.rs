@@ -197,15 +197,7 @@ fn internet_gateways(
     let mut known = Vec::new();
     for gateway in declared {
         let who = format!("internet gateway `{}`", gateway.name);
-        let Some(vpc) = find_vpc(&model.vpcs, &gateway.vpc.value) else {
-            if !names.may_exist("Vpc", &gateway.vpc.value) {
-                let message = format!("{who} is in VPC `{}`, which is not in the input", gateway.vpc);
-                let diagnostic = Diagnostic::new(Code::UnknownVpc, gateway.vpc.span, message);
-                let known = model.vpcs.iter().map(|vpc| vpc.name.as_str());
-                sink.push(suggest(diagnostic, &gateway.vpc.value, known));
-            }
-            continue;
-        };
+        let Some(vpc) = names.vpc_of(format_args!("{who}"), &gateway.vpc, model, sink) else { continue };
         let Some(external) = names.find(&gateway.external, &who, sink) else {
             model.vpcs[vpc.0].whole_exits = false;
             continue;
@@ -299,15 +291,7 @@ fn nat_gateways_of_vpcs(
     let mut owners = NatGateways::new();
     for gateway in declared {
         let who = format!("VpcNatGateway {}", gateway.name);
-        let Some(vpc) = find_vpc(&model.vpcs, &gateway.vpc.value) else {
-            if !names.may_exist("Vpc", &gateway.vpc.value) {
-                let message = format!("{who} is in VPC `{}`, which is not in the input", gateway.vpc);
-                let diagnostic = Diagnostic::new(Code::UnknownVpc, gateway.vpc.span, message);
-                let known = model.vpcs.iter().map(|vpc| vpc.name.as_str());
-                sink.push(suggest(diagnostic, &gateway.vpc.value, known));
-            }
-            continue;
-        };
+        let Some(vpc) = names.vpc_of(format_args!("{who}"), &gateway.vpc, model, sink) else { continue };
         let message = format!("OVN itself does what {who} is for: there is no pod");
         sink.push(Diagnostic::new(Code::NatGatewayInOvn, gateway.name.span, message));
         let default = || vec![Spanned::new(NAT_EXTERNAL.to_owned(), gateway.name.span)];
@@ -542,24 +526,12 @@ impl Rules<'_> {
         let own = own.map(|subnet| model.subnet(subnet).vpc);
         let own = own.or_else(|| self.address(rule)?.vpc);
         let Some(name) = &rule.vpc else { return own };
-        let said = find_vpc(&model.vpcs, &name.value);
-        match (said, own) {
-            (None, _) if self.names.may_exist("Vpc", &name.value) => {}
-            (None, _) => {
-                let message =
-                    format!("{} `{}` is in VPC `{name}`, which is not in the input", rule.kind, rule.name);
-                let diagnostic = Diagnostic::new(Code::UnknownVpc, name.span, message);
-                sink.push(suggest(diagnostic, &name.value, model.vpcs.iter().map(|v| v.name.as_str())));
-            }
-            (Some(said), Some(own)) if said != own => {
-                let message = format!("what is inside is in VPC `{}`, not in `{name}`", model.vpc(own).name);
-                let place = rule.inside.span(rule.name.span);
-                sink.push(
-                    Diagnostic::new(Code::ConflictingFields, name.span, message).label(place, "inside"),
-                );
-            }
-            (Some(_), _) => {}
+        let said = self.names.vpc_of(format_args!("{} `{}`", rule.kind, rule.name), name, model, sink)?;
+        if let Some(own) = own.filter(|own| *own != said) {
+            let message = format!("what is inside is in VPC `{}`, not in `{name}`", model.vpc(own).name);
+            let place = rule.inside.span(rule.name.span);
+            sink.push(Diagnostic::new(Code::ConflictingFields, name.span, message).label(place, "inside"));
         }
-        said
+        Some(said)
     }
 }

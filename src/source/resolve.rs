@@ -6,6 +6,7 @@
 mod groups;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
 use super::{Declarations, Doubts, native, outside};
@@ -108,17 +109,29 @@ pub(super) fn find_vpc(vpcs: &[Vpc], name: &str) -> Option<VpcId> {
     rest.binary_search_by(|v| v.name.as_str().cmp(name)).ok().map(|at| VpcId(at + 1))
 }
 
+/// The VPC of a name. One that does not exist is reported: what the message says comes before the name.
+pub(super) fn vpc_of(
+    name: &Spanned<String>,
+    vpcs: &[Vpc],
+    doubts: &Doubts,
+    (code, says): (Code, fmt::Arguments<'_>),
+    sink: &mut Sink,
+) -> Option<VpcId> {
+    let found = find_vpc(vpcs, &name.value);
+    if found.is_none() && !doubts.cover("Vpc", &name.value) {
+        let message = format!("{says} `{name}`, which is not in the input");
+        let diagnostic = Diagnostic::new(code, name.span, message);
+        sink.push(suggest(diagnostic, &name.value, vpcs.iter().map(|vpc| vpc.name.as_str())));
+    }
+    found
+}
+
 fn resolve_peers(vpcs: &mut [Vpc], doubts: &Doubts, sink: &mut Sink) {
     for at in 0..vpcs.len() {
         for peer in 0..vpcs[at].peerings.len() {
-            let remote = vpcs[at].peerings[peer].remote.clone();
-            let found = find_vpc(vpcs, &remote.value);
-            if found.is_none() && !doubts.cover("Vpc", &remote.value) {
-                let message =
-                    format!("VPC `{}` peers with `{remote}`, which is not in the input", vpcs[at].name);
-                let diagnostic = Diagnostic::new(Code::PeerUnknown, remote.span, message);
-                sink.push(suggest(diagnostic, &remote.value, vpcs.iter().map(|v| v.name.as_str())));
-            }
+            let remote = &vpcs[at].peerings[peer].remote;
+            let says = format_args!("VPC `{}` peers with", vpcs[at].name);
+            let found = vpc_of(remote, vpcs, doubts, (Code::PeerUnknown, says), sink);
             vpcs[at].peerings[peer].remote_id = found;
         }
     }
@@ -277,13 +290,8 @@ fn is_built_in(d: &subnet::Declared, sink: &mut Sink) -> bool {
 
 fn subnet_vpc(d: &subnet::Declared, model: &Model, doubts: &Doubts, sink: &mut Sink) -> Option<VpcId> {
     let Some(vpc) = &d.vpc else { return Some(VpcId(0)) };
-    let found = find_vpc(&model.vpcs, &vpc.value);
-    if found.is_none() && !doubts.cover("Vpc", &vpc.value) {
-        let message = format!("subnet `{}` is in VPC `{vpc}`, which is not in the input", d.subnet.name);
-        let diagnostic = Diagnostic::new(Code::UnknownVpc, vpc.span, message);
-        sink.push(suggest(diagnostic, &vpc.value, model.vpcs.iter().map(|v| v.name.as_str())));
-    }
-    found
+    let says = format_args!("subnet `{}` is in VPC", d.subnet.name);
+    vpc_of(vpc, &model.vpcs, doubts, (Code::UnknownVpc, says), sink)
 }
 
 enum ProviderKind {
@@ -357,6 +365,23 @@ impl SubnetNames {
     /// The subnet of a name, if there is one.
     pub(super) fn known(&self, name: &str) -> Option<SubnetId> {
         self.by_name.get(name).copied()
+    }
+
+    /// The VPC that something is in; one that does not exist is reported as `who`'s.
+    pub(super) fn vpc_of(
+        &self,
+        who: fmt::Arguments<'_>,
+        name: &Spanned<String>,
+        model: &Model,
+        sink: &mut Sink,
+    ) -> Option<VpcId> {
+        let says = format_args!("{who} is in VPC");
+        vpc_of(name, &model.vpcs, &self.doubts, (Code::UnknownVpc, says), sink)
+    }
+
+    /// What may exist although it was not read.
+    pub(super) fn doubts(&self) -> &Doubts {
+        &self.doubts
     }
 
     /// Whether an object may exist although it was not read.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cases;
+mod docs;
 #[cfg(feature = "live")]
 mod drift;
 mod explain;
@@ -24,7 +25,6 @@ mod ovsdb;
 #[cfg(feature = "live")]
 mod proxy;
 mod reach;
-mod readme;
 mod reformat;
 mod script;
 #[cfg(feature = "live")]

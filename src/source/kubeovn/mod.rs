@@ -18,16 +18,6 @@ pub(crate) mod workload;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::span::Span;
 
-/// Answers two fields of which only one can be set.
-fn conflict(one: (&str, Span), other: (&str, Span), sink: &mut Sink) {
-    let message = format!("`{}` and `{}` exclude each other", one.0, other.0);
-    sink.push(
-        Diagnostic::new(Code::ConflictingFields, one.1, message)
-            .label(other.1, "the other")
-            .help("decide for one of them"),
-    );
-}
-
 /// Answers a field that no row of OVN follows from.
 fn no_effect(span: Span, field: &str, why: &str, sink: &mut Sink) {
     let message = format!("`{field}` has no effect here");

@@ -18,7 +18,7 @@ use ipnet::IpNet;
 
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Mac, Transport};
-use crate::source::fields::{Fields, address, choice, mac, network_or_address, owned};
+use crate::source::fields::{Fields, address, choice, conflict, mac, network_or_address, owned};
 use crate::source::object::Object;
 use crate::span::{Span, Spanned};
 
@@ -105,18 +105,7 @@ pub(crate) fn read_fip(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule> 
         Some(Spanned::new(is, text.span))
     });
     let inside = host(&mut spec, sink);
-    let vpc = spec.text("vpc", sink);
-    let inside = in_a_vpc(inside, vpc, &spec, sink);
-    spec.finish(sink);
-    object.fields.finish(sink);
-    Some(Rule {
-        kind: "OvnFip",
-        name: owned(object.name),
-        eip: owned(eip?),
-        vpc: vpc.map(owned),
-        inside: inside?,
-        what: Translation::Floating { distributed },
-    })
+    rule("OvnFip", object, spec, eip, (inside, Some(Translation::Floating { distributed })), sink)
 }
 
 /// The translation of sources that an OvnSnatRule describes.
@@ -127,18 +116,7 @@ pub(crate) fn read_snat(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule>
     let port = spec.text("ipName", sink).map(|text| Said::Port(owned(text)));
     let blocks = given(&mut spec, ["v4IpCidr", "v6IpCidr"], sink);
     let inside = one_of([("vpcSubnet", subnet), ("ipName", port), ("v4IpCidr", blocks)], &spec, sink);
-    let vpc = spec.text("vpc", sink);
-    let inside = in_a_vpc(inside, vpc, &spec, sink);
-    spec.finish(sink);
-    object.fields.finish(sink);
-    Some(Rule {
-        kind: "OvnSnatRule",
-        name: owned(object.name),
-        eip: owned(eip?),
-        vpc: vpc.map(owned),
-        inside: inside?,
-        what: Translation::Source,
-    })
+    rule("OvnSnatRule", object, spec, eip, (inside, Some(Translation::Source)), sink)
 }
 
 /// The port forward that an OvnDnatRule describes.
@@ -147,12 +125,24 @@ pub(crate) fn read_dnat(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule>
     let eip = spec.required("ovnEip", sink);
     let what = forward(&mut spec, sink);
     let inside = host(&mut spec, sink);
+    rule("OvnDnatRule", object, spec, eip, (inside, what), sink)
+}
+
+/// A rule of which its public address, what is inside and what is done are read: the rest.
+fn rule(
+    kind: &'static str,
+    object: Object<'_>,
+    mut spec: Fields<'_>,
+    eip: Option<Spanned<&str>>,
+    (inside, what): (Option<Said>, Option<Translation>),
+    sink: &mut Sink,
+) -> Option<Rule> {
     let vpc = spec.text("vpc", sink);
     let inside = in_a_vpc(inside, vpc, &spec, sink);
     spec.finish(sink);
     object.fields.finish(sink);
     Some(Rule {
-        kind: "OvnDnatRule",
+        kind,
         name: owned(object.name),
         eip: owned(eip?),
         vpc: vpc.map(owned),
@@ -221,7 +211,7 @@ fn one_of<const N: usize>(
     };
     if let Some((second, _)) = said.next() {
         let place = |name: &str| spec.key_span(name).unwrap_or(spec.span);
-        super::conflict((first, place(first)), (second, place(second)), sink);
+        conflict((first, place(first)), (second, place(second)), sink);
     }
     Some(taken)
 }

@@ -6,13 +6,13 @@
 
 use std::net::IpAddr;
 
-use super::{conflict, no_effect, not_yet};
+use super::{no_effect, not_yet};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Block, Dhcp, Setting, Subnet, VpcId};
 use crate::source::acl::{Acl, acl};
 use crate::source::blocks::{blocks, is_v4, set_gateways};
 use crate::source::fields::{
-    Fields, address, choice, comma_list, network, network_or_address, owned, part, range,
+    Fields, address, choice, comma_list, conflict, network, network_or_address, owned, part, range,
 };
 use crate::source::object::Object;
 use crate::span::{Span, Spanned};

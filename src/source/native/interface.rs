@@ -18,15 +18,15 @@ declare! {
         /// The Subnet that it is plugged into.
         "subnet" subnet: Spanned<String>,
         /// Its addresses, at most one of each family.
-        "addresses" addresses: Vec<Spanned<IpAddr>> = "the lowest that are free",
+        "addresses" addresses: OneOrMore<Spanned<IpAddr>> = "the lowest that are free",
         /// Its Ethernet address.
         "mac" mac: Option<Spanned<Mac>> = "derived from the name",
         /// Whether it may only send from its own addresses and the allowed ones.
         "portSecurity" port_security: Option<Spanned<bool>> = "true",
         /// Further addresses that it may send from, as a router or a holder of a shared address does.
-        "allowedAddressPairs" allowed_pairs: Vec<Cidr>,
+        "allowedAddressPairs" allowed_pairs: OneOrMore<Cidr>,
         /// The SecurityGroups that it joins: closed then, but for what their rules let pass.
-        "securityGroups" groups: Vec<Spanned<String>> = "none: open",
+        "securityGroups" groups: OneOrMore<Spanned<String>> = "none: open",
         /// Whether it forwards frames for others, so that unknown destinations go to it.
         "layer2Forward" forwards: Option<Spanned<bool>> = "false",
         /// Whether the guest has a default route by other means than DHCP and advertisements.
@@ -56,14 +56,14 @@ pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, s
         network: None,
         subnet: Some(spec.subnet),
         mac: spec.mac,
-        addresses: spec.addresses,
+        addresses: spec.addresses.0,
         is_machine: true,
         port_security: spec.port_security.is_none_or(|on| on.value),
         forwards: is_on(&spec.forwards),
-        groups: spec.groups,
+        groups: spec.groups.0,
         aaps: Vec::new(),
         port_vips: Vec::new(),
-        allowed_pairs: lists.expand(spec.allowed_pairs, sink),
+        allowed_pairs: lists.expand(spec.allowed_pairs.0, sink),
         guest_addresses: Vec::new(),
         guest_default_route: is_on(&spec.guest_default_route),
         requested_chassis: spec.requested_chassis.0,

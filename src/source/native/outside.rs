@@ -18,6 +18,7 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{self, AddressRange, Block, GatewayChassis, Mac, Transport, VpcId};
 use crate::source::blocks::{blocks, set_gateways};
 use crate::source::declare::{Int, OneOrMore, Word, Words, declare};
+use crate::source::fields::conflict;
 use crate::source::kubeovn::nat::{Eip, EipType, Rule, Said, Translation};
 use crate::source::kubeovn::{subnet, underlay};
 use crate::source::outside::{
@@ -36,11 +37,11 @@ declare! {
         /// The 802.1Q tag.
         "vlan" vlan: Option<Int<1, 4094>> = "untagged",
         /// Its block, or one of each family.
-        "cidrs" cidrs: Vec<Spanned<IpNet>>,
+        "cidrs" cidrs: OneOrMore<Spanned<IpNet>>,
         /// The router outside, or one of each family.
         "gateway" gateways: OneOrMore<Spanned<IpAddr>> = "the first host of the block",
         /// Addresses that may be given out to gateways and elastic IPs.
-        "pool" pool: Vec<Spanned<AddressRange>> = "all of the block",
+        "pool" pool: OneOrMore<Spanned<AddressRange>> = "all of the block",
     }
 }
 
@@ -131,13 +132,13 @@ pub(super) fn external_network(said: Declared<ExternalNetwork>, sink: &mut Sink)
     if let Some(vlan) = &vlan {
         underlay::check_tag(*vlan, 1, sink);
     }
-    if spec.cidrs.is_empty() && said.whole {
+    if spec.cidrs.0.is_empty() && said.whole {
         let message = "ExternalNetwork.spec has no `cidrs`";
         sink.push(Diagnostic::new(Code::MissingField, name.span, message).help("add `cidrs`"));
     }
-    let mut blocks = blocks(spec.cidrs, sink);
+    let mut blocks = blocks(spec.cidrs.0, sink);
     set_gateways(&mut blocks, spec.gateways.0, said.whole, sink);
-    let exclude = if spec.pool.is_empty() { Vec::new() } else { outside_of(&spec.pool, &blocks) };
+    let exclude = if spec.pool.0.is_empty() { Vec::new() } else { outside_of(&spec.pool.0, &blocks) };
     let whole = said.whole && sink.n_errors() == n_errors;
     subnet::Declared {
         subnet: model::Subnet {
@@ -298,12 +299,7 @@ pub(super) fn port_forward(said: Declared<PortForward>, sink: &mut Sink) -> Opti
             return None;
         }
         (Some(interface), Some(address)) => {
-            let message = "`networkInterface` and `address` exclude each other";
-            sink.push(
-                Diagnostic::new(Code::ConflictingFields, interface.span, message)
-                    .label(address.span, "the other")
-                    .help("decide for one of them"),
-            );
+            conflict(("networkInterface", interface.span), ("address", address.span), sink);
             return None;
         }
     };

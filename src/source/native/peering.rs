@@ -13,10 +13,10 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::Declared;
-use crate::diag::{Code, Diagnostic, Sink};
+use crate::diag::{Code, Sink};
 use crate::model::{Model, NextHop, Peering, RouteSelector, StaticRoute, VpcId};
 use crate::source::declare::{OneOrMore, Pair, declare};
-use crate::source::resolve::{SubnetNames, find_vpc, suggest, unique};
+use crate::source::resolve::{SubnetNames, unique, vpc_of};
 use crate::span::{Span, Spanned};
 
 declare! {
@@ -97,13 +97,8 @@ fn sides(link: &Link) -> &'static [usize] {
 fn link(said: Declared<VpcPeering>, model: &mut Model, names: &SubnetNames, sink: &mut Sink) -> Option<Link> {
     let Pair(vpcs) = said.spec.vpcs;
     let found = vpcs.each_ref().map(|name| {
-        let found = find_vpc(&model.vpcs, &name.value);
-        if found.is_none() && !names.may_exist("Vpc", &name.value) {
-            let message = format!("peering `{}` joins VPC `{name}`, which is not in the input", said.name);
-            let diagnostic = Diagnostic::new(Code::PeerUnknown, name.span, message);
-            sink.push(suggest(diagnostic, &name.value, model.vpcs.iter().map(|v| v.name.as_str())));
-        }
-        found
+        let says = format_args!("peering `{}` joins VPC", said.name);
+        vpc_of(name, &model.vpcs, names.doubts(), (Code::PeerUnknown, says), sink)
     });
     let [Some(one), Some(other)] = found else {
         found.into_iter().flatten().for_each(|id| model.vpcs[id.0].whole_links = false);

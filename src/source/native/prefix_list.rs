@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::{Declared, unknown};
 use crate::diag::Sink;
 use crate::source::Doubts;
-use crate::source::declare::{Cidr, declare};
+use crate::source::declare::{Cidr, OneOrMore, declare};
 use crate::source::resolve::unique;
 use crate::span::Spanned;
 
@@ -17,7 +17,7 @@ declare! {
     /// Prefixes under a name, which stands wherever a prefix can.
     pub(crate) struct PrefixList "PrefixList.spec" {
         /// The prefixes, of either family.
-        "cidrs" cidrs: Vec<Spanned<IpNet>>,
+        "cidrs" cidrs: OneOrMore<Spanned<IpNet>>,
     }
 }
 
@@ -34,7 +34,7 @@ impl PrefixLists {
     pub(super) fn new(declared: Vec<Declared<PrefixList>>, doubts: &Doubts, sink: &mut Sink) -> PrefixLists {
         let lists = unique("PrefixList", declared, |l| &l.name.value, |l| Some(l.name.span), sink);
         let prefixes = |list: Declared<PrefixList>| {
-            (list.name.value, list.spec.cidrs.iter().map(|cidr| cidr.value).collect())
+            (list.name.value, list.spec.cidrs.0.iter().map(|cidr| cidr.value).collect())
         };
         let left_out = doubts.left_out.iter().filter(|(kind, _)| *kind == "PrefixList");
         PrefixLists {

@@ -21,8 +21,9 @@ use super::{Declared, PrefixLists, unknown};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Model, NextHop, PortId, RouteSelector, StaticRoute, Vpc, VpcId};
 use crate::source::declare::{Cidr, OneOrMore, declare};
+use crate::source::fields::conflict;
 use crate::source::outside::Declared as Outside;
-use crate::source::resolve::{SubnetNames, find_vpc, suggest, unique};
+use crate::source::resolve::{SubnetNames, find_vpc, unique};
 use crate::span::{Span, Spanned};
 
 declare! {
@@ -78,15 +79,8 @@ pub(super) fn tables(
     let mut written = Vec::with_capacity(tables.len());
     for table in tables {
         let vpc = table.spec.vpc;
-        let Some(id) = find_vpc(&model.vpcs, &vpc.value) else {
-            if !names.may_exist("Vpc", &vpc.value) {
-                let message =
-                    format!("route table `{}` is in VPC `{vpc}`, which is not in the input", table.name);
-                let diagnostic = Diagnostic::new(Code::UnknownVpc, vpc.span, message);
-                sink.push(suggest(diagnostic, &vpc.value, model.vpcs.iter().map(|v| v.name.as_str())));
-            }
-            continue;
-        };
+        let who = format_args!("route table `{}`", table.name);
+        let Some(id) = names.vpc_of(who, &vpc, model, sink) else { continue };
         let owner = &mut model.vpcs[id.0];
         owner.whole_routes &= table.whole;
         owner.route_tables.push(table.name.clone());
@@ -180,11 +174,8 @@ impl<'t> Targets<'t> {
                 return None;
             }
             (false, false) => {
-                let message = "`destination` and `source` exclude each other";
-                sink.push(
-                    Diagnostic::new(Code::ConflictingFields, said.span, message)
-                        .help("decide for one of them"),
-                );
+                let (to, from) = (to[0].span(), from[0].span());
+                conflict(("destination", to), ("source", from), sink);
                 return None;
             }
         };
@@ -217,12 +208,7 @@ impl<'t> Targets<'t> {
             }
             [_] => {}
             [(one, first), .., (other, last)] => {
-                let message = format!("`{one}` and `{other}` exclude each other");
-                sink.push(
-                    Diagnostic::new(Code::ConflictingFields, *last, message)
-                        .label(*first, "the other")
-                        .help("decide for one of them"),
-                );
+                conflict((other, *last), (one, *first), sink);
                 return Vec::new();
             }
         }

@@ -25,17 +25,17 @@ declare! {
         /// The Vpc that it belongs to.
         "vpc" vpc: Spanned<String>,
         /// Its block, or one of each family; only a bridged subnet may have none.
-        "cidrs" cidrs: Vec<Spanned<IpNet>>,
+        "cidrs" cidrs: OneOrMore<Spanned<IpNet>>,
         /// The router's address, or one of each family.
         "gateway" gateways: OneOrMore<Spanned<IpAddr>> = "the first host of the block",
         /// Addresses that are never given out: `10.0.1.2` or `10.0.1.2..10.0.1.9`.
-        "exclude" exclude: Vec<Spanned<AddressRange>>,
+        "exclude" exclude: OneOrMore<Spanned<AddressRange>>,
         /// The RouteTable for packets from here.
         "routeTable" route_table: Option<Spanned<String>> = "the Vpc's `routes`",
         /// Nothing crosses its border, in either direction, but what `allow` says.
         "private" private: Option<Spanned<bool>> = "false",
         /// What may cross a private subnet's border.
-        "allow" allow: Vec<Cidr>,
+        "allow" allow: OneOrMore<Cidr>,
         /// Whether packets to the outside get the address of the Vpc's gateway as their source, whatever its routes say.
         "natOutgoing" nat_outgoing: Option<Spanned<bool>> = "as `routeTable` leads to a gateway",
         /// Rules by hand.
@@ -86,11 +86,11 @@ pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sin
         Some(underlay) => bridged(underlay.value, sink),
         None => (None, None),
     };
-    if spec.cidrs.is_empty() && underlay.is_none() && said.whole {
+    if spec.cidrs.0.is_empty() && underlay.is_none() && said.whole {
         let message = "Subnet.spec has no `cidrs`";
         sink.push(Diagnostic::new(Code::MissingField, name.span, message).help("add `cidrs`"));
     }
-    let mut blocks = blocks(spec.cidrs, sink);
+    let mut blocks = blocks(spec.cidrs.0, sink);
     set_gateways(&mut blocks, spec.gateways.0, said.whole, sink);
     let routed = underlay.is_none() || logical.is_some();
     let dhcp = dhcp(spec.dhcp, (underlay.is_none() && !blocks.is_empty()).then_some(name.span));
@@ -108,13 +108,13 @@ pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sin
         vpc: VpcId(0),
         whole: true,
         blocks,
-        exclude: spec.exclude,
+        exclude: spec.exclude.0,
         provider: None,
         routed,
         nat_outgoing: is_on(spec.nat_outgoing),
         nat_exempt: Vec::new(),
         private: is_on(spec.private),
-        allow: lists.expand(spec.allow, sink),
+        allow: lists.expand(spec.allow.0, sink),
         acls: spec.acls.into_iter().map(acl).collect(),
         allow_east_west: None,
         dhcp,

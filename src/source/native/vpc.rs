@@ -16,7 +16,7 @@ declare! {
         /// A text for people.
         "description" description: Option<Spanned<String>>,
         /// The blocks that its subnets must lie in.
-        "cidrs" cidrs: Vec<Cidr> = "wherever its subnets are",
+        "cidrs" cidrs: OneOrMore<Cidr> = "wherever its subnets are",
         /// The main route table: for packets from peers and from subnets without a `routeTable`.
         "routes" routes: Vec<Spanned<Route>>,
         /// Rules that decide after routing, by priority alone.
@@ -59,7 +59,7 @@ pub(super) fn vpc(said: Declared<Vpc>, lists: &PrefixLists, sink: &mut Sink) -> 
         whole_routes: said.whole,
         whole_links: true,
         whole_exits: true,
-        cidrs: lists.expand(said.spec.cidrs, sink),
+        cidrs: lists.expand(said.spec.cidrs.0, sink),
         static_routes: Vec::new(),
         route_tables: Vec::new(),
         policy_routes: said.spec.policies.into_iter().map(policy).collect(),

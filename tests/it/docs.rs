@@ -1,0 +1,183 @@
+//! What the pages show is what happens: README.md and those of `docs/`.
+//!
+//! The blocks of a page are done in their order, in a folder of its own that has `fixtures` and `docs` in it:
+//!
+//! | block | is |
+//! |---|---|
+//! | `yaml title=FILE` | a file, which is written there |
+//! | `console` | commands after `$ `, and what they say, standard error first |
+//!
+//! `…` at a line's end stands for the rest of the line, alone on a line for any number of lines. A page that says
+//! so in a comment has an OVN of its own, where `OVN_NB_DB` leads. Links lead to files that are there.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::cases::{northc, root};
+use crate::ovn::{self, Scratch};
+
+const WANTS_OVN: &str = "<!-- its commands have an OVN of their own -->";
+
+#[test]
+fn what_pages_show_is_what_happens() {
+    let mut wrong = String::new();
+    for page in pages() {
+        let text = read(&page);
+        let site = if text.contains(WANTS_OVN) {
+            if !ovn::is_present() {
+                continue;
+            }
+            Site::with_ovn()
+        } else {
+            Site::new()
+        };
+        let said = blocks(&text).iter().map(|block| site.act(block)).collect::<Result<Vec<()>, String>>();
+        if let Err(why) = said {
+            wrong.push_str(&format!("{}: {why}\n", page.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn the_readme_knows_every_verb_and_no_other() {
+    let text = read(&root().join("README.md"));
+    let shown: Vec<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("| `")?.split([' ', '`']).next()).collect();
+    for verb in &shown {
+        let ran = northc([*verb, "--help"]);
+        // Without the feature `live` some verbs say that they are not built in.
+        assert!(ran.code == 0 || cfg!(not(feature = "live")), "`{verb}` is no verb: {}", ran.err);
+    }
+    for block in text.split("```sh\n").skip(1) {
+        let block = block.split("```").next().unwrap_or_default();
+        for program in block.lines().filter_map(|line| line.split(' ').next()) {
+            assert!(root().join(program).is_file(), "{program} is not there");
+        }
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for page in pages() {
+        let text = read(&page);
+        let folder = page.parent().expect("a page is in a folder");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            if !file.contains("://") {
+                assert!(folder.join(file).exists(), "{}: {link} is not there", page.display());
+            }
+        }
+    }
+}
+
+fn pages() -> Vec<PathBuf> {
+    let docs = fs::read_dir(root().join("docs")).expect("there are docs");
+    let mut pages: Vec<PathBuf> = docs.map(|entry| entry.expect("readable").path()).collect();
+    pages.retain(|page| page.extension().is_some_and(|end| end == "md"));
+    pages.push(root().join("README.md"));
+    pages.sort();
+    pages
+}
+
+fn read(page: &Path) -> String {
+    fs::read_to_string(page).unwrap_or_else(|e| panic!("{}: {e}", page.display()))
+}
+
+/// What a page has done.
+enum Block<'p> {
+    File { name: &'p str, text: &'p str },
+    Command { line: &'p str, shown: Vec<&'p str> },
+}
+
+fn blocks(page: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::new();
+    // Between fences, text and block take turns.
+    for block in page.split("\n```").skip(1).step_by(2) {
+        let (kind, text) = block.split_once('\n').unwrap_or((block, ""));
+        if let Some(name) = kind.strip_prefix("yaml title=") {
+            blocks.push(Block::File { name, text });
+        } else if kind == "console" {
+            for command in commands(text) {
+                let (line, shown) = command.split_once('\n').unwrap_or((command, ""));
+                blocks.push(Block::Command { line, shown: shown.trim_end().lines().collect() });
+            }
+        }
+    }
+    blocks
+}
+
+/// Commands with what follows them.
+fn commands(text: &str) -> impl Iterator<Item = &str> {
+    let first = text.strip_prefix("$ ").expect("a console block begins with a command");
+    first.split("\n$ ")
+}
+
+/// Where a page's commands are run.
+struct Site {
+    dir: tempfile::TempDir,
+    /// The database's socket, and what keeps it.
+    ovn: Option<(PathBuf, Scratch)>,
+}
+
+impl Site {
+    fn new() -> Site {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["fixtures", "docs"] {
+            symlink(root().join(name), dir.path().join(name)).expect("linked");
+        }
+        Site { dir, ovn: None }
+    }
+
+    fn with_ovn() -> Site {
+        let mut scratch = Scratch::new();
+        let [nb, sb] = ["ovn-nb", "ovn-sb"].map(|schema| scratch.database(schema).socket);
+        let at = |option: &str, socket: &Path| format!("--ovn{option}-db=unix:{}", socket.display());
+        let mut northd: Child = scratch.daemon("ovn-northd", &[at("nb", &nb), at("sb", &sb)]);
+        assert!(northd.wait().is_ok_and(|status| status.success()), "ovn-northd starts");
+        Site { ovn: Some((nb, scratch)), ..Site::new() }
+    }
+
+    fn act(&self, block: &Block<'_>) -> Result<(), String> {
+        let (line, shown) = match block {
+            Block::File { name, text } => {
+                return fs::write(self.dir.path().join(name), text).map_err(|e| format!("{name}: {e}"));
+            }
+            Block::Command { line, shown } => (line, shown),
+        };
+        let line = line.replace("cargo run --release -- ", "northc ");
+        let binary = Path::new(env!("CARGO_BIN_EXE_northc"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(binary.parent().expect("it is in a folder").to_owned())
+            .chain(std::env::split_paths(&path));
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &line]).current_dir(self.dir.path()).stdin(Stdio::null());
+        bash.env("PATH", std::env::join_paths(path).expect("a path")).env_remove("NORTHC_DB");
+        match &self.ovn {
+            Some((socket, _)) => bash.env("OVN_NB_DB", format!("unix:{}", socket.display())),
+            None => bash.env_remove("OVN_NB_DB"),
+        };
+        let ran = bash.output().map_err(|e| format!("bash: {e}"))?;
+        let said = [ran.stderr, ran.stdout].concat();
+        let said = String::from_utf8_lossy(&said);
+        let lines: Vec<&str> = said.trim_end().lines().collect();
+        if matches(shown, &lines) { Ok(()) } else { Err(format!("`{line}` says otherwise:\n{said}")) }
+    }
+}
+
+/// Whether lines are those that are shown.
+fn matches(shown: &[&str], said: &[&str]) -> bool {
+    match shown.split_first() {
+        None => said.is_empty(),
+        Some((&"…", rest)) => (0..=said.len()).any(|skipped| matches(rest, &said[skipped..])),
+        Some((line, rest)) => {
+            let fits = |real: &&str| match line.strip_suffix('…') {
+                Some(start) => real.starts_with(start),
+                None => real == line,
+            };
+            said.split_first().is_some_and(|(first, more)| fits(first) && matches(rest, more))
+        }
+    }
+}
