@@ -131,7 +131,7 @@ fn show(args: &Args, form: Form, made: &Plan, streams: &mut Streams<'_>) {
         let (code, what) = (Code::MuchDeleted, guard_text(guard));
         streams.say(&format!("warning[{code}]: {what}; apply needs --yes-delete\n"));
     }
-    if form == Form::Words && args.out.is_none() && !made.is_empty() {
+    if form == Form::Words && args.from.is_empty() && args.out.is_none() && !made.is_empty() {
         streams.say("Not saved (--out FILE), so an apply later may do something else.\n");
     }
 }

@@ -208,11 +208,12 @@ fn tell_rest(n_committed: usize, streams: &mut Streams<'_>) {
 
 fn tell_done(done: &Done, streams: &mut Streams<'_>) -> u8 {
     let n_rows = done.plan.steps.len();
+    let rows = if n_rows == 1 { "row" } else { "rows" };
     let in_transactions = match done.n_transactions {
         1 => "one transaction".to_owned(),
         n => format!("{n} transactions"),
     };
-    streams.say(&format!("{n_rows} rows written in {in_transactions}, {}\n", duration::show(done.took)));
+    streams.say(&format!("{n_rows} {rows} written in {in_transactions}, {}\n", duration::show(done.took)));
     let mut code = exit::OK;
     if let Some(Settled { asked, is_confirmed, took, lagging }) = &done.settled {
         let took = duration::show(*took);

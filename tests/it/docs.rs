@@ -8,7 +8,8 @@
 //! | `console` | commands after `$ `, and what they say, standard error first |
 //!
 //! `…` at a line's end stands for the rest of the line, alone on a line for any number of lines. A page that says
-//! so in a comment has an OVN of its own, where `OVN_NB_DB` leads. Links lead to files that are there.
+//! so in a comment has an OVN of its own, where `OVN_NB_DB` leads. A picture beside the page is the one that its
+//! commands draw. Links lead to files that are there.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -33,8 +34,8 @@ fn what_pages_show_is_what_happens() {
         } else {
             Site::new()
         };
-        let said = blocks(&text).iter().map(|block| site.act(block)).collect::<Result<Vec<()>, String>>();
-        if let Err(why) = said {
+        let acted = blocks(&text).iter().try_for_each(|block| site.act(block));
+        if let Err(why) = acted.and_then(|()| site.pictures(&page, &text)) {
             wrong.push_str(&format!("{}: {why}\n", page.display()));
         }
     }
@@ -164,6 +165,22 @@ impl Site {
         let said = String::from_utf8_lossy(&said);
         let lines: Vec<&str> = said.trim_end().lines().collect();
         if matches(shown, &lines) { Ok(()) } else { Err(format!("`{line}` says otherwise:\n{said}")) }
+    }
+
+    /// What the page's commands drew is what it shows.
+    fn pictures(&self, page: &Path, text: &str) -> Result<(), String> {
+        let shown = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for name in shown.filter(|link| link.ends_with(".svg")) {
+            let Ok(drawn) = fs::read(self.dir.path().join(name)) else { continue };
+            let kept = page.with_file_name(name);
+            if std::env::var("INSTA_UPDATE").is_ok_and(|how| how == "always") {
+                fs::write(&kept, &drawn).map_err(|e| format!("{}: {e}", kept.display()))?;
+            }
+            if fs::read(&kept).ok() != Some(drawn) {
+                return Err(format!("{name} is not what its command draws"));
+            }
+        }
+        Ok(())
     }
 }
 
