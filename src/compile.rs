@@ -2,6 +2,8 @@
 //!
 //! Refuses files, live databases and output formats.
 
+use tracing::info_span;
+
 use crate::assign::Remembered;
 use crate::check::check;
 use crate::diag::Sink;
@@ -36,10 +38,11 @@ pub struct Compiled {
 
 /// Compiles every source. `None` when something in `sink` is an error.
 pub fn compile(sources: &SourceMap, options: &Options, sink: &mut Sink) -> Option<Compiled> {
-    let mut model = source::read(sources, sink);
+    let mut model = info_span!("read").in_scope(|| source::read(sources, sink));
     model.prefer_chassis(&options.gateway_chassis);
-    let checked = check(&model, options.target, &options.remembered, sink)?;
-    let mut rows = lower(&checked);
+    let checking = || check(&model, options.target, &options.remembered, sink);
+    let checked = info_span!("check").in_scope(checking)?;
+    let mut rows = info_span!("lower").in_scope(|| lower(&checked));
     stamp::stamp(&mut rows, &options.owner);
     let problems = schema::problems(&rows);
     assert!(problems.is_empty(), "checked input makes rows that the schema takes: {}", problems.join("; "));

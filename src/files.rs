@@ -3,10 +3,11 @@
 //! A folder stands for every `.yaml`, `.yml` and `.json` file below it, in the order of their names;
 //! hidden entries and links to folders are passed over. Refuses to know what the texts mean.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::span::SourceMap;
 
@@ -21,20 +22,10 @@ pub struct Unreadable {
 
 /// Reads every path; `-` is standard input. What can't be read is returned, the rest is in the map.
 pub fn read(paths: &[PathBuf]) -> (SourceMap, Vec<Unreadable>) {
-    let mut files = BTreeSet::new();
     let mut failures = Vec::new();
-    let mut stdin = false;
-    for path in paths {
-        if path.as_os_str() == "-" {
-            stdin = true;
-        } else if path.is_dir() {
-            walk(path, &mut files, &mut failures);
-        } else {
-            files.insert(path.clone());
-        }
-    }
+    let files = find(paths, &mut failures);
     let mut sources = SourceMap::new();
-    if stdin {
+    if paths.iter().any(|path| is_stdin(path)) {
         let mut bytes = Vec::new();
         let read = io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes);
         add(&mut sources, "<stdin>".to_owned(), read, &mut failures);
@@ -43,6 +34,35 @@ pub fn read(paths: &[PathBuf]) -> (SourceMap, Vec<Unreadable>) {
         add(&mut sources, path.display().to_string(), fs::read(&path), &mut failures);
     }
     (sources, failures)
+}
+
+/// What tells that a file changed: when it was written, and its length.
+pub type Stamp = Option<(SystemTime, u64)>;
+
+/// The files that [`read`] would read, and how they are now; `None` for one that is not there.
+pub fn stamps(paths: &[PathBuf]) -> BTreeMap<PathBuf, Stamp> {
+    let stamp = |path: &PathBuf| {
+        let meta = fs::metadata(path).ok()?;
+        Some((meta.modified().ok()?, meta.len()))
+    };
+    find(paths, &mut Vec::new()).into_iter().map(|path| (path.clone(), stamp(&path))).collect()
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// The files that paths stand for, but for standard input.
+fn find(paths: &[PathBuf], failures: &mut Vec<Unreadable>) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for path in paths.iter().filter(|path| !is_stdin(path)) {
+        if path.is_dir() {
+            walk(path, &mut files, failures);
+        } else {
+            files.insert(path.clone());
+        }
+    }
+    files
 }
 
 fn walk(dir: &Path, files: &mut BTreeSet<PathBuf>, failures: &mut Vec<Unreadable>) {

@@ -107,6 +107,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
         Err(fault) => return refuse(&fault, streams),
     };
     let options = Options { is_provisional: args.confirm_within.is_some(), ..options };
+    let _stage = tracing::info_span!("apply").entered();
     block_on(carry_out(args, reviewed, &wanted, &session, &options, streams))
 }
 
@@ -201,7 +202,7 @@ async fn provisional(
     let reporter = &mut reporter.borrow_mut();
     match outcome {
         Outcome::Confirmed => {
-            reporter.streams.say("confirmed\n");
+            reporter.streams.status("confirmed\n");
             None
         }
         Outcome::Overtaken => {

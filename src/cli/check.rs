@@ -1,6 +1,6 @@
 //! `northc check`: read, check, tell every problem. Refuses to write rows.
 
-use super::{Streams, exit, input};
+use super::{Streams, exit, input, watch};
 use crate::check;
 use crate::diag::Sink;
 use crate::source;
@@ -17,9 +17,19 @@ const EXAMPLES: &str = "Examples:
 pub(super) struct Args {
     #[command(flatten)]
     input: input::InputArgs,
+    /// Check again whenever a file changes
+    #[arg(long)]
+    watch: bool,
 }
 
 pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
+    if args.watch {
+        return watch::again(&args.input.paths, streams, |streams| once(args, streams));
+    }
+    once(args, streams)
+}
+
+fn once(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let mut sink = Sink::new();
     let sources = args.input.read(&mut sink);
     let remembered = args.input.remembered(&mut sink);

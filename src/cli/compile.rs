@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use tracing::info_span;
 
 use super::{Streams, exit, input};
 use crate::compile::{Options, compile};
@@ -62,11 +63,13 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let compiled = compile(&sources, &options, &mut sink);
     let good = args.input.tell(sink, &sources, streams, false);
     let Some(compiled) = compiled.filter(|_| good) else { return exit::NO };
+    let emitting = info_span!("emit").entered();
     let text = match args.to {
         Form::Nbctl => emit::nbctl::script(&compiled.rows, &args.owner, options.target),
         Form::Ovsdb => emit::transact::transaction(&compiled.rows, &args.owner),
         Form::Rows => emit::json::rows(&compiled.rows, &args.owner, &sources),
     };
+    drop(emitting);
     let locked = args.input.lock.as_ref().filter(|_| compiled.chosen != options.remembered);
     let wrote_lock = locked.map_or(Ok(()), |path| files::write(path, &lock::text(&compiled.chosen)));
     let wrote = wrote_lock.and_then(|()| match &args.output {

@@ -22,7 +22,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     };
     match block_on(confirm(&session, &args.owner)) {
         Ok(Some(id)) => {
-            streams.say(&format!("apply {id} is confirmed and stays\n"));
+            streams.status(&format!("apply {id} is confirmed and stays\n"));
             exit::OK
         }
         Ok(None) => {

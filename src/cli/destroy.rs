@@ -50,6 +50,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let reporter = RefCell::new(Reporter::new(streams, consent));
     let mut approve = |made: &Plan| reporter.borrow_mut().approve(made);
     let mut on_event = |event| reporter.borrow_mut().event(&event);
+    let _stage = tracing::info_span!("destroy").entered();
     let result = block_on(destroy(&session, &request, &options, &mut approve, &mut on_event));
     finish(&result, &mut reporter.into_inner())
 }

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use tracing::info_span;
 
 use super::Streams;
 use crate::assign::Remembered;
@@ -152,7 +153,7 @@ impl InputArgs {
 
     /// Reads the texts at other paths. What can't be read is in `sink`.
     pub(super) fn read_paths(&self, paths: &[PathBuf], sink: &mut Sink) -> SourceMap {
-        let (sources, failures) = files::read(paths);
+        let (sources, failures) = info_span!("files").in_scope(|| files::read(paths));
         for failure in failures {
             let message = format!("can't read `{}`: {}", failure.path, failure.reason);
             sink.push(Diagnostic::general(Code::Unreadable, message));

@@ -25,6 +25,8 @@ mod reach;
 mod report;
 mod schema;
 mod shell;
+mod trace;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -40,6 +42,15 @@ struct Cli {
     /// When to colour messages
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", value_enum)]
     color: ColorChoice,
+    /// Say nothing of how it goes; problems and answers are told
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Tell what happens inside; twice for more (or NORTHC_LOG=FILTER)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Tell how long each stage took
+    #[arg(long, global = true)]
+    timings: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,6 +103,8 @@ struct Streams<'s> {
     err: &'s mut dyn Write,
     /// Whether messages may be coloured.
     colour: bool,
+    /// Whether nobody wants to hear how it goes.
+    quiet: bool,
     /// Whether messages go to a terminal.
     #[cfg(feature = "live")]
     terminal: bool,
@@ -101,6 +114,13 @@ impl Streams<'_> {
     /// Writes data; a reader that has gone away is not an error.
     fn data(&mut self, text: &str) {
         let _ = self.out.write_all(text.as_bytes());
+    }
+
+    /// Says how it goes, unless nobody wants to hear it.
+    fn status(&mut self, text: &str) {
+        if !self.quiet {
+            self.say(text);
+        }
     }
 
     /// Says something to the person.
@@ -134,24 +154,30 @@ where
         out,
         err,
         colour,
+        quiet: cli.quiet,
         #[cfg(feature = "live")]
         terminal,
     };
-    match cli.verb {
-        Verb::Check(args) => check::run(&args, &mut streams),
-        Verb::Compile(args) => compile::run(&args, &mut streams),
-        Verb::Plan(args) => plan::run(&args, &mut streams),
+    trace::listen(cli.verbose, cli.timings);
+    act(cli.verb, &mut streams)
+}
+
+fn act(verb: Verb, streams: &mut Streams<'_>) -> u8 {
+    match verb {
+        Verb::Check(args) => check::run(&args, streams),
+        Verb::Compile(args) => compile::run(&args, streams),
+        Verb::Plan(args) => plan::run(&args, streams),
         #[cfg(feature = "live")]
-        Verb::Apply(args) => apply::run(&args, &mut streams),
+        Verb::Apply(args) => apply::run(&args, streams),
         #[cfg(feature = "live")]
-        Verb::Destroy(args) => destroy::run(&args, &mut streams),
+        Verb::Destroy(args) => destroy::run(&args, streams),
         #[cfg(feature = "live")]
-        Verb::Confirm(args) => confirm::run(&args, &mut streams),
-        Verb::Explain(args) => explain::run(&args, &mut streams),
-        Verb::Graph(args) => graph::run(&args, &mut streams),
-        Verb::Schema(args) => schema::run(&args, &mut streams),
-        Verb::Reach(args) => reach::run(&args, &mut streams),
-        Verb::Completions(args) => shell::completions(&args, Cli::command(), &mut streams),
-        Verb::Man(args) => shell::man(&args, Cli::command(), &mut streams),
+        Verb::Confirm(args) => confirm::run(&args, streams),
+        Verb::Explain(args) => explain::run(&args, streams),
+        Verb::Graph(args) => graph::run(&args, streams),
+        Verb::Schema(args) => schema::run(&args, streams),
+        Verb::Reach(args) => reach::run(&args, streams),
+        Verb::Completions(args) => shell::completions(&args, Cli::command(), streams),
+        Verb::Man(args) => shell::man(&args, Cli::command(), streams),
     }
 }

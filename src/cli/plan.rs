@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::planning::{PlanningArgs, guard_text, paint};
-use super::{Streams, exit};
+use super::{Streams, exit, watch};
 use crate::diag::Code;
 use crate::emit;
 use crate::files;
@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// Exit with 2 when there are differences
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Plan again whenever a file changes
+    #[arg(long)]
+    watch: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +58,16 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
             return exit::USAGE;
         }
     };
+    if args.watch {
+        let paths = [new.as_slice(), &args.from].concat();
+        return watch::again(&paths, streams, |streams| once(args, form, &new, streams));
+    }
+    once(args, form, &new, streams)
+}
+
+fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> u8 {
     let planning = &args.planning;
-    let Some(wanted) = planning.wanted(&new, streams) else { return exit::NO };
+    let Some(wanted) = planning.wanted(new, streams) else { return exit::NO };
     let made = if args.from.is_empty() {
         match against_database(args, &wanted, streams) {
             Ok(made) => made,
@@ -106,8 +117,8 @@ fn against_database(
     streams: &mut Streams<'_>,
 ) -> Result<Plan, u8> {
     use super::database::{block_on, refuse};
-    let read = args.planning.database.northbound().and_then(|session| block_on(session.actual()));
-    match read {
+    let reading = || args.planning.database.northbound().and_then(|session| block_on(session.actual()));
+    match tracing::info_span!("read the database").in_scope(reading) {
         Ok(actual) => Ok(plan(desired, &actual, &args.planning.request(sources))),
         Err(fault) => Err(refuse(&fault, streams)),
     }
@@ -132,14 +143,14 @@ fn show(args: &Args, form: Form, made: &Plan, streams: &mut Streams<'_>) {
         streams.say(&format!("warning[{code}]: {what}; apply needs --yes-delete\n"));
     }
     if form == Form::Words && args.from.is_empty() && args.out.is_none() && !made.is_empty() {
-        streams.say("Not saved (--out FILE), so an apply later may do something else.\n");
+        streams.status("Not saved (--out FILE), so an apply later may do something else.\n");
     }
 }
 
 fn save(path: &std::path::Path, made: &Plan, streams: &mut Streams<'_>) -> Result<(), u8> {
     match files::write(path, &format!("{:#}\n", json::document(made))) {
         Ok(()) => {
-            streams.say(&format!("Saved. Apply exactly this: northc apply {}\n", path.display()));
+            streams.status(&format!("Saved. Apply exactly this: northc apply {}\n", path.display()));
             Ok(())
         }
         Err(reason) => {

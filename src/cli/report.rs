@@ -124,20 +124,20 @@ impl<'r, 's> Reporter<'r, 's> {
     /// Shows how far we are, on a terminal, once it takes long.
     fn progress(&mut self, elapsed: Duration, text: &str) {
         if self.streams.terminal && elapsed >= PROGRESS_AFTER {
-            self.streams.say(&format!("\r\x1b[K{text}"));
+            self.streams.status(&format!("\r\x1b[K{text}"));
             self.has_progress = true;
         }
     }
 
     fn line(&mut self, text: &str) {
         self.clear();
-        self.streams.say(&format!("{text}\n"));
+        self.streams.status(&format!("{text}\n"));
     }
 
     /// Takes the line of progress away.
     fn clear(&mut self) {
         if self.has_progress {
-            self.streams.say("\r\x1b[K");
+            self.streams.status("\r\x1b[K");
             self.has_progress = false;
         }
     }
@@ -162,7 +162,7 @@ pub(super) fn finish(result: &Result<Option<Done>, Failure>, reporter: &mut Repo
     let streams = &mut *reporter.streams;
     match result {
         Ok(None) => {
-            streams.say("No changes: the database holds what is wanted.\n");
+            streams.status("No changes: the database holds what is wanted.\n");
             exit::OK
         }
         Ok(Some(done)) => tell_done(done, streams),
@@ -213,12 +213,12 @@ fn tell_done(done: &Done, streams: &mut Streams<'_>) -> u8 {
         1 => "one transaction".to_owned(),
         n => format!("{n} transactions"),
     };
-    streams.say(&format!("{n_rows} {rows} written in {in_transactions}, {}\n", duration::show(done.took)));
+    streams.status(&format!("{n_rows} {rows} written in {in_transactions}, {}\n", duration::show(done.took)));
     let mut code = exit::OK;
     if let Some(Settled { asked, is_confirmed, took, lagging }) = &done.settled {
         let took = duration::show(*took);
         if *is_confirmed {
-            streams.say(&format!("confirmed by {asked}, {took}\n"));
+            streams.status(&format!("confirmed by {asked}, {took}\n"));
         } else {
             let who = if lagging.is_empty() { String::new() } else { format!(" ({})", lagging.join(", ")) };
             streams.say(&format!(

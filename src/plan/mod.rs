@@ -137,6 +137,7 @@ impl Plan {
 /// Compares what is wanted with what is there. `desired` carries the owner's marks
 /// ([`stamp::stamp`]).
 pub fn plan(desired: &Rows, actual: &Actual, request: &Request<'_>) -> Plan {
+    let _stage = tracing::info_span!("plan").entered();
     let owner = request.owner;
     let (view, adopted) = see(desired, actual, request);
     let base = view.rows.get(&record::key()).map(Record::read);

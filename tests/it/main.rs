@@ -1,5 +1,6 @@
 //! The only test binary.
 
+mod asides;
 mod bad_input;
 mod cases;
 mod docs;
