@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::model::{
     AddressRange, Block, ElasticIpId, FloatingIp, Gateway, GatewayId, Inside, Mac, Model, NextHop, Port,
-    PortId, Public, StaticRoute, SubnetId,
+    PortId, Public, SourceNat, StaticRoute, SubnetId,
 };
 use crate::names;
 use crate::span::Spanned;
@@ -135,9 +135,15 @@ impl Assignment {
     }
 
     /// Whether exactly this block is translated by hand at a gateway.
-    pub fn is_translated(&self, model: &Model, gateway: &Gateway, block: IpNet) -> bool {
-        model.source_nats.iter().any(|nat| {
-            let is_here = nat.vpc == gateway.vpc && model.external_of(nat.public.value) == gateway.external;
+    pub fn is_translated(
+        &self,
+        model: &Model,
+        sources: &[&SourceNat],
+        gateway: &Gateway,
+        block: IpNet,
+    ) -> bool {
+        sources.iter().any(|nat| {
+            let is_here = model.external_of(nat.public.value) == gateway.external;
             let mut pairs = self.pairs(model, nat.public.value, &nat.inside.value).into_iter();
             is_here && pairs.any(|(_, inside)| inside == block)
         })

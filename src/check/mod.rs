@@ -64,13 +64,17 @@ struct Ctx<'m> {
 impl Ctx<'_> {
     /// The names of all router and switch ports.
     fn port_names(&self) -> Rc<BTreeSet<String>> {
-        let minted = || minted::router_ports(self.model).into_iter().chain(minted::switch_ports(self.model));
-        Rc::clone(self.port_names.get_or_init(|| Rc::new(minted().map(|minted| minted.name).collect())))
+        let minted = || minted::router_ports(self.model).chain(minted::switch_ports(self.model));
+        Rc::clone(
+            self.port_names
+                .get_or_init(|| Rc::new(minted().map(|minted| minted.name.into_owned()).collect())),
+        )
     }
 
     /// The names of all port groups.
     fn port_groups(&self) -> Rc<BTreeSet<String>> {
-        let names = || minted::port_groups(self.model).into_iter().map(|minted| minted.name).collect();
+        let names =
+            || minted::port_groups(self.model).into_iter().map(|minted| minted.name.into_owned()).collect();
         Rc::clone(self.port_groups.get_or_init(|| Rc::new(names())))
     }
 

@@ -32,14 +32,14 @@ use crate::span::Span;
 pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
     let model = checked.model();
     let mut ports = port::by_subnet(checked, rows);
-    let filtered = filter::subnets(model);
+    let (filtered, gateways) = (filter::subnets(model), gateway::by_external(model));
     for (id, subnet) in model.subnets() {
         let vpc = model.vpc(subnet.vpc);
         let mut members = std::mem::take(&mut ports[id.0]);
         if subnet.routed {
             members.insert(Ref::Key(router_port(vpc, subnet, rows)));
         }
-        members.extend(gateway::switch_ports(model, id, rows).into_iter().map(Ref::Key));
+        members.extend(gateway::switch_ports(model, &gateways[id.0], rows).into_iter().map(Ref::Key));
         if let Some(underlay) = &subnet.underlay {
             members.insert(Ref::Key(localnet(subnet, underlay, rows)));
         }

@@ -33,7 +33,7 @@ const ROUTE_TABLE: &str = "route_table";
 
 pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
     let model = checked.model();
-    let by_vpc = model.subnets_by_vpc();
+    let (by_vpc, rules) = (model.subnets_by_vpc(), nat::Rules::by_vpc(model));
     for (id, vpc) in model.vpcs() {
         let subnets = &by_vpc[id.0];
         let mut gateways = model.gateways_of(id).map(|(_, gateway)| gateway.span);
@@ -55,8 +55,8 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
             ports,
             static_routes,
             policies,
-            nat: nat::translations(checked, id, rows),
-            load_balancer: nat::forwards(checked, id, rows),
+            nat: nat::translations(checked, id, &rules[id.0], subnets, rows),
+            load_balancer: nat::forwards(checked, &rules[id.0], rows),
             external_ids: super::described(&vpc.description),
             ..LogicalRouter::default()
         };

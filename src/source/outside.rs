@@ -95,9 +95,9 @@ pub(super) fn resolve(declared: Declared, names: &SubnetNames, model: &mut Model
     model.gateway_chassis = chassis(nodes, config.as_ref(), sink);
     let nat_gateways = unique("VpcNatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
     model.gateways = gateways(exits, config.as_ref(), names, model, sink);
+    model.gateways.sort_by_key(|gateway| gateway.vpc);
     let owners = nat_gateways_of_vpcs(nat_gateways, names, model, sink);
     let own = internet_gateways(own, names, model, sink);
-    model.gateways.sort_by_key(|gateway| gateway.vpc);
     let eips = unique("OvnEip", eips, |eip| &eip.name.value, |eip| Some(eip.name.span), sink);
     let mut public = public_addresses(OVN_EIP, eips, names, model, sink);
     let elastic_ips = unique(ELASTIC_IP, elastic_ips, |eip| &eip.name.value, |eip| Some(eip.name.span), sink);
@@ -214,7 +214,7 @@ fn internet_gateways(
         let InternetGateway { name, mac, addresses, chassis, .. } = gateway;
         let span = name.span;
         known.push((name, vpc, external));
-        model.gateways.push(Gateway { vpc, external, span, mac, addresses, chassis, is_default: false });
+        model.add_gateway(Gateway { vpc, external, span, mac, addresses, chassis, is_default: false });
     }
     known
 }
@@ -305,7 +305,7 @@ fn nat_gateways_of_vpcs(
             found.push(external);
             if model.gateway_on(vpc, external).is_none() {
                 let (mac, addresses) = (None, Vec::new());
-                model.gateways.push(kube_ovns(vpc, external, name.span, mac, addresses));
+                model.add_gateway(kube_ovns(vpc, external, name.span, mac, addresses));
             }
         }
         if let (Some(lan_ip), Some(external)) = (gateway.lan_ip, found.first()) {

@@ -34,7 +34,7 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
         networks: unique("ProviderNetwork", declared.provider_networks, |n| &n.value, |n| Some(n.span), sink),
     };
     let subnets = subnets(declared.subnets, &model, &networks, &physical, &mut doubts, sink);
-    let namespaces: Vec<(String, SubnetId)> = subnets.namespaces;
+    let namespaces = subnets.namespaces;
     model.subnets = subnets.subnets;
     model.whole = !doubts.lost && !doubts.left_out.iter().any(|(kind, _)| *kind == "Subnet");
     model.groups = groups::resolve(declared.groups, &doubts, sink);
@@ -60,21 +60,15 @@ pub(super) fn unique<T>(
     sink: &mut Sink,
 ) -> Vec<T> {
     items.sort_by(|a, b| name(a).cmp(name(b)).then(span(a).cmp(&span(b))));
-    let mut kept: Vec<T> = Vec::with_capacity(items.len());
-    for item in items {
-        match kept.last().filter(|last| name(last) == name(&item)) {
-            Some(last) => {
-                let message = format!("{kind} `{}` is declared twice", name(&item));
-                if let (Some(second), Some(first)) = (span(&item), span(last)) {
-                    sink.push(
-                        Diagnostic::new(Code::DuplicateObject, second, message).label(first, "first here"),
-                    );
-                }
-            }
-            None => kept.push(item),
+    items.dedup_by(|item, last| {
+        let is_twin = name(last) == name(item);
+        if let (true, Some(second), Some(first)) = (is_twin, span(item), span(last)) {
+            let message = format!("{kind} `{}` is declared twice", name(item));
+            sink.push(Diagnostic::new(Code::DuplicateObject, second, message).label(first, "first here"));
         }
-    }
-    kept
+        is_twin
+    });
+    items
 }
 
 /// VPCs by name, the default one first whether or not it was declared.
@@ -197,7 +191,7 @@ impl Physical {
 struct Subnets {
     subnets: Vec<Subnet>,
     /// Which namespaces' pods live where.
-    namespaces: Vec<(String, SubnetId)>,
+    namespaces: BTreeMap<String, SubnetId>,
     /// Addresses that subnets themselves declare as virtual.
     vips: Vec<(SubnetId, Spanned<std::net::IpAddr>)>,
 }
@@ -211,7 +205,7 @@ fn subnets(
     sink: &mut Sink,
 ) -> Subnets {
     let declared = unique("Subnet", declared, |d| &d.subnet.name.value, |d| Some(d.subnet.name.span), sink);
-    let mut out = Subnets { subnets: Vec::new(), namespaces: Vec::new(), vips: Vec::new() };
+    let mut out = Subnets { subnets: Vec::new(), namespaces: BTreeMap::new(), vips: Vec::new() };
     let mut taken: BTreeMap<Provider, (String, Span)> = BTreeMap::new();
     for mut d in declared {
         let kind = d.provider.as_ref().map_or(ProviderKind::BuiltIn, |p| provider_kind(&p.value));
@@ -259,7 +253,9 @@ fn subnets(
         }
         d.subnet.routed &= !d.subnet.blocks.is_empty();
         let id = SubnetId(out.subnets.len());
-        out.namespaces.extend(d.namespaces.into_iter().map(|n| (n, id)));
+        for namespace in d.namespaces {
+            out.namespaces.entry(namespace).or_insert(id);
+        }
         out.vips.extend(d.vips.into_iter().map(|v| (id, v)));
         out.subnets.push(d.subnet);
     }
@@ -426,7 +422,7 @@ struct Selectable {
 fn ports(
     interfaces: Vec<workload::Interface>,
     names: &SubnetNames,
-    namespaces: &[(String, SubnetId)],
+    namespaces: &BTreeMap<String, SubnetId>,
     networks: &Networks,
     model: &Model,
     sink: &mut Sink,
@@ -470,7 +466,7 @@ fn ports(
 fn interface_subnet(
     i: &workload::Interface,
     names: &SubnetNames,
-    namespaces: &[(String, SubnetId)],
+    namespaces: &BTreeMap<String, SubnetId>,
     networks: &Networks,
     model: &Model,
     sink: &mut Sink,
@@ -480,7 +476,7 @@ fn interface_subnet(
         None => None,
     };
     let Some(network) = &i.network else {
-        let by_namespace = || namespaces.iter().find(|(n, _)| *n == i.namespace).map(|(_, id)| *id);
+        let by_namespace = || namespaces.get(&i.namespace).copied();
         return said.or_else(by_namespace);
     };
     let Some(&own) = names.by_provider.get(&network.value) else {
@@ -510,6 +506,9 @@ fn interface_subnet(
 
 /// Lays Kube-OVN's own records over the ports: they pin addresses, and stand for ports that are not declared.
 fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sink: &mut Sink) {
+    if records.is_empty() {
+        return;
+    }
     let records = unique("IP", records, |r| &r.name.value, |r| Some(r.name.span), sink);
     let at: BTreeMap<String, usize> =
         model.ports.iter().enumerate().map(|(at, p)| (p.name.clone(), at)).collect();
