@@ -4,6 +4,7 @@
 //! errors becomes [`Checked`], which nothing else can make. Refuses YAML and rows.
 
 mod addressing;
+mod balancer;
 mod filter;
 mod gateway;
 mod matching;
@@ -100,6 +101,7 @@ pub fn check<'m>(
     routing::check(&mut ctx);
     gateway::check(&mut ctx);
     nat::check(&mut ctx);
+    balancer::check(&mut ctx);
     policy::check(&mut ctx);
     filter::check(&mut ctx);
     options::check(&mut ctx);
@@ -142,6 +144,7 @@ fn full(ctx: &mut Ctx<'_>, full: &[Exhausted]) {
                 (model.vips[at].span, format!("the virtual address `{}`", model.vips[at].name))
             }
             Holder::Gateway(id) => (model.gateway(id).span, model.public_name(Public::Gateway(id))),
+            Holder::Probe(_) => (place, "what asks its interfaces whether they are alive".to_owned()),
             Holder::ElasticIp(id) => (model.elastic_ips[id.0].span, model.public_name(Public::ElasticIp(id))),
         };
         ctx.report(diagnostic.label(span, format!("{who} goes without")));

@@ -167,6 +167,12 @@ codes! {
     "N0449" NatGatewayInOvn "nat-gateway-in-ovn" Note "a NAT gateway without a pod: OVN itself translates";
     "N0450" DiscardShared "discard-shared" Error "a prefix that is both dropped and routed";
     "N0451" NextHopGuarded "next-hop-guarded" Warning "a next hop that port security keeps from forwarding";
+    "N0452" BalancerAddress "balancer-address" Error "a balancer's address that is somebody else's, or that nobody answers for";
+    "N0453" BalancerTwice "balancer-twice" Error "two balancers with one address and port";
+    "N0454" BalancerStrays "balancer-strays" Error "a balancer's backend or client in a VPC that it can't serve";
+    "N0455" BalancerEmpty "balancer-empty" Warning "a balancer without a backend";
+    "N0456" BalancerUnwatched "balancer-unwatched" Warning "a backend that no health check can ask";
+    "N0457" BalancerBypassed "balancer-bypassed" Warning "stateless rules, whose packets no balancer sees";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";

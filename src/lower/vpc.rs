@@ -7,7 +7,7 @@
 //! | peering | `Logical_Router_Port` `<vpc>-<remote>`, its `peer` the other side's; no switch between |
 //! | static route | `Logical_Router_Static_Route`, `dst-ip` unless by source; `discard` for a black hole |
 //! | policy route | `Logical_Router_Policy` |
-//! | gateway, translations | `gateway`, `nat` |
+//! | gateway, translations, balancers | `gateway`, `nat`, `balancer` |
 //!
 //! No route is added that nobody wrote but a gateway's (`gateway`): OVN connects a router's subnets by itself.
 //! Fixtures: `harvester/*`, `routes/*`.
@@ -17,6 +17,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::balancer::Balancers;
 use super::{gateway, nat};
 use crate::assign::derived_mac;
 use crate::check::Checked;
@@ -31,7 +32,7 @@ use crate::span::Span;
 /// What a Logical_Router_Port's `options` call the route table of packets that come in by it.
 const ROUTE_TABLE: &str = "route_table";
 
-pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
+pub(super) fn lower(checked: &Checked<'_>, balancers: &Balancers, rows: &mut Rows) {
     let model = checked.model();
     let by_vpc = model.subnets_by_vpc();
     for (id, vpc) in model.vpcs() {
@@ -50,13 +51,15 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
         let mut static_routes: BTreeSet<Ref> = routes.map(Ref::Key).collect();
         static_routes.extend(gateway::default_routes(model, id, rows).into_iter().map(Ref::Key));
         let policies = policy_routes(vpc, rows);
+        let mut load_balancer = nat::forwards(checked, id, rows);
+        load_balancer.extend(balancers.on_router(id));
         let row = LogicalRouter {
             name: names::router(vpc),
             ports,
             static_routes,
             policies,
             nat: nat::translations(checked, id, rows),
-            load_balancer: nat::forwards(checked, id, rows),
+            load_balancer,
             external_ids: super::described(&vpc.description),
             ..LogicalRouter::default()
         };

@@ -2,6 +2,7 @@
 //!
 //! The same for every dialect. Refuses to know YAML and OVN: it says "private", not "ACL".
 
+pub mod balancer;
 pub mod filter;
 pub mod gateway;
 pub mod port;
@@ -10,6 +11,7 @@ pub mod vpc;
 
 use std::fmt;
 
+pub use balancer::{Backend, Balancer, HealthCheck, Listener};
 pub use filter::{Family, GroupRule, Members, PortRange, Protocol, Remote, SecurityGroup, Verdict};
 pub use gateway::{
     DefaultRoute, ElasticIp, FloatingIp, Gateway, GatewayChassis, Inside, PortForward, Public, SourceNat,
@@ -80,6 +82,8 @@ pub struct Model {
     pub source_nats: Vec<SourceNat>,
     /// By name.
     pub port_forwards: Vec<PortForward>,
+    /// By name.
+    pub balancers: Vec<Balancer>,
 }
 
 impl Model {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
-use super::{Declarations, Doubts, native, outside};
+use super::{Declarations, Doubts, balancers, native, outside};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
@@ -47,7 +47,8 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
     model.vips = vips(declared.vips, subnets.vips, &selectors, &names, &model, sink);
     let rules = pending.attach(&outside, &mut names, &mut model, sink);
     outside.rules.extend(rules);
-    outside::resolve(outside, &names, &mut model, sink);
+    let public = outside::resolve(outside, &names, &mut model, sink);
+    balancers::resolve(declared.balancers, &public, &selectors, &names, &mut model, sink);
     model
 }
 
@@ -98,6 +99,11 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
     };
     vpcs.insert(0, default);
     vpcs
+}
+
+/// An interface by its port's name.
+pub(super) fn find_port(model: &Model, name: &str) -> Option<PortId> {
+    model.ports.binary_search_by(|port| port.name.as_str().cmp(name)).ok().map(PortId)
 }
 
 /// A VPC by its name.
@@ -414,11 +420,12 @@ impl SubnetNames {
     }
 }
 
-/// What a virtual address needs to know of a workload: its namespace, labels, and the ones that it names.
-struct Selectable {
-    port: String,
-    namespace: String,
-    labels: Vec<(String, String)>,
+/// What virtual addresses and balancers need to know of a workload's interface: its namespace, labels, and the
+/// virtual addresses that it names.
+pub(super) struct Selectable {
+    pub(super) port: String,
+    pub(super) namespace: String,
+    pub(super) labels: Vec<(String, String)>,
     aaps: Vec<Spanned<String>>,
     port_vips: Vec<Spanned<String>>,
 }
@@ -436,7 +443,7 @@ fn ports(
     let mut selectable = Vec::new();
     for i in interfaces {
         let Some(subnet) = interface_subnet(&i, names, namespaces, networks, model, sink) else { continue };
-        if !i.aaps.is_empty() || !i.port_vips.is_empty() {
+        if !i.labels.is_empty() || !i.aaps.is_empty() || !i.port_vips.is_empty() {
             selectable.push(Selectable {
                 port: i.port.clone(),
                 namespace: i.namespace,
@@ -551,7 +558,6 @@ fn vips(
     model: &Model,
     sink: &mut Sink,
 ) -> Vec<Vip> {
-    let port_id = |name: &str| model.ports.binary_search_by(|p| p.name.as_str().cmp(name)).ok().map(PortId);
     let mut by_aap: BTreeMap<&str, Vec<&Selectable>> = BTreeMap::new();
     let mut by_address: BTreeMap<&str, Vec<&Selectable>> = BTreeMap::new();
     for workload in workloads {
@@ -570,7 +576,7 @@ fn vips(
                 && d.selector.iter().all(|label| w.labels.contains(label))
         };
         let named = by_aap.get(d.name.value.as_str()).into_iter().flatten().copied();
-        let parents = named.filter(holds).filter_map(|w| port_id(&w.port));
+        let parents = named.filter(holds).filter_map(|w| find_port(model, &w.port));
         let parents: Vec<PortId> = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
         if parents.is_empty() && !d.selector.is_empty() && model.whole {
             let message = format!("no workload holds the virtual address `{}`", d.name);
@@ -586,7 +592,7 @@ fn vips(
         let name = format!("{}-vip-{}", model.subnet(subnet).name, address);
         let text = address.value.to_string();
         let named = by_address.get(text.as_str()).into_iter().flatten().copied();
-        let parents = named.filter_map(|w| port_id(&w.port));
+        let parents = named.filter_map(|w| find_port(model, &w.port));
         let parents = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
         vips.push(Vip { name, span: address.span, subnet, addresses: vec![address], parents });
     }

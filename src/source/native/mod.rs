@@ -3,6 +3,7 @@
 //! Names follow those of Kube-OVN's kinds, and both become the same model; either may name objects of the
 //! other. What follows from something else need not be written. Refuses to judge what is meant; `check` does.
 
+mod balancer;
 mod interface;
 pub(super) mod outside;
 mod peering;
@@ -26,6 +27,7 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{self, Model};
 use crate::span::Spanned;
 
+pub(super) use balancer::LoadBalancer;
 pub(super) use interface::NetworkInterface;
 pub(super) use peering::VpcPeering;
 pub(super) use prefix_list::{PrefixList, PrefixLists};
@@ -35,10 +37,11 @@ pub(super) use subnet::Subnet;
 pub(super) use vpc::Vpc;
 
 /// Kinds that are read.
-pub(super) const KINDS: [&str; 12] = [
+pub(super) const KINDS: [&str; 13] = [
     "ElasticIp",
     "ExternalNetwork",
     "InternetGateway",
+    "LoadBalancer",
     "NatGateway",
     "NetworkInterface",
     "PortForward",
@@ -51,8 +54,8 @@ pub(super) const KINDS: [&str; 12] = [
 ];
 
 /// Kinds that this version does not lower.
-pub(super) const WAITING_KINDS: [&str; 6] =
-    ["DnsZone", "Expectation", "LoadBalancer", "NetworkAcl", "QosPolicy", "TransitGateway"];
+pub(super) const WAITING_KINDS: [&str; 5] =
+    ["DnsZone", "Expectation", "NetworkAcl", "QosPolicy", "TransitGateway"];
 
 /// An object of a native kind.
 pub(super) struct Declared<S> {
@@ -104,6 +107,7 @@ pub(super) struct Native {
     pub(super) nat_gateways: Vec<Declared<outside::NatGateway>>,
     pub(super) elastic_ips: Vec<Declared<outside::ElasticIp>>,
     pub(super) forwards: Vec<Declared<outside::PortForward>>,
+    pub(super) balancers: Vec<Declared<LoadBalancer>>,
 }
 
 /// What can only be put into the model when everything that it names is there.
@@ -139,6 +143,7 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
     }
     let forwards = native.forwards.into_iter().filter_map(|said| outside::port_forward(said, sink));
     exits.rules.extend(forwards);
+    declared.balancers.extend(native.balancers.into_iter().map(|said| balancer::balancer(said, sink)));
     let nat_gateways = native.nat_gateways;
     let nat_gateways = unique("NatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
     Pending { lists, routes, tables: native.tables, peerings: native.peerings, nat_gateways }

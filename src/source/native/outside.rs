@@ -120,7 +120,8 @@ declare! {
 }
 
 impl Words for Transport {
-    const WORDS: &'static [(&'static str, Transport)] = &[("tcp", Transport::Tcp), ("udp", Transport::Udp)];
+    const WORDS: &'static [(&'static str, Transport)] =
+        &[("tcp", Transport::Tcp), ("udp", Transport::Udp), ("sctp", Transport::Sctp)];
 }
 
 /// An external network is a subnet that is bridged, of nobody's VPC.
@@ -310,7 +311,8 @@ pub(super) fn port_forward(said: Declared<PortForward>, sink: &mut Sink) -> Opti
     Some(Rule { kind: PORT_FORWARD, name, eip: spec.elastic_ip, vpc: spec.vpc, inside, what })
 }
 
-fn port(said: Int<1, 65535>, sink: &mut Sink) -> Option<Spanned<u16>> {
+/// A port; what is none is reported.
+pub(super) fn port(said: Int<1, 65535>, sink: &mut Sink) -> Option<Spanned<u16>> {
     let port = u16::try_from(said.0.value).ok().filter(|port| *port != 0);
     if port.is_none() {
         let message = format!("there is no port {}", said.0);

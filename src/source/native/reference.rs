@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::outside::{ElasticIp, ExternalNetwork, InternetGateway, NatGateway, PortForward};
-use super::{NetworkInterface, PrefixList, RouteTable, SecurityGroup, Subnet, Vpc, VpcPeering};
+use super::{LoadBalancer, NetworkInterface, PrefixList, RouteTable, SecurityGroup, Subnet, Vpc, VpcPeering};
 use crate::source::declare::{Field, Form, Mapping};
 
 /// A kind, for those who write it.
@@ -34,6 +34,7 @@ fn kinds() -> Vec<Kind> {
         kind::<NatGateway>(),
         kind::<ElasticIp>(),
         kind::<PortForward>(),
+        kind::<LoadBalancer>(),
         kind::<PrefixList>(),
     ]
 }

@@ -138,6 +138,10 @@ impl<'a> Run<'a> {
         {
             return Ok(());
         }
+        // Any of several: a balancer chooses.
+        if check.answerers().is_some() || check.facts.get("who").is_some_and(|who| who.contains('|')) {
+            return Ok(());
+        }
         let sets = Sets::default();
         let by_hand = ByHand { all: false, each: self.routes.clone() };
         let mut judge = Judge::new(&self.network, &sets, by_hand);
@@ -175,8 +179,9 @@ impl<'a> Run<'a> {
             return Err(format!("{}: {} findings", check.text, findings.len()));
         };
         let end = &finding.courses[0].request.end;
-        // Translations are not followed, and whether an answer comes from outside is not in the rows.
-        let is_open = matches!(end, End::Unjudged { what, .. } if what.starts_with("translations"))
+        // Translations and balancers are not followed, and whether an answer comes from outside is not in the rows.
+        let is_followed = |what: &str| !what.starts_with("translations") && !what.contains("load balancer");
+        let is_open = matches!(end, End::Unjudged { what, .. } if !is_followed(what))
             || (matches!(end, End::Outside(_)) && check.outcome == "drop");
         if is_open {
             return Ok(());
