@@ -262,7 +262,7 @@ fn forgeable(ctx: &mut Ctx<'_>) {
 }
 
 /// True when no packet matches the second and not the first.
-fn covers(wide: &GroupRule, narrow: &GroupRule) -> bool {
+pub(super) fn covers(wide: &GroupRule, narrow: &GroupRule) -> bool {
     let within = |wide: IpNet, narrow: IpNet| wide.contains(&narrow);
     let remote = match (&wide.remote, &narrow.remote) {
         (Remote::Net(wide), Remote::Net(narrow)) => within(wide.value, narrow.value),
@@ -288,6 +288,12 @@ fn holds(wide: Option<Spanned<PortRange>>, narrow: Option<Spanned<PortRange>>) -
     wide.first <= narrow.first && narrow.last <= wide.last
 }
 
+/// Whether a port may be in both.
+pub(super) fn meet(one: Option<Spanned<PortRange>>, other: Option<Spanned<PortRange>>) -> bool {
+    let (one, other) = (ends(one), ends(other));
+    one.first <= other.last && other.first <= one.last
+}
+
 /// Any port where none are given.
 fn ends(range: Option<Spanned<PortRange>>) -> PortRange {
     range.map_or(PortRange { first: 1, last: u16::MAX }, |range| range.value)
@@ -302,10 +308,6 @@ fn is_same(one: &GroupRule, other: &GroupRule) -> bool {
 
 /// Whether a packet may match both rules, which stand at one place and say different things of it.
 fn disagree(one: &GroupRule, other: &GroupRule) -> bool {
-    let meet = |a: Option<Spanned<PortRange>>, b: Option<Spanned<PortRange>>| {
-        let (a, b) = (ends(a), ends(b));
-        a.first <= b.last && b.first <= a.last
-    };
     let remote = match (&one.remote, &other.remote) {
         (Remote::Net(a), Remote::Net(b)) => overlap(a.value, b.value),
         (Remote::Group(..), _) | (_, Remote::Group(..)) => true,

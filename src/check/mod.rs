@@ -9,6 +9,7 @@ mod gateway;
 mod matching;
 mod names;
 mod nat;
+mod network_acl;
 mod options;
 mod peering;
 mod policy;
@@ -102,6 +103,7 @@ pub fn check<'m>(
     nat::check(&mut ctx);
     policy::check(&mut ctx);
     filter::check(&mut ctx);
+    network_acl::check(&mut ctx);
     options::check(&mut ctx);
     (!sink.has_errors()).then_some(Checked { model, assignment })
 }

@@ -186,10 +186,15 @@ codes! {
     "N0516" PrivateMissesPeer "private-misses-peer" Note "a private subnet that shuts out a peer's subnets";
     "N0517" PrivateBlocksExit "private-blocks-exit" Warning "private stops the traffic that is to leave";
     "N0518" PortRange "port-range" Error "a range of ports that does not exist, or of a protocol without ports";
-    "N0519" GroupRuleShadowed "group-rule-shadowed" Warning "a rule of a security group that others make idle";
+    "N0519" GroupRuleShadowed "group-rule-shadowed" Warning "a rule of a security group or network ACL that others make idle";
     "N0520" GroupEmpty "group-empty" Note "a security group that nobody joins";
     "N0521" FiltersMixed "filters-mixed" Warning "security groups beside private or acls, where one overrides the other";
     "N0522" GroupForgeable "group-forgeable" Note "a rule that trusts addresses which others can forge";
+    "N0523" NetworkAclMixed "network-acl-mixed" Warning "acls beside a network ACL, where one overrides the other";
+    "N0524" NetworkAclNumber "network-acl-number" Error "two rules of a network ACL with one number";
+    "N0525" NetworkAclNowhere "network-acl-nowhere" Error "a network ACL on a subnet whose border is not a router";
+    "N0526" NetworkAclOneWay "network-acl-one-way" Warning "a network ACL that lets something pass and no answer to it";
+    "N0527" NetworkAclUnused "network-acl-unused" Note "a network ACL that no subnet names";
 
     "N0601" TargetLacks "target-lacks" Error "something that the target version of OVN does not have";
     "N0602" VlanRange "vlan-range" Error "a VLAN tag that does not exist";

@@ -6,6 +6,7 @@ mod dhcp;
 mod filter;
 mod gateway;
 mod nat;
+mod network_acl;
 mod port;
 mod subnet;
 mod vpc;

@@ -10,6 +10,7 @@
 //! | allowEWTraffic | ACLs of both directions at 1900 for the own block, where there are rules by hand |
 //! | acls | one ACL each, as written |
 //! | private, with ports in security groups | what `filter` adds |
+//! | network ACL | what `network_acl` adds |
 //!
 //! A private subnet's rules look at packets on their way to a port, the router's port included, so they
 //! hold in both directions (S-048 … S-058 of the fixtures). Packets that never leave the segment are not
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::{filter, gateway, port};
+use super::{filter, gateway, network_acl, port};
 use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, AclAction, Block, Direction, Subnet};
@@ -46,6 +47,7 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
         let mut acls = BTreeSet::new();
         private(subnet, rows, &mut acls);
         by_hand(subnet, rows, &mut acls);
+        network_acl::into(model, subnet, rows, &mut acls);
         if filtered.contains(&id) {
             filter::guard(model, subnet, rows, &mut acls);
         }

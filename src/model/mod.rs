@@ -10,7 +10,7 @@ pub mod vpc;
 
 use std::fmt;
 
-pub use filter::{Family, GroupRule, Members, PortRange, Protocol, Remote, SecurityGroup, Verdict};
+pub use filter::{Family, GroupRule, Members, NetworkAcl, PortRange, Protocol, Remote, SecurityGroup, Verdict};
 pub use gateway::{
     DefaultRoute, ElasticIp, FloatingIp, Gateway, GatewayChassis, Inside, PortForward, Public, SourceNat,
     Transport, everything,
@@ -47,6 +47,8 @@ ids! {
     PortId
     /// An index into [`Model::groups`].
     GroupId
+    /// An index into [`Model::network_acls`].
+    NetworkAclId
     /// An index into [`Model::gateways`].
     GatewayId
     /// An index into [`Model::elastic_ips`].
@@ -68,6 +70,8 @@ pub struct Model {
     pub vips: Vec<Vip>,
     /// By name.
     pub groups: Vec<SecurityGroup>,
+    /// By name.
+    pub network_acls: Vec<NetworkAcl>,
     /// By VPC; of one VPC, the one that packets take by default first.
     pub gateways: Vec<Gateway>,
     /// Those that may carry gateways, by name.
@@ -101,6 +105,11 @@ impl Model {
     /// The security group behind an id.
     pub fn group(&self, id: GroupId) -> &SecurityGroup {
         &self.groups[id.0]
+    }
+
+    /// The network ACL behind an id.
+    pub fn network_acl(&self, id: NetworkAclId) -> &NetworkAcl {
+        &self.network_acls[id.0]
     }
 
     /// VPCs with their ids.

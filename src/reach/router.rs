@@ -207,15 +207,18 @@ impl<'n> Walker<'n> {
             To::Unjudged(what) => self.end(flow, End::Unjudged { row: way.row, what: what.clone() }),
             To::Port { out, next_hop } => {
                 flow.ttl -= 1;
-                self.policies(inport, Via { row: way.row, out: *out, next_hop: *next_hop }, flow);
+                self.policies(inport, Via { row: way.row, out: *out, next_hop: *next_hop }, &mut Vec::new(), flow);
             }
         }
     }
 
-    fn policies(&mut self, inport: RouterPortId, via: Via, flow: Flow) {
+    /// Asks the policies of a chain: the last one of `jumped`, the first of all where there is none.
+    fn policies(&mut self, inport: RouterPortId, via: Via, jumped: &mut Vec<&'n str>, flow: Flow) {
         let network = self.network;
         let router = network.router(network.router_port(inport).router);
-        let mut order: Vec<usize> = (0..router.policies.len()).collect();
+        let chain = jumped.last().copied();
+        let is_here = |at: &usize| chain_of(&router.policies[*at].1) == chain;
+        let mut order: Vec<usize> = (0..router.policies.len()).filter(is_here).collect();
         order.sort_by_key(|at| -router.policies[*at].1.priority);
         let mut left = flow;
         let around = Surroundings {
@@ -241,7 +244,19 @@ impl<'n> Walker<'n> {
                 let done = self.sets.any(tried.iter().filter(|(e, _)| *e == effect).map(|(_, set)| *set));
                 let fresh = self.sets.minus(yes, done);
                 tried.push((effect.clone(), yes));
-                self.done_by_policy(*row, effect, via, Flow { set: fresh, ..left.clone() });
+                let flow = Flow { set: fresh, ..left.clone() };
+                match effect {
+                    Effect::Jump(chain) if jumped.contains(&chain) => {
+                        let what = format!("policies jump from chain `{chain}` back to itself");
+                        self.end(flow, End::Unjudged { row: *row, what });
+                    }
+                    Effect::Jump(chain) if !flow.set.is_none() => {
+                        jumped.push(chain);
+                        self.policies(inport, via, jumped, flow);
+                        jumped.pop();
+                    }
+                    effect => self.done_by_policy(*row, effect, via, flow),
+                }
             }
             // The rule of no policy has priority 0 as well.
             if priority(&equals[0]) == 0 {
@@ -252,7 +267,7 @@ impl<'n> Walker<'n> {
         self.send(via, left);
     }
 
-    fn done_by_policy(&mut self, row: RowId, effect: Effect, via: Via, mut flow: Flow) {
+    fn done_by_policy(&mut self, row: RowId, effect: Effect<'_>, via: Via, mut flow: Flow) {
         if flow.set.is_none() {
             return;
         }
@@ -270,6 +285,8 @@ impl<'n> Walker<'n> {
             Effect::Reroute(hops) => hops.into_iter().for_each(|(next_hop, out)| {
                 self.send(Via { row, out, next_hop: Some(next_hop) }, flow.clone());
             }),
+            // Of no packets: others were sent to the chain.
+            Effect::Jump(_) => {}
             Effect::Unjudged(what) => self.end(flow, End::Unjudged { row, what }),
         }
     }
@@ -448,16 +465,27 @@ impl<'n> Walker<'n> {
 
 /// What a policy does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Effect {
+enum Effect<'n> {
     Allow,
     Drop,
     Reroute(Vec<(IpAddr, RouterPortId)>),
+    /// To the policies of this chain.
+    Jump(&'n str),
     Unjudged(String),
 }
 
 /// What a policy does; `None` when OVN passes over it.
-fn effect(network: &Network, router: &Router, policy: &LogicalRouterPolicy) -> Option<Effect> {
+fn effect<'n>(
+    network: &Network,
+    router: &'n Router,
+    policy: &'n LogicalRouterPolicy,
+) -> Option<Effect<'n>> {
     match policy.action.as_str() {
+        "jump" => {
+            let chain = policy.jump_chain.as_deref()?;
+            let is_there = router.policies.iter().any(|(_, policy, _)| chain_of(policy) == Some(chain));
+            return is_there.then_some(Effect::Jump(chain));
+        }
         "allow" => return Some(Effect::Allow),
         "drop" => return Some(Effect::Drop),
         "reroute" => {}
@@ -478,6 +506,11 @@ fn effect(network: &Network, router: &Router, policy: &LogicalRouterPolicy) -> O
         }
     }
     (!hops.is_empty()).then_some(Effect::Reroute(hops))
+}
+
+/// The chain that a policy is in.
+fn chain_of(policy: &LogicalRouterPolicy) -> Option<&str> {
+    policy.chain.as_deref().filter(|chain| !chain.is_empty())
 }
 
 /// A port to leave by.

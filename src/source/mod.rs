@@ -17,7 +17,7 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Model, SecurityGroup, Vpc};
+use crate::model::{Model, NetworkAcl, SecurityGroup, Vpc};
 use crate::nearest::nearest;
 use crate::span::{SourceMap, Span};
 
@@ -54,6 +54,7 @@ struct Declarations {
     records: Vec<ip::Record>,
     vips: Vec<vip::Declared>,
     groups: Vec<SecurityGroup>,
+    network_acls: Vec<NetworkAcl>,
     outside: outside::Declared,
     native: Native,
     doubts: Doubts,
@@ -191,6 +192,7 @@ impl Declarations {
             "VpcPeering" => into!(peerings, "VpcPeering"),
             "PrefixList" => into!(prefix_lists, "PrefixList"),
             "SecurityGroup" => into!(groups, "SecurityGroup"),
+            "NetworkAcl" => into!(network_acls, "NetworkAcl"),
             "ExternalNetwork" => into!(externals, "ExternalNetwork"),
             "InternetGateway" => into!(internet_gateways, "InternetGateway"),
             "NatGateway" => into!(nat_gateways, "NatGateway"),

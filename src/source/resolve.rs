@@ -36,6 +36,11 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
     let subnets = subnets(declared.subnets, &model, &networks, &physical, &mut doubts, sink);
     let namespaces: Vec<(String, SubnetId)> = subnets.namespaces;
     model.subnets = subnets.subnets;
+    model.network_acls = groups::network_acls(declared.network_acls, sink);
+    for (id, name) in subnets.network_acls {
+        let found = groups::network_acl(&name, &model.network_acls, &doubts, sink);
+        model.subnets[id.0].network_acl = found.map(|id| Spanned::new(id, name.span));
+    }
     model.whole = !doubts.lost && !doubts.left_out.iter().any(|(kind, _)| *kind == "Subnet");
     model.groups = groups::resolve(declared.groups, &doubts, sink);
     let mut names = SubnetNames::new(&model, doubts);
@@ -194,12 +199,15 @@ impl Physical {
     }
 }
 
+#[derive(Default)]
 struct Subnets {
     subnets: Vec<Subnet>,
     /// Which namespaces' pods live where.
     namespaces: Vec<(String, SubnetId)>,
     /// Addresses that subnets themselves declare as virtual.
     vips: Vec<(SubnetId, Spanned<std::net::IpAddr>)>,
+    /// The network ACLs that they name.
+    network_acls: Vec<(SubnetId, Spanned<String>)>,
 }
 
 fn subnets(
@@ -211,7 +219,7 @@ fn subnets(
     sink: &mut Sink,
 ) -> Subnets {
     let declared = unique("Subnet", declared, |d| &d.subnet.name.value, |d| Some(d.subnet.name.span), sink);
-    let mut out = Subnets { subnets: Vec::new(), namespaces: Vec::new(), vips: Vec::new() };
+    let mut out = Subnets::default();
     let mut taken: BTreeMap<Provider, (String, Span)> = BTreeMap::new();
     for mut d in declared {
         let kind = d.provider.as_ref().map_or(ProviderKind::BuiltIn, |p| provider_kind(&p.value));
@@ -261,6 +269,7 @@ fn subnets(
         let id = SubnetId(out.subnets.len());
         out.namespaces.extend(d.namespaces.into_iter().map(|n| (n, id)));
         out.vips.extend(d.vips.into_iter().map(|v| (id, v)));
+        out.network_acls.extend(d.network_acl.map(|name| (id, name)));
         out.subnets.push(d.subnet);
     }
     out

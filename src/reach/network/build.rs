@@ -400,7 +400,8 @@ fn gist(row: &Row) -> String {
         }),
         Table::LogicalRouterPolicy => LogicalRouterPolicy::try_from(row).map(|policy| {
             let hops: Vec<&str> = policy.nexthops.iter().map(String::as_str).collect();
-            let to = if hops.is_empty() { String::new() } else { format!(" to {}", hops.join(", ")) };
+            let to = policy.jump_chain.clone().filter(|_| hops.is_empty()).unwrap_or(hops.join(", "));
+            let to = if to.is_empty() { to } else { format!(" to {to}") };
             let text = matching::one_line(&policy.matching);
             format!("{} {}{to} `{text}`", policy.priority, policy.action)
         }),

@@ -3,7 +3,9 @@
 //! Names follow those of Kube-OVN's kinds, and both become the same model; either may name objects of the
 //! other. What follows from something else need not be written. Refuses to judge what is meant; `check` does.
 
+mod filter_rule;
 mod interface;
+mod network_acl;
 pub(super) mod outside;
 mod peering;
 mod prefix_list;
@@ -27,6 +29,7 @@ use crate::model::{self, Model};
 use crate::span::Spanned;
 
 pub(super) use interface::NetworkInterface;
+pub(super) use network_acl::NetworkAcl;
 pub(super) use peering::VpcPeering;
 pub(super) use prefix_list::{PrefixList, PrefixLists};
 pub(super) use route::{Route, RouteTable};
@@ -35,11 +38,12 @@ pub(super) use subnet::Subnet;
 pub(super) use vpc::Vpc;
 
 /// Kinds that are read.
-pub(super) const KINDS: [&str; 12] = [
+pub(super) const KINDS: [&str; 13] = [
     "ElasticIp",
     "ExternalNetwork",
     "InternetGateway",
     "NatGateway",
+    "NetworkAcl",
     "NetworkInterface",
     "PortForward",
     "PrefixList",
@@ -51,8 +55,8 @@ pub(super) const KINDS: [&str; 12] = [
 ];
 
 /// Kinds that this version does not lower.
-pub(super) const WAITING_KINDS: [&str; 6] =
-    ["DnsZone", "Expectation", "LoadBalancer", "NetworkAcl", "QosPolicy", "TransitGateway"];
+pub(super) const WAITING_KINDS: [&str; 5] =
+    ["DnsZone", "Expectation", "LoadBalancer", "QosPolicy", "TransitGateway"];
 
 /// An object of a native kind.
 pub(super) struct Declared<S> {
@@ -99,6 +103,7 @@ pub(super) struct Native {
     pub(super) peerings: Vec<Declared<VpcPeering>>,
     pub(super) prefix_lists: Vec<Declared<PrefixList>>,
     pub(super) groups: Vec<Declared<SecurityGroup>>,
+    pub(super) network_acls: Vec<Declared<NetworkAcl>>,
     pub(super) externals: Vec<Declared<outside::ExternalNetwork>>,
     pub(super) internet_gateways: Vec<Declared<outside::InternetGateway>>,
     pub(super) nat_gateways: Vec<Declared<outside::NatGateway>>,
@@ -128,6 +133,8 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
     let interfaces = native.interfaces.into_iter();
     declared.interfaces.extend(interfaces.map(|said| interface::interface(said, &lists, sink)));
     declared.groups.extend(native.groups.into_iter().map(|group| security_group::group(group, &lists, sink)));
+    let network_acls = native.network_acls.into_iter();
+    declared.network_acls.extend(network_acls.map(|said| network_acl::network_acl(said, &lists, sink)));
     let externals = native.externals.into_iter().map(|external| outside::external_network(external, sink));
     declared.subnets.extend(externals);
     let exits = &mut declared.outside;
@@ -206,7 +213,7 @@ fn translations(
 }
 
 /// An object that another one names is not in the input.
-fn unknown<'k>(kind: &str, name: &Spanned<String>, known: impl Iterator<Item = &'k str>) -> Diagnostic {
+pub(super) fn unknown<'k>(kind: &str, name: &Spanned<String>, known: impl Iterator<Item = &'k str>) -> Diagnostic {
     let message = format!("there is no {kind} `{name}` in the input");
     suggest(Diagnostic::new(Code::UnknownObject, name.span, message), &name.value, known)
 }

@@ -152,6 +152,7 @@ pub(super) fn external_network(said: Declared<ExternalNetwork>, sink: &mut Sink)
             routed: false,
             private: None,
             allow: Vec::new(),
+            network_acl: None,
             acls: Vec::new(),
             allow_east_west: None,
             dhcp: None,
@@ -170,6 +171,7 @@ pub(super) fn external_network(said: Declared<ExternalNetwork>, sink: &mut Sink)
         logical_gateway: false,
         namespaces: Vec::new(),
         vips: Vec::new(),
+        network_acl: None,
     }
 }
 

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::outside::{ElasticIp, ExternalNetwork, InternetGateway, NatGateway, PortForward};
-use super::{NetworkInterface, PrefixList, RouteTable, SecurityGroup, Subnet, Vpc, VpcPeering};
+use super::{NetworkAcl, NetworkInterface, PrefixList, RouteTable, SecurityGroup, Subnet, Vpc, VpcPeering};
 use crate::source::declare::{Field, Form, Mapping};
 
 /// A kind, for those who write it.
@@ -29,6 +29,7 @@ fn kinds() -> Vec<Kind> {
         kind::<RouteTable>(),
         kind::<VpcPeering>(),
         kind::<SecurityGroup>(),
+        kind::<NetworkAcl>(),
         kind::<ExternalNetwork>(),
         kind::<InternetGateway>(),
         kind::<NatGateway>(),
