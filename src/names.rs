@@ -77,6 +77,11 @@ pub(crate) fn exempt(subnet: &Subnet, v4: bool) -> String {
     format!("exempt.{digits}.ip{}", if v4 { 4 } else { 6 })
 }
 
+/// The limit of what rules of a VPC log, by its messages a second.
+pub(crate) fn log_meter(vpc: &Vpc, rate: i64) -> String {
+    format!("northc.log.{}.{rate}", vpc.name)
+}
+
 /// What a name stands for, for messages.
 #[derive(Clone, Debug)]
 pub(crate) struct Minted {

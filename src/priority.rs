@@ -60,8 +60,7 @@ pub(crate) fn network_acl_rule(number: i64) -> i64 {
 #[test]
 fn everything_has_a_place_of_its_own() {
     let (first, last) = (group_rule(*GROUP_RULES.start()), group_rule(*GROUP_RULES.end()));
-    let numbers =
-        (network_acl_rule(*NETWORK_ACL_RULES.start()), network_acl_rule(*NETWORK_ACL_RULES.end()));
+    let numbers = (network_acl_rule(*NETWORK_ACL_RULES.start()), network_acl_rule(*NETWORK_ACL_RULES.end()));
     let places = [
         PRIVATE_DROP,
         PRIVATE_ALLOW,

@@ -6,6 +6,7 @@
 //! | tiers exist in the target; the last tier passes nothing on | N0601, N0123 |
 //! | a rule stands there once; others of its group leave something to it | N0512, N0519 |
 //! | rules of one priority agree, or look at different packets, also those of groups that share a port | N0506 |
+//! | what is logged has a limit that a meter can have | N0528 |
 //! | a group has members | N0520 |
 //! | what a group lets in, private lets in; `acls` on the same ports are mentioned | N0521 |
 //! | members whose addresses are trusted can't be impersonated | N0522 |
@@ -25,7 +26,10 @@ use crate::model::{
     Verdict, VpcId,
 };
 use crate::priority::{GROUP_RULES, GROUPS_DROP, group_rule};
-use crate::span::Spanned;
+use crate::span::{Span, Spanned};
+
+/// What a meter of OVN can be told (ovn-nb(5), Meter_Band.rate).
+pub(super) const METER_RATES: std::ops::RangeInclusive<i64> = 1..=4_294_967_295;
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
@@ -65,7 +69,20 @@ fn tiers(ctx: &mut Ctx<'_>, group: &SecurityGroup) {
     }
 }
 
+/// The limit of what a rule logs is one that a meter can have.
+pub(super) fn log_rates<'r>(ctx: &mut Ctx<'_>, rules: impl Iterator<Item = &'r GroupRule>) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for rate in rules.filter_map(|rule| Some(rule.log?.value.rate)) {
+        if !METER_RATES.contains(&rate.value) && told.insert(rate.span) {
+            let message = format!("{rate} messages a second is no limit that a meter of OVN can have");
+            let help = format!("give a rate of {} to {}", METER_RATES.start(), METER_RATES.end());
+            ctx.report(Diagnostic::new(Code::MeterRate, rate.span, message).help(help));
+        }
+    }
+}
+
 fn rules(ctx: &mut Ctx<'_>, id: GroupId, group: &SecurityGroup) {
+    log_rates(ctx, group.rules.iter());
     for rule in &group.rules {
         if !GROUP_RULES.contains(&rule.priority.value) {
             let (first, last) = (GROUP_RULES.start(), GROUP_RULES.end());

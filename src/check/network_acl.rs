@@ -5,6 +5,7 @@
 //! | a rule's number is one that there is room for, and its own | N0429, N0524 |
 //! | the rules before it leave something to a rule | N0519 |
 //! | what is let pass in one direction can be answered in the other | N0526 |
+//! | what is logged has a limit that a meter can have | N0528 |
 //! | a subnet names it | N0527 |
 //! | a subnet that names it has a border that OVN sees, the router's port | N0525 |
 //! | `acls` of the subnet don't come before it or after it | N0523 |
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Ctx;
 use super::addressing::overlap;
-use super::filter::{covers, meet};
+use super::filter::{covers, log_rates, meet};
 use crate::diag::{Code, Diagnostic};
 use crate::model::{
     Acl, Direction, Family, GroupRule, NetworkAcl, NetworkAclId, PortRange, Protocol, Remote, Subnet, Verdict,
@@ -40,6 +41,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
     }
     for (at, list) in model.network_acls.iter().enumerate() {
         numbers(ctx, list);
+        log_rates(ctx, list.rules.iter());
         shadowed(ctx, list);
         match families.get(&NetworkAclId(at)) {
             Some(families) if list.whole => one_way(ctx, list, families),
@@ -72,14 +74,19 @@ fn beside_acls(ctx: &mut Ctx<'_>, subnet: &Subnet, named: Span) {
     let meets = |acl: &&Acl| acl.direction == Direction::FromGuest && !acl.matching.value.contains("inport");
     for acl in subnet.acls.iter().filter(meets) {
         let (message, help) = if acl.priority.value > NETWORK_ACL_GATEWAY {
-            ("this rule comes before the subnet's network ACL, where it matches what the router sends", "below")
+            (
+                "this rule comes before the subnet's network ACL, where it matches what the router sends",
+                "below",
+            )
         } else {
             ("this rule is not asked for what the router sends, of which the network ACL decides", "above")
         };
         ctx.report(
             Diagnostic::new(Code::NetworkAclMixed, acl.priority.span, message)
                 .label(named, format!("stands at 30999 – 21000, {help} it"))
-                .help("make it a rule of the network ACL or of a security group, or tie its match to `inport`"),
+                .help(
+                    "make it a rule of the network ACL or of a security group, or tie its match to `inport`",
+                ),
         );
     }
 }
@@ -112,8 +119,7 @@ fn numbers(ctx: &mut Ctx<'_>, list: &NetworkAcl) {
         }
         let first = seen.entry((rule.direction, rule.priority.value)).or_insert(rule);
         if first.span != rule.span && told.insert(rule.span) {
-            let message =
-                format!("two rules of network ACL `{}` have number {}", list.name, rule.priority);
+            let message = format!("two rules of network ACL `{}` have number {}", list.name, rule.priority);
             ctx.report(
                 Diagnostic::new(Code::NetworkAclNumber, rule.priority.span, message)
                     .label(first.priority.span, "the other")
@@ -131,9 +137,8 @@ fn shadowed(ctx: &mut Ctx<'_>, list: &NetworkAcl) {
     }
     for (span, parts) in parts {
         let above = |part: &&GroupRule| {
-            let takes = |other: &&GroupRule| {
-                other.priority.value < part.priority.value && covers(other, part)
-            };
+            let takes =
+                |other: &&GroupRule| other.priority.value < part.priority.value && covers(other, part);
             list.rules.iter().find(takes)
         };
         let takers: Option<Vec<&GroupRule>> = parts.iter().map(above).collect();
@@ -184,9 +189,7 @@ fn is_for_answers(list: &NetworkAcl, rule: &GroupRule) -> bool {
 /// Whether a rule lets some answer pass to what the other one lets pass.
 fn answers(answer: &GroupRule, rule: &GroupRule) -> bool {
     let (Remote::Net(from), Remote::Net(to)) = (&answer.remote, &rule.remote) else { return false };
-    let or_ephemeral = |ports: Option<Spanned<PortRange>>| {
-        ports.or(Some(Spanned::new(EPHEMERAL, rule.span)))
-    };
+    let or_ephemeral = |ports: Option<Spanned<PortRange>>| ports.or(Some(Spanned::new(EPHEMERAL, rule.span)));
     answer.direction != rule.direction
         && answer.family == rule.family
         && (answer.verdict.value, rule.verdict.value) == (Verdict::Allow, Verdict::Allow)

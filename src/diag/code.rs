@@ -195,6 +195,7 @@ codes! {
     "N0525" NetworkAclNowhere "network-acl-nowhere" Error "a network ACL on a subnet whose border is not a router";
     "N0526" NetworkAclOneWay "network-acl-one-way" Warning "a network ACL that lets something pass and no answer to it";
     "N0527" NetworkAclUnused "network-acl-unused" Note "a network ACL that no subnet names";
+    "N0528" MeterRate "meter-rate" Error "a rate or burst that a meter of OVN can't have";
 
     "N0601" TargetLacks "target-lacks" Error "something that the target version of OVN does not have";
     "N0602" VlanRange "vlan-range" Error "a VLAN tag that does not exist";

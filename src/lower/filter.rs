@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::log;
 use super::port::host_or_net;
 use super::subnet::direction;
 use crate::check::Checked;
@@ -125,12 +126,14 @@ impl Group<'_> {
             let seen = format!("{}/{at}", direction(rule.direction));
             let Some(key) = keys.mint(&seen, &text, rule.verdict.value) else { continue };
             let what = key.split_once('/').map_or(at.as_str(), |(_, what)| what);
+            let logged = log::lower(rule.log, model.vpc(vpc), self.rows);
             self.add(whose, what, rule.direction, rule.span, |acl| {
                 acl.name = Some(acl_name(whose, &format!("{}/{at}", shown(rule.direction))));
                 acl.priority = priority::group_rule(rule.priority.value);
                 acl.matching += &text;
                 acl.action = action(rule.verdict.value).to_owned();
                 acl.tier = i64::from(group.tier);
+                logged.write(acl);
             });
         }
         for way in DIRECTIONS {

@@ -5,6 +5,7 @@
 mod dhcp;
 mod filter;
 mod gateway;
+mod log;
 mod nat;
 mod network_acl;
 mod port;

@@ -15,10 +15,12 @@
 //! aren't judged. Only versions of IP that the subnet has get rows. Fixtures: `native/network-acl`.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::filter::{acl_name, ip, of_net, packets};
+use super::log;
 use super::subnet::direction;
 use crate::model::{Direction, Family, GroupRule, Model, NetworkAcl, Remote, Subnet, SubnetId, Verdict, Vpc};
 use crate::names;
@@ -29,37 +31,67 @@ use crate::span::Span;
 /// The chain of a router's policies by hand, where rules of network ACLs come before them.
 const BY_HAND: &str = "by-hand";
 
+/// What an ACL does that lets pass: not even what other rules of the switch have tracked is looked up.
+const ALLOW: &str = "allow-stateless";
+const DROP: &str = "drop";
+
 /// What may come into a subnet.
 pub(super) fn into(model: &Model, subnet: &Subnet, rows: &mut Rows, acls: &mut BTreeSet<Ref>) {
     let Some((list, named)) = list_of(model, subnet) else { return };
-    let anchor = format!("inport == \"{}\"", names::router_side(model.vpc(subnet.vpc), subnet));
-    let mut add = |what: &str, priority: i64, matching: &str, verdict: Verdict, span: Span| {
-        let key = Key::new(Table::Acl, format!("{}/network-acl/{what}", subnet.name));
-        let row = Acl {
-            name: Some(acl_name(&list.name.value, &format!("ingress/{what}"))),
-            direction: direction(Direction::FromGuest).to_owned(),
-            priority,
-            matching: format!("{anchor} && {matching}"),
-            action: if verdict == Verdict::Allow { "allow-stateless" } else { "drop" }.to_owned(),
-            ..Acl::default()
-        };
-        acls.insert(Ref::Key(key.clone()));
-        rows.insert(key, row, Some(span));
-    };
+    let vpc = model.vpc(subnet.vpc);
+    let mut border = Border { subnet, list, anchor: names::router_side(vpc, subnet), acls, rows };
     for block in &subnet.blocks {
-        let family = Family::of(block.cidr.value);
-        let own = match family {
-            Family::V4 => format!("ip4.src == {}", block.gateway.value),
-            Family::V6 => format!("ip6.src == {{{}, fe80::/64}}", block.gateway.value),
-        };
-        let what = format!("gateway/{}", ip(family));
-        add(&what, priority::NETWORK_ACL_GATEWAY, &own, Verdict::Allow, block.gateway.span);
+        let (ip, gateway) = (ip(Family::of(block.cidr.value)), block.gateway);
+        let name = format!("gateway/{ip}");
+        border.add(&name, &name, gateway.span, |acl| {
+            acl.priority = priority::NETWORK_ACL_GATEWAY;
+            acl.matching += &match gateway.value {
+                IpAddr::V4(own) => format!("{ip}.src == {own}"),
+                IpAddr::V6(own) => format!("{ip}.src == {{{own}, fe80::/64}}"),
+            };
+            acl.action = ALLOW.to_owned();
+        });
     }
     for (what, text, rule) in rules(list, subnet, Direction::ToGuest) {
-        let priority = network_acl_rule(rule.priority.value);
-        add(&what, priority, &text, rule.verdict.value, rule.span);
+        let logged = log::lower(rule.log, vpc, border.rows);
+        border.add(&what, &rule.priority.to_string(), rule.span, |acl| {
+            acl.priority = network_acl_rule(rule.priority.value);
+            acl.matching += &text;
+            acl.action = if rule.verdict.value == Verdict::Allow { ALLOW } else { DROP }.to_owned();
+            logged.write(acl);
+        });
     }
-    add("rest", priority::NETWORK_ACL_DROP, "ip", Verdict::Drop, named);
+    border.add("rest", "rest", named, |acl| {
+        acl.priority = priority::NETWORK_ACL_DROP;
+        acl.matching += "ip";
+        acl.action = DROP.to_owned();
+    });
+}
+
+/// A subnet's border, as what comes in meets it.
+struct Border<'r> {
+    subnet: &'r Subnet,
+    list: &'r NetworkAcl,
+    /// The switch's port towards the router.
+    anchor: String,
+    acls: &'r mut BTreeSet<Ref>,
+    rows: &'r mut Rows,
+}
+
+impl Border<'_> {
+    /// Adds an ACL; `what` tells it apart from the others, people know it as `name`.
+    fn add(&mut self, what: &str, name: &str, span: Span, say: impl FnOnce(&mut Acl)) {
+        let mut acl = Acl {
+            name: Some(acl_name(&self.list.name.value, &format!("ingress/{name}"))),
+            direction: direction(Direction::FromGuest).to_owned(),
+            matching: format!("inport == \"{}\" && ", self.anchor),
+            ..Acl::default()
+        };
+        say(&mut acl);
+        let key = Key::new(Table::Acl, format!("{}/network-acl/{what}", self.subnet.name));
+        self.acls.insert(Ref::Key(key.clone()));
+        self.rows.insert(key, acl, Some(span));
+    }
 }
 
 /// What may leave the subnets of a VPC.
@@ -74,7 +106,7 @@ pub(super) fn out_of(
         let action = match (verdict, chain) {
             (Verdict::Allow, None) => "allow",
             (Verdict::Allow, Some(_)) => "jump",
-            (Verdict::Drop | Verdict::Pass, _) => "drop",
+            (Verdict::Drop | Verdict::Pass, _) => DROP,
         };
         let key = Key::new(Table::LogicalRouterPolicy, key);
         let row = LogicalRouterPolicy {

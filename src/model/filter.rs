@@ -64,6 +64,32 @@ pub struct GroupRule {
     pub local: Option<Spanned<IpNet>>,
     /// What happens to it.
     pub verdict: Spanned<Verdict>,
+    /// Whether its packets are logged, and how.
+    pub log: Option<Spanned<Log>>,
+}
+
+/// How a rule's packets are logged.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// How much they matter.
+    pub severity: Severity,
+    /// At most this many messages a second on each chassis, rule by rule.
+    pub rate: Spanned<i64>,
+}
+
+/// How much a logged packet matters (RFC 5424 §6.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Somebody must act.
+    Alert,
+    /// Something may be wrong.
+    Warning,
+    /// Normal, and worth a look.
+    Notice,
+    /// Normal.
+    Info,
+    /// For those who look for a mistake.
+    Debug,
 }
 
 /// A version of IP.

@@ -10,7 +10,10 @@ pub mod vpc;
 
 use std::fmt;
 
-pub use filter::{Family, GroupRule, Members, NetworkAcl, PortRange, Protocol, Remote, SecurityGroup, Verdict};
+pub use filter::{
+    Family, GroupRule, Log, Members, NetworkAcl, PortRange, Protocol, Remote, SecurityGroup, Severity,
+    Verdict,
+};
 pub use gateway::{
     DefaultRoute, ElasticIp, FloatingIp, Gateway, GatewayChassis, Inside, PortForward, Public, SourceNat,
     Transport, everything,

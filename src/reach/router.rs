@@ -207,7 +207,12 @@ impl<'n> Walker<'n> {
             To::Unjudged(what) => self.end(flow, End::Unjudged { row: way.row, what: what.clone() }),
             To::Port { out, next_hop } => {
                 flow.ttl -= 1;
-                self.policies(inport, Via { row: way.row, out: *out, next_hop: *next_hop }, &mut Vec::new(), flow);
+                self.policies(
+                    inport,
+                    Via { row: way.row, out: *out, next_hop: *next_hop },
+                    &mut Vec::new(),
+                    flow,
+                );
             }
         }
     }
@@ -475,11 +480,7 @@ enum Effect<'n> {
 }
 
 /// What a policy does; `None` when OVN passes over it.
-fn effect<'n>(
-    network: &Network,
-    router: &'n Router,
-    policy: &'n LogicalRouterPolicy,
-) -> Option<Effect<'n>> {
+fn effect<'n>(network: &Network, router: &'n Router, policy: &'n LogicalRouterPolicy) -> Option<Effect<'n>> {
     match policy.action.as_str() {
         "jump" => {
             let chain = policy.jump_chain.as_deref()?;

@@ -4,8 +4,10 @@
 
 use super::PrefixLists;
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Direction, Family, GroupRule, PortRange, Protocol, Remote, Verdict, everything};
-use crate::source::declare::{Cidr, OneOrMore, Ports, Word, Words};
+use crate::model::{
+    Direction, Family, GroupRule, Log, PortRange, Protocol, Remote, Severity, Verdict, everything,
+};
+use crate::source::declare::{Cidr, Int, OneOrMore, Ports, Switch, Word, Words, declare};
 use crate::span::{Span, Spanned};
 
 impl Words for Protocol {
@@ -22,6 +24,40 @@ impl Words for Verdict {
     const WORDS: &'static [(&'static str, Verdict)] = &[("allow", Verdict::Allow), ("drop", Verdict::Drop)];
 }
 
+declare! {
+    /// How a rule's packets are logged.
+    pub(crate) struct Logging "log" {
+        /// How much they matter.
+        "severity" severity: Option<Word<Severity>> = "info",
+        /// At most this many messages a second, on each chassis.
+        "rate" rate: Option<Int<1, 4_294_967_295>> = "10",
+    }
+}
+
+impl Words for Severity {
+    const WORDS: &'static [(&'static str, Severity)] = &[
+        ("alert", Severity::Alert),
+        ("warning", Severity::Warning),
+        ("notice", Severity::Notice),
+        ("info", Severity::Info),
+        ("debug", Severity::Debug),
+    ];
+}
+
+/// How many messages a second a rule may cause that does not say.
+const LOG_RATE: i64 = 10;
+
+fn log(said: Option<Switch<Logging>>) -> Option<Spanned<Log>> {
+    let (span, severity, rate) = match said? {
+        Switch::Off => return None,
+        Switch::On(span) => (span, None, None),
+        Switch::With(said) => (said.span, said.value.severity, said.value.rate),
+    };
+    let severity = severity.map_or(Severity::Info, |word| word.0.value);
+    let rate = rate.map_or(Spanned::new(LOG_RATE, span), |rate| rate.0);
+    Some(Spanned::new(Log { severity, rate }, span))
+}
+
 /// A rule, not yet taken apart.
 pub(super) struct Written {
     pub(super) span: Span,
@@ -33,6 +69,7 @@ pub(super) struct Written {
     pub(super) cidrs: OneOrMore<Cidr>,
     pub(super) groups: OneOrMore<Spanned<String>>,
     pub(super) action: Option<Word<Verdict>>,
+    pub(super) log: Option<Switch<Logging>>,
 }
 
 impl Written {
@@ -61,6 +98,7 @@ impl Written {
             remotes.extend(self.groups.0.iter().map(|group| (family, Remote::Group(group.clone(), None))));
         }
         let (ports, source_ports) = (or_any(self.ports), or_any(self.source_ports));
+        let log = log(self.log);
         let verdict = self.action.map_or(Spanned::new(Verdict::Allow, span), |action| action.0);
         for (family, remote) in remotes {
             for (ports, source_ports) in
@@ -77,6 +115,7 @@ impl Written {
                     remote: copied(&remote),
                     local: None,
                     verdict,
+                    log,
                 });
             }
         }

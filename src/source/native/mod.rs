@@ -213,7 +213,11 @@ fn translations(
 }
 
 /// An object that another one names is not in the input.
-pub(super) fn unknown<'k>(kind: &str, name: &Spanned<String>, known: impl Iterator<Item = &'k str>) -> Diagnostic {
+pub(super) fn unknown<'k>(
+    kind: &str,
+    name: &Spanned<String>,
+    known: impl Iterator<Item = &'k str>,
+) -> Diagnostic {
     let message = format!("there is no {kind} `{name}` in the input");
     suggest(Diagnostic::new(Code::UnknownObject, name.span, message), &name.value, known)
 }

@@ -3,11 +3,11 @@
 //! Rules are numbered, the first one that matches decides, and nobody remembers connections: what answers a
 //! packet is judged like any other. Refuses to know who names it.
 
-use super::filter_rule::Written;
+use super::filter_rule::{Logging, Written};
 use super::{Declared, PrefixLists};
-use crate::diag::Sink;
+use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{self, Direction, Protocol, Verdict};
-use crate::source::declare::{Cidr, Int, OneOrMore, Ports, Word, declare};
+use crate::source::declare::{Cidr, Int, OneOrMore, Ports, Switch, Word, declare};
 use crate::span::Spanned;
 
 declare! {
@@ -35,6 +35,8 @@ declare! {
         "cidrs" cidrs: OneOrMore<Cidr> = "everybody",
         /// What happens to them.
         "action" action: Option<Word<Verdict>> = "allow",
+        /// Whether they are logged; how, where it is a mapping. What leaves can't be: routers do not log.
+        "log" log: Option<Switch<Logging>> = "false",
     }
 }
 
@@ -49,6 +51,7 @@ pub(super) fn network_acl(
         [(Direction::ToGuest, said.spec.ingress), (Direction::FromGuest, said.spec.egress)]
     {
         for Spanned { value: rule, span } in said {
+            let log = if direction == Direction::FromGuest { unlogged(rule.log, sink) } else { rule.log };
             let written = Written {
                 span,
                 direction,
@@ -59,9 +62,25 @@ pub(super) fn network_acl(
                 cidrs: rule.cidrs,
                 groups: OneOrMore(Vec::new()),
                 action: rule.action,
+                log,
             };
             written.expand(lists, sink, &mut rules);
         }
     }
     model::NetworkAcl { name: said.name, whole: said.whole, rules }
+}
+
+/// Says that a rule for what leaves logs nothing.
+fn unlogged(log: Option<Switch<Logging>>, sink: &mut Sink) -> Option<Switch<Logging>> {
+    let span = match log? {
+        Switch::Off => return None,
+        Switch::On(span) => span,
+        Switch::With(said) => said.span,
+    };
+    let message = "`log` has no effect on what leaves: OVN's routers, which judge it, log nothing";
+    sink.push(
+        Diagnostic::new(Code::FieldWithoutEffect, span, message)
+            .help("log by a rule of a security group, at the interfaces"),
+    );
+    None
 }

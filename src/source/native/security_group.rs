@@ -3,11 +3,11 @@
 //! A rule says who is at the other end (`cidrs`, `securityGroups`, or everybody) and on which ports; what it
 //! becomes, `filter_rule`. Refuses to look up groups.
 
-use super::filter_rule::Written;
+use super::filter_rule::{Logging, Written};
 use super::{Declared, PrefixLists};
 use crate::diag::Sink;
 use crate::model::{self, Direction, Protocol, Verdict};
-use crate::source::declare::{Cidr, Int, OneOrMore, Ports, Word, declare};
+use crate::source::declare::{Cidr, Int, OneOrMore, Ports, Switch, Word, declare};
 use crate::span::Spanned;
 
 declare! {
@@ -39,6 +39,8 @@ declare! {
         "securityGroups" groups: OneOrMore<Spanned<String>>,
         /// What happens to them.
         "action" action: Option<Word<Verdict>> = "allow",
+        /// Whether they are logged; how, where it is a mapping.
+        "log" log: Option<Switch<Logging>> = "false",
         /// Lower first.
         "priority" priority: Option<Int<1, 16384>> = "100",
     }
@@ -67,6 +69,7 @@ pub(super) fn group(
                 cidrs: rule.cidrs,
                 groups: rule.groups,
                 action: rule.action,
+                log: rule.log,
             };
             written.expand(lists, sink, &mut rules);
         }

@@ -103,6 +103,7 @@ impl Run<'_> {
                 let command: Vec<&str> = command.iter().map(String::as_str).collect();
                 self.bench.lab(&[&["vm", "exec", &name, "--"], command.as_slice()].concat(), "").map(drop)
             }
+            Step::Logged(text) => self.bench.lab(&["logged", text], "").map(drop),
             Step::Freeze(node) => self.bench.lab(&["freeze", node], "").map(drop),
             Step::Thaw(node) => self.bench.lab(&["thaw", node], "").map(drop),
         }

@@ -49,6 +49,8 @@ pub(crate) enum Step {
         name: String,
         command: Vec<String>,
     },
+    /// Somebody has logged a packet with this in it.
+    Logged(String),
     Freeze(String),
     Thaw(String),
 }
@@ -142,6 +144,7 @@ fn step(words: &[&str], line: &str, number: usize, out: &mut Steps) -> Result<()
         ["settle"] => Step::Settle,
         ["nbctl", args @ ..] => Step::Nbctl(owned(args)),
         ["exec", name, command @ ..] => Step::Exec { name: (*name).to_owned(), command: owned(command) },
+        ["logged", ..] => Step::Logged(words[1..].join(" ")),
         ["freeze", node] => Step::Freeze((*node).to_owned()),
         ["thaw", node] => Step::Thaw((*node).to_owned()),
         ["ping" | "ping6" | "tcp" | "tcp6" | "udp" | "udp6", ..] => {

@@ -89,7 +89,12 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Step::Checks(_) | Step::Refuse { .. } | Step::Has { .. } => Ok(()),
-            Step::Serve { .. } | Step::Flow(_) | Step::Settle | Step::Freeze(_) | Step::Thaw(_) => Ok(()),
+            Step::Serve { .. }
+            | Step::Flow(_)
+            | Step::Settle
+            | Step::Freeze(_)
+            | Step::Thaw(_)
+            | Step::Logged(_) => Ok(()),
         }
     }
 
