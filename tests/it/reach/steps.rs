@@ -273,7 +273,7 @@ fn compare(check: &Check, finding: &Finding) -> Result<(), String> {
 }
 
 /// The rows that paths compile to.
-fn rows(paths: &[String], target: Target) -> Rows {
+pub(super) fn rows(paths: &[String], target: Target) -> Rows {
     const CHASSIS: &str = "--gateway-chassis=";
     let (options, paths): (Vec<&String>, Vec<&String>) = paths.iter().partition(|it| it.contains(CHASSIS));
     let chassis =
