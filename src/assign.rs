@@ -13,8 +13,8 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::model::{
-    AddressRange, Block, ElasticIpId, FloatingIp, Gateway, GatewayId, Inside, Mac, Model, NextHop, Port,
-    PortId, Public, StaticRoute, SubnetId,
+    AddressRange, Backend, Balancer, Block, ElasticIpId, FloatingIp, Gateway, GatewayId, Inside, Mac, Model,
+    NextHop, Port, PortId, Public, SourceNat, StaticRoute, SubnetId, VpcId,
 };
 use crate::names;
 use crate::span::Spanned;
@@ -29,6 +29,7 @@ pub struct Assignment {
     vips: Vec<Vec<IpAddr>>,
     gateways: Vec<PortAssignment>,
     elastic_ips: Vec<Vec<IpAddr>>,
+    probes: BTreeMap<SubnetId, Vec<IpAddr>>,
 }
 
 /// What a port gets.
@@ -51,6 +52,8 @@ pub enum Holder {
     Vip(usize),
     /// A workload's interface.
     Port(PortId),
+    /// Whatever asks a subnet's interfaces whether they are alive.
+    Probe(SubnetId),
 }
 
 /// A subnet whose free addresses did not suffice.
@@ -98,6 +101,38 @@ impl Assignment {
         }
     }
 
+    /// The addresses that backends on a subnet are asked from; none where nobody asks.
+    pub fn probe(&self, subnet: SubnetId) -> &[IpAddr] {
+        self.probes.get(&subnet).map_or(&[], Vec::as_slice)
+    }
+
+    /// The addresses of a balancer, inside and outside.
+    pub fn balanced(&self, balancer: &Balancer) -> Vec<Spanned<IpAddr>> {
+        let public = balancer.public.iter().flat_map(|public| {
+            self.public(public.value).iter().map(|address| Spanned::new(*address, public.span))
+        });
+        balancer.addresses.iter().copied().chain(public).collect()
+    }
+
+    /// The addresses of a backend.
+    pub fn backend(&self, backend: Backend) -> Vec<IpAddr> {
+        match backend {
+            Backend::Port(id) => self.port(id).addresses.clone(),
+            Backend::Address(address) => vec![address],
+        }
+    }
+
+    /// The interfaces of VPCs that have balancers, by VPC and address.
+    pub fn ports_by_address(&self, model: &Model) -> BTreeMap<(VpcId, IpAddr), PortId> {
+        let vpcs: BTreeSet<VpcId> = model.balancers.iter().map(|balancer| balancer.vpc).collect();
+        let ports = model.ports().map(|(id, port)| (id, model.subnet(port.subnet).vpc));
+        let here = ports.filter(|(_, vpc)| vpcs.contains(vpc));
+        let addresses = |(id, vpc): (PortId, VpcId)| {
+            self.port(id).addresses.iter().map(move |address| ((vpc, *address), id))
+        };
+        here.flat_map(addresses).collect()
+    }
+
     /// The addresses or blocks of what is inside.
     pub fn inside(&self, model: &Model, inside: &Inside) -> Vec<IpNet> {
         let hosts = |addresses: &[IpAddr]| addresses.iter().map(|a| IpNet::from(*a)).collect();
@@ -135,9 +170,15 @@ impl Assignment {
     }
 
     /// Whether exactly this block is translated by hand at a gateway.
-    pub fn is_translated(&self, model: &Model, gateway: &Gateway, block: IpNet) -> bool {
-        model.source_nats.iter().any(|nat| {
-            let is_here = nat.vpc == gateway.vpc && model.external_of(nat.public.value) == gateway.external;
+    pub fn is_translated(
+        &self,
+        model: &Model,
+        sources: &[&SourceNat],
+        gateway: &Gateway,
+        block: IpNet,
+    ) -> bool {
+        sources.iter().any(|nat| {
+            let is_here = model.external_of(nat.public.value) == gateway.external;
             let mut pairs = self.pairs(model, nat.public.value, &nat.inside.value).into_iter();
             is_here && pairs.any(|(_, inside)| inside == block)
         })
@@ -152,6 +193,7 @@ impl Assignment {
                 Holder::ElasticIp(id) => &self.elastic_ips[id.0],
                 Holder::Vip(at) => &self.vips[at],
                 Holder::Port(id) => &self.ports[id.0].addresses,
+                Holder::Probe(subnet) => &self.probes[&subnet],
             };
             let chosen: Vec<IpAddr> = got.iter().copied().filter(|a| !by_hand(a)).collect();
             (!chosen.is_empty()).then(|| (claim.name.into_owned(), chosen))
@@ -195,7 +237,14 @@ fn claims(model: &Model) -> impl Iterator<Item = Claim<'_>> {
         subnet: port.subnet,
         given: &port.addresses,
     });
-    gateways.chain(elastic_ips).chain(vips).chain(ports)
+    // Last, so that nobody's address changes because somebody is watched.
+    let probes = model.watched_subnets().into_iter().map(|subnet| Claim {
+        holder: Holder::Probe(subnet),
+        name: Cow::Owned(format!("health-check/{}", model.subnet(subnet).name)),
+        subnet,
+        given: &[],
+    });
+    gateways.chain(elastic_ips).chain(vips).chain(ports).chain(probes)
 }
 
 fn gateway_port(model: &Model, gateway: &Gateway) -> String {
@@ -207,6 +256,9 @@ pub fn assign(model: &Model, remembered: &Remembered) -> (Assignment, Vec<Exhaus
     let mut pools: Vec<Pool> = model.subnets.iter().map(|s| Pool::new(&s.blocks, &s.exclude)).collect();
     for claim in claims(model) {
         claim.given.iter().for_each(|a| pools[claim.subnet.0].take(a.value));
+    }
+    for (subnet, addresses) in model.balanced_addresses() {
+        addresses.into_iter().for_each(|address| pools[subnet.0].take(address));
     }
     // What is remembered is claimed before anybody chooses, so that a newcomer can't push it out.
     let remembered = |claim: Claim<'_>| {
@@ -233,6 +285,7 @@ pub fn assign(model: &Model, remembered: &Remembered) -> (Assignment, Vec<Exhaus
             Holder::Port(id) => {
                 got.ports.push(PortAssignment { mac: macs.of(&model.ports[id.0]), addresses })
             }
+            Holder::Probe(subnet) => drop(got.probes.insert(subnet, addresses)),
         }
     }
     (got, full.into_values().collect())

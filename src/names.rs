@@ -5,7 +5,10 @@
 //! ambiguous; `check` refuses two objects that would mint one name. Port groups are called
 //! `ovn.sg.<group>..<vpc>`, as matches can refer to them.
 
-use crate::model::{Model, Subnet, Vip, Vpc};
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::model::{Model, Peering, Port, Subnet, Vip, Vpc};
 
 /// The router of a VPC.
 pub(crate) fn router(vpc: &Vpc) -> String {
@@ -77,86 +80,132 @@ pub(crate) fn exempt(subnet: &Subnet, v4: bool) -> String {
     format!("exempt.{digits}.ip{}", if v4 { 4 } else { 6 })
 }
 
+/// The limit of what rules of a VPC log, by its messages a second.
+pub(crate) fn log_meter(vpc: &Vpc, rate: i64) -> String {
+    format!("northc.log.{}.{rate}", vpc.name)
+}
+
 /// What a name stands for, for messages.
 #[derive(Clone, Debug)]
-pub(crate) struct Minted {
+pub(crate) struct Minted<'m> {
     /// The OVN name.
-    pub(crate) name: String,
+    pub(crate) name: Cow<'m, str>,
     /// What mints it: `the router port of subnet a in VPC b`.
-    pub(crate) what: String,
+    pub(crate) what: What<'m>,
     /// Where that is declared.
     pub(crate) span: crate::span::Span,
 }
 
+/// What mints a name. Words only where somebody reads them: hardly any port is ever in a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum What<'m> {
+    RouterPort(&'m Subnet, &'m Vpc),
+    PeerPort(&'m Vpc, &'m Peering),
+    Gateway(&'m Vpc, &'m Subnet),
+    RouterSide(&'m Subnet, &'m Vpc),
+    ExternalSide(&'m Subnet, &'m Vpc),
+    Localnet(&'m Subnet),
+    Interface(&'m Port),
+    Vip(&'m Vip),
+    Filtered(&'m Vpc),
+    Group(&'m str, &'m Vpc),
+}
+
+impl fmt::Display for What<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            What::RouterPort(subnet, vpc) => {
+                write!(f, "the router port of subnet `{}` in VPC `{}`", subnet.name, vpc.name)
+            }
+            What::PeerPort(vpc, peering) => {
+                write!(f, "the peering port of VPC `{}` towards `{}`", vpc.name, peering.remote)
+            }
+            What::Gateway(vpc, external) => {
+                write!(f, "the gateway of VPC `{}` on `{}`", vpc.name, external.name)
+            }
+            What::RouterSide(subnet, vpc) => {
+                write!(f, "the port of subnet `{}` towards VPC `{}`", subnet.name, vpc.name)
+            }
+            What::ExternalSide(external, vpc) => {
+                write!(f, "the port of external network `{}` towards VPC `{}`", external.name, vpc.name)
+            }
+            What::Localnet(subnet) => {
+                write!(f, "the port of subnet `{}` towards its physical network", subnet.name)
+            }
+            What::Interface(port) => write!(f, "the interface of {}", port.owner),
+            What::Vip(vip) => write!(f, "the virtual address `{}`", vip.name),
+            What::Filtered(vpc) => {
+                write!(f, "the ports of VPC `{}` that are in security groups", vpc.name)
+            }
+            What::Group(group, vpc) => write!(f, "security group `{group}` in VPC `{}`", vpc.name),
+        }
+    }
+}
+
 /// Names of router ports, which are unique in the whole database.
-pub(crate) fn router_ports(model: &Model) -> Vec<Minted> {
+pub(crate) fn router_ports(model: &Model) -> impl Iterator<Item = Minted<'_>> {
     let subnets = model.subnets.iter().filter(|s| s.routed).map(|subnet| {
         let vpc = model.vpc(subnet.vpc);
-        Minted {
-            name: router_port(vpc, subnet),
-            what: format!("the router port of subnet `{}` in VPC `{}`", subnet.name, vpc.name),
-            span: subnet.name.span,
-        }
+        let name = Cow::Owned(router_port(vpc, subnet));
+        Minted { name, what: What::RouterPort(subnet, vpc), span: subnet.name.span }
     });
     let peers = model.vpcs.iter().flat_map(|vpc| {
-        vpc.peerings.iter().map(|peering| Minted {
-            name: peer_port(&vpc.name, &peering.remote.value),
-            what: format!("the peering port of VPC `{}` towards `{}`", vpc.name, peering.remote),
+        vpc.peerings.iter().map(move |peering| Minted {
+            name: Cow::Owned(peer_port(&vpc.name, &peering.remote.value)),
+            what: What::PeerPort(vpc, peering),
             span: peering.remote.span,
         })
     });
     let gateways = model.gateways.iter().map(|gateway| {
         let (vpc, external) = (model.vpc(gateway.vpc), model.subnet(gateway.external));
-        let what = format!("the gateway of VPC `{}` on `{}`", vpc.name, external.name);
-        Minted { name: router_port(vpc, external), what, span: gateway.span }
+        let name = Cow::Owned(router_port(vpc, external));
+        Minted { name, what: What::Gateway(vpc, external), span: gateway.span }
     });
-    subnets.chain(gateways).chain(peers).collect()
+    subnets.chain(gateways).chain(peers)
 }
 
 /// Names of switch ports, which are unique in the whole database.
-pub(crate) fn switch_ports(model: &Model) -> Vec<Minted> {
+pub(crate) fn switch_ports(model: &Model) -> impl Iterator<Item = Minted<'_>> {
     let routers = model.subnets.iter().filter(|s| s.routed).map(|subnet| {
         let vpc = model.vpc(subnet.vpc);
-        let what = format!("the port of subnet `{}` towards VPC `{}`", subnet.name, vpc.name);
-        Minted { name: router_side(vpc, subnet), what, span: subnet.name.span }
+        let name = Cow::Owned(router_side(vpc, subnet));
+        Minted { name, what: What::RouterSide(subnet, vpc), span: subnet.name.span }
     });
     let gateways = model.gateways.iter().map(|gateway| {
         let (vpc, external) = (model.vpc(gateway.vpc), model.subnet(gateway.external));
-        let what = format!("the port of external network `{}` towards VPC `{}`", external.name, vpc.name);
-        Minted { name: router_side(vpc, external), what, span: gateway.span }
+        let name = Cow::Owned(router_side(vpc, external));
+        Minted { name, what: What::ExternalSide(external, vpc), span: gateway.span }
     });
     let localnets = model.subnets.iter().filter(|s| s.underlay.is_some()).map(|subnet| {
-        let what = format!("the port of subnet `{}` towards its physical network", subnet.name);
-        Minted { name: localnet(subnet), what, span: subnet.name.span }
+        let name = Cow::Owned(localnet(subnet));
+        Minted { name, what: What::Localnet(subnet), span: subnet.name.span }
     });
-    let ports = model.ports.iter().map(|port| Minted {
-        name: port.name.clone(),
-        what: format!("the interface of {}", port.owner),
-        span: port.span,
+    let ports = model.ports.iter().map(|port| {
+        let name = Cow::Borrowed(port.name.as_str());
+        Minted { name, what: What::Interface(port), span: port.span }
     });
-    let virtual_ports = model.vips.iter().filter(|v| !v.parents.is_empty()).map(|vip: &Vip| Minted {
-        name: vip.name.clone(),
-        what: format!("the virtual address `{}`", vip.name),
-        span: vip.span,
+    let virtual_ports = model.vips.iter().filter(|v| !v.parents.is_empty()).map(|vip| {
+        let name = Cow::Borrowed(vip.name.as_str());
+        Minted { name, what: What::Vip(vip), span: vip.span }
     });
-    routers.chain(gateways).chain(localnets).chain(ports).chain(virtual_ports).collect()
+    routers.chain(gateways).chain(localnets).chain(ports).chain(virtual_ports)
 }
 
 /// Names of port groups, and of the sets of addresses beside them.
-pub(crate) fn port_groups(model: &Model) -> Vec<Minted> {
+pub(crate) fn port_groups(model: &Model) -> Vec<Minted<'_>> {
     let mut minted = Vec::new();
     for (vpc, members) in model.members() {
         let vpc = model.vpc(vpc);
         let first = members.values().flatten().min();
         minted.extend(first.map(|port| Minted {
-            name: filtered(vpc),
-            what: format!("the ports of VPC `{}` that are in security groups", vpc.name),
+            name: Cow::Owned(filtered(vpc)),
+            what: What::Filtered(vpc),
             span: model.ports[port.0].span,
         }));
-        minted.extend(members.keys().map(|id| Minted {
-            name: port_group(&model.group(*id).name.value, &vpc.name),
-            what: format!("security group `{}` in VPC `{}`", model.group(*id).name, vpc.name),
-            span: model.group(*id).name.span,
+        minted.extend(members.keys().map(|id| {
+            let group = &model.group(*id).name;
+            let name = Cow::Owned(port_group(&group.value, &vpc.name));
+            Minted { name, what: What::Group(&group.value, vpc), span: group.span }
         }));
     }
     minted

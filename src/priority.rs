@@ -3,6 +3,9 @@
 //! | number | what stands there |
 //! |---|---|
 //! | 0 – 32767 | `acls`, each where its author put it |
+//! | 31000 | what a subnet's own gateway says, past its network ACL |
+//! | 30999 – 21001 | rules of a network ACL, their numbers 1 – 9999 |
+//! | 21000 | what no rule of a network ACL matches is dropped |
 //! | 20000 | what a private subnet shuts out, for its ports in security groups |
 //! | 18483 – 2100 | rules of security groups, their priorities 1 – 16384 |
 //! | 2005 | what a port in a group can't do without; its group's own members; VRRP |
@@ -12,7 +15,9 @@
 //! | 1001, 1000 | a private subnet's own block and its allowed ones; everything else is dropped |
 //!
 //! They are Kube-OVN's own, so that people's rules keep their rank. The exception is 20000: in Kube-OVN a
-//! group's rule opens a private subnet, here both must let a packet in. `explain N0521` shows the same table.
+//! group's rule opens a private subnet, here both must let a packet in. Network ACLs look at what comes from the
+//! router, before anything looks at what goes to a port, so that both must let a packet in there too; what leaves
+//! is asked at the same numbers by the router's policies. `explain N0521` shows the same table.
 
 /// A private subnet drops what nothing above lets pass.
 pub(crate) const PRIVATE_DROP: i64 = 1000;
@@ -37,9 +42,25 @@ pub(crate) fn group_rule(priority: i64) -> i64 {
     18_484 - priority
 }
 
+/// What no rule of a network ACL matches is dropped.
+pub(crate) const NETWORK_ACL_DROP: i64 = 21_000;
+/// What the gateway of a subnet says to it.
+pub(crate) const NETWORK_ACL_GATEWAY: i64 = 31_000;
+/// Policies by hand, where they stand in a chain of their own.
+pub(crate) const POLICIES_NEXT: i64 = 1;
+
+/// Lowest and highest number of a network ACL's rule, the lower first.
+pub(crate) const NETWORK_ACL_RULES: std::ops::RangeInclusive<i64> = 1..=9_999;
+
+/// Where a network ACL's rule stands.
+pub(crate) fn network_acl_rule(number: i64) -> i64 {
+    NETWORK_ACL_GATEWAY - number
+}
+
 #[test]
 fn everything_has_a_place_of_its_own() {
     let (first, last) = (group_rule(*GROUP_RULES.start()), group_rule(*GROUP_RULES.end()));
+    let numbers = (network_acl_rule(*NETWORK_ACL_RULES.start()), network_acl_rule(*NETWORK_ACL_RULES.end()));
     let places = [
         PRIVATE_DROP,
         PRIVATE_ALLOW,
@@ -50,6 +71,10 @@ fn everything_has_a_place_of_its_own() {
         last,
         first,
         PRIVATE_GUARD,
+        NETWORK_ACL_DROP,
+        numbers.1,
+        numbers.0,
+        NETWORK_ACL_GATEWAY,
     ];
     assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
 }

@@ -26,6 +26,11 @@ impl Target {
         self >= Target { year, month }
     }
 
+    /// `Logical_Router_Policy.chain`, and `jump` from one to another (25.03).
+    pub fn has_policy_chains(self) -> bool {
+        self.is_at_least((25, 3))
+    }
+
     /// `ACL.action` `pass`, which leaves a packet to the next tier (23.06).
     pub fn has_acl_tiers(self) -> bool {
         self.is_at_least((23, 6))

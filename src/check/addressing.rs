@@ -96,7 +96,7 @@ fn unicast(ctx: &mut Ctx<'_>, block: &Block) -> bool {
 }
 
 /// What a block is where hosts can't be.
-fn special(cidr: IpNet) -> Option<&'static (&'static str, &'static str)> {
+pub(super) fn special(cidr: IpNet) -> Option<&'static (&'static str, &'static str)> {
     SPECIAL.iter().find(|(range, _)| overlap(net(range), cidr))
 }
 

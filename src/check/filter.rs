@@ -6,6 +6,7 @@
 //! | tiers exist in the target; the last tier passes nothing on | N0601, N0123 |
 //! | a rule stands there once; others of its group leave something to it | N0512, N0519 |
 //! | rules of one priority agree, or look at different packets, also those of groups that share a port | N0506 |
+//! | what is logged has a limit that a meter can have | N0528 |
 //! | a group has members | N0520 |
 //! | what a group lets in, private lets in; `acls` on the same ports are mentioned | N0521 |
 //! | members whose addresses are trusted can't be impersonated | N0522 |
@@ -25,7 +26,10 @@ use crate::model::{
     Verdict, VpcId,
 };
 use crate::priority::{GROUP_RULES, GROUPS_DROP, group_rule};
-use crate::span::Spanned;
+use crate::span::{Span, Spanned};
+
+/// What a meter of OVN can be told (ovn-nb(5), Meter_Band.rate).
+pub(super) const METER_RATES: std::ops::RangeInclusive<i64> = 1..=4_294_967_295;
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
@@ -65,7 +69,20 @@ fn tiers(ctx: &mut Ctx<'_>, group: &SecurityGroup) {
     }
 }
 
+/// The limit of what a rule logs is one that a meter can have.
+pub(super) fn log_rates<'r>(ctx: &mut Ctx<'_>, rules: impl Iterator<Item = &'r GroupRule>) {
+    let mut told: BTreeSet<Span> = BTreeSet::new();
+    for rate in rules.filter_map(|rule| Some(rule.log?.value.rate)) {
+        if !METER_RATES.contains(&rate.value) && told.insert(rate.span) {
+            let message = format!("{rate} messages a second is no limit that a meter of OVN can have");
+            let help = format!("give a rate of {} to {}", METER_RATES.start(), METER_RATES.end());
+            ctx.report(Diagnostic::new(Code::MeterRate, rate.span, message).help(help));
+        }
+    }
+}
+
 fn rules(ctx: &mut Ctx<'_>, id: GroupId, group: &SecurityGroup) {
+    log_rates(ctx, group.rules.iter());
     for rule in &group.rules {
         if !GROUP_RULES.contains(&rule.priority.value) {
             let (first, last) = (GROUP_RULES.start(), GROUP_RULES.end());
@@ -262,7 +279,7 @@ fn forgeable(ctx: &mut Ctx<'_>) {
 }
 
 /// True when no packet matches the second and not the first.
-fn covers(wide: &GroupRule, narrow: &GroupRule) -> bool {
+pub(super) fn covers(wide: &GroupRule, narrow: &GroupRule) -> bool {
     let within = |wide: IpNet, narrow: IpNet| wide.contains(&narrow);
     let remote = match (&wide.remote, &narrow.remote) {
         (Remote::Net(wide), Remote::Net(narrow)) => within(wide.value, narrow.value),
@@ -288,6 +305,12 @@ fn holds(wide: Option<Spanned<PortRange>>, narrow: Option<Spanned<PortRange>>) -
     wide.first <= narrow.first && narrow.last <= wide.last
 }
 
+/// Whether a port may be in both.
+pub(super) fn meet(one: Option<Spanned<PortRange>>, other: Option<Spanned<PortRange>>) -> bool {
+    let (one, other) = (ends(one), ends(other));
+    one.first <= other.last && other.first <= one.last
+}
+
 /// Any port where none are given.
 fn ends(range: Option<Spanned<PortRange>>) -> PortRange {
     range.map_or(PortRange { first: 1, last: u16::MAX }, |range| range.value)
@@ -302,10 +325,6 @@ fn is_same(one: &GroupRule, other: &GroupRule) -> bool {
 
 /// Whether a packet may match both rules, which stand at one place and say different things of it.
 fn disagree(one: &GroupRule, other: &GroupRule) -> bool {
-    let meet = |a: Option<Spanned<PortRange>>, b: Option<Spanned<PortRange>>| {
-        let (a, b) = (ends(a), ends(b));
-        a.first <= b.last && b.first <= a.last
-    };
     let remote = match (&one.remote, &other.remote) {
         (Remote::Net(a), Remote::Net(b)) => overlap(a.value, b.value),
         (Remote::Group(..), _) | (_, Remote::Group(..)) => true,

@@ -55,13 +55,11 @@ fn bridged(ctx: &mut Ctx<'_>) {
 
 fn chassis(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
-    let mut seen: Vec<&[GatewayChassis]> = Vec::new();
-    for gateway in &model.gateways {
-        let carriers = model.chassis_of(gateway);
-        if !seen.contains(&carriers) {
-            seen.push(carriers);
-            enough(ctx, gateway, carriers);
-        }
+    // Those of the model are everybody's and told once.
+    let first_without = model.gateways.iter().find(|gateway| gateway.chassis.is_empty());
+    let with = model.gateways.iter().filter(|gateway| !gateway.chassis.is_empty());
+    for gateway in first_without.into_iter().chain(with) {
+        enough(ctx, gateway, model.chassis_of(gateway));
     }
 }
 

@@ -4,11 +4,13 @@
 //! errors becomes [`Checked`], which nothing else can make. Refuses YAML and rows.
 
 mod addressing;
+mod balancer;
 mod filter;
 mod gateway;
 mod matching;
 mod names;
 mod nat;
+mod network_acl;
 mod options;
 mod peering;
 mod policy;
@@ -64,13 +66,17 @@ struct Ctx<'m> {
 impl Ctx<'_> {
     /// The names of all router and switch ports.
     fn port_names(&self) -> Rc<BTreeSet<String>> {
-        let minted = || minted::router_ports(self.model).into_iter().chain(minted::switch_ports(self.model));
-        Rc::clone(self.port_names.get_or_init(|| Rc::new(minted().map(|minted| minted.name).collect())))
+        let minted = || minted::router_ports(self.model).chain(minted::switch_ports(self.model));
+        Rc::clone(
+            self.port_names
+                .get_or_init(|| Rc::new(minted().map(|minted| minted.name.into_owned()).collect())),
+        )
     }
 
     /// The names of all port groups.
     fn port_groups(&self) -> Rc<BTreeSet<String>> {
-        let names = || minted::port_groups(self.model).into_iter().map(|minted| minted.name).collect();
+        let names =
+            || minted::port_groups(self.model).into_iter().map(|minted| minted.name.into_owned()).collect();
         Rc::clone(self.port_groups.get_or_init(|| Rc::new(names())))
     }
 
@@ -100,8 +106,10 @@ pub fn check<'m>(
     routing::check(&mut ctx);
     gateway::check(&mut ctx);
     nat::check(&mut ctx);
+    balancer::check(&mut ctx);
     policy::check(&mut ctx);
     filter::check(&mut ctx);
+    network_acl::check(&mut ctx);
     options::check(&mut ctx);
     (!sink.has_errors()).then_some(Checked { model, assignment })
 }
@@ -142,6 +150,7 @@ fn full(ctx: &mut Ctx<'_>, full: &[Exhausted]) {
                 (model.vips[at].span, format!("the virtual address `{}`", model.vips[at].name))
             }
             Holder::Gateway(id) => (model.gateway(id).span, model.public_name(Public::Gateway(id))),
+            Holder::Probe(_) => (place, "what asks its interfaces whether they are alive".to_owned()),
             Holder::ElasticIp(id) => (model.elastic_ips[id.0].span, model.public_name(Public::ElasticIp(id))),
         };
         ctx.report(diagnostic.label(span, format!("{who} goes without")));

@@ -4,24 +4,26 @@
 //! Port names are unique in the whole database, and northd drops a switch port that has a router port's
 //! name (N0206). The holders of a virtual address stand in one value, with commas between (N0113). A subnet with its VPC's name is refused as Kube-OVN refuses it (N0211).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
-use crate::names::{self, Minted};
+use crate::names::{self, Minted, What};
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
-    let mut seen: BTreeMap<String, Minted> = BTreeMap::new();
-    for minted in names::router_ports(ctx.model).into_iter().chain(names::switch_ports(ctx.model)) {
+    let model = ctx.model;
+    let mut seen: BTreeMap<Cow<'_, str>, Minted<'_>> = BTreeMap::new();
+    for minted in names::router_ports(model).chain(names::switch_ports(model)) {
         match seen.get(&minted.name) {
             // A VPC and a subnet of its name, refused below; two peerings with one VPC, refused elsewhere.
-            Some(first) if first.span == minted.span || first.what == minted.what => {}
+            Some(first) if first.span == minted.span || is_same_link(first.what, minted.what) => {}
             Some(first) => {
                 let message = format!("two ports would be called `{}`", minted.name);
                 ctx.report(
                     Diagnostic::new(Code::NameCollision, minted.span, message)
-                        .at(minted.what.clone())
-                        .label(first.span, first.what.clone())
+                        .at(minted.what.to_string())
+                        .label(first.span, first.what.to_string())
                         .help("rename one of them"),
                 );
             }
@@ -47,16 +49,26 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
     }
 }
 
+/// Two peerings of one VPC with one other.
+fn is_same_link(one: What<'_>, other: What<'_>) -> bool {
+    match (one, other) {
+        (What::PeerPort(vpc, peering), What::PeerPort(vpc_too, peering_too)) => {
+            vpc.name == vpc_too.name && peering.remote.value == peering_too.remote.value
+        }
+        _ => false,
+    }
+}
+
 /// Port groups are unique in the whole database.
 fn port_groups(ctx: &mut Ctx<'_>) {
-    let mut seen: BTreeMap<String, Minted> = BTreeMap::new();
+    let mut seen: BTreeMap<Cow<'_, str>, Minted<'_>> = BTreeMap::new();
     for minted in names::port_groups(ctx.model) {
         if let Some(first) = seen.get(&minted.name) {
             let message = format!("two port groups would be called `{}`", minted.name);
             ctx.report(
                 Diagnostic::new(Code::NameCollision, minted.span, message)
-                    .at(minted.what)
-                    .label(first.span, first.what.clone())
+                    .at(minted.what.to_string())
+                    .label(first.span, first.what.to_string())
                     .help("rename one of them"),
             );
         } else {

@@ -1,4 +1,4 @@
-//! Translations: do they hold together?
+//! Translations: do they hold together, and beside balancers with public addresses?
 //!
 //! | rule | code |
 //! |---|---|
@@ -26,27 +26,42 @@ enum Use {
     Floating,
     /// As a source.
     Source,
-    /// By a port of it.
-    Forward,
+    /// By ports of it.
+    Ports,
+}
+
+/// Whoever uses a public address.
+struct User<'m> {
+    vpc: VpcId,
+    public: &'m Spanned<Public>,
+    how: Use,
+    what: String,
 }
 
 /// What all kinds of translation have in common.
 struct Rule<'m> {
-    vpc: VpcId,
-    public: &'m Spanned<Public>,
+    user: User<'m>,
     inside: &'m Spanned<Inside>,
-    how: Use,
-    what: String,
 }
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
     let rules = rules(ctx);
     for rule in &rules {
-        gateway(ctx, rule);
         families(ctx, rule);
-        own_address(ctx, rule);
     }
-    shared(ctx, &rules);
+    let balancers = ctx.model.balancers.iter().filter_map(|balancer| {
+        let (public, what) = (balancer.public.as_ref()?, format!("balancer `{}`", balancer.name));
+        Some(User { vpc: balancer.vpc, public, how: Use::Ports, what })
+    });
+    let balancers: Vec<User<'_>> = balancers.collect();
+    let mut users: Vec<&User<'_>> = rules.iter().map(|rule| &rule.user).chain(&balancers).collect();
+    users.sort_by_key(|user| user.public.span);
+    for user in &users {
+        gateway(ctx, user);
+        own_address(ctx, user);
+        one_gateway(ctx, user);
+    }
+    shared(ctx, &users);
     sources(ctx, &rules);
     forwards(ctx);
     for floating in &ctx.model.floating_ips {
@@ -59,30 +74,33 @@ fn rules<'m>(ctx: &Ctx<'m>) -> Vec<Rule<'m>> {
     let model = ctx.model;
     let floating = model.floating_ips.iter().map(|rule| {
         let what = format!("floating IP `{}`", rule.name);
-        Rule { vpc: rule.vpc, public: &rule.public, inside: &rule.inside, how: Use::Floating, what }
+        let user = User { vpc: rule.vpc, public: &rule.public, how: Use::Floating, what };
+        Rule { user, inside: &rule.inside }
     });
     let source = model.source_nats.iter().map(|rule| {
         let what = format!("source translation `{}`", rule.name);
-        Rule { vpc: rule.vpc, public: &rule.public, inside: &rule.inside, how: Use::Source, what }
+        let user = User { vpc: rule.vpc, public: &rule.public, how: Use::Source, what };
+        Rule { user, inside: &rule.inside }
     });
     let forward = model.port_forwards.iter().map(|rule| {
         let what = format!("port forward `{}`", rule.name);
-        Rule { vpc: rule.vpc, public: &rule.public, inside: &rule.inside, how: Use::Forward, what }
+        let user = User { vpc: rule.vpc, public: &rule.public, how: Use::Ports, what };
+        Rule { user, inside: &rule.inside }
     });
     let mut rules: Vec<Rule<'_>> = floating.chain(source).chain(forward).collect();
-    rules.sort_by_key(|rule| rule.public.span);
+    rules.sort_by_key(|rule| rule.user.public.span);
     rules
 }
 
-fn gateway(ctx: &mut Ctx<'_>, rule: &Rule<'_>) {
+fn gateway(ctx: &mut Ctx<'_>, user: &User<'_>) {
     let model = ctx.model;
-    let (vpc, external) = (model.vpc(rule.vpc), model.external_of(rule.public.value));
-    if model.gateway_on(rule.vpc, external).is_some() || !vpc.whole_exits {
+    let (vpc, external) = (model.vpc(user.vpc), model.external_of(user.public.value));
+    if model.gateway_on(user.vpc, external).is_some() || !vpc.whole_exits {
         return;
     }
     let external = &model.subnet(external).name;
-    let message = format!("{} is in VPC `{}`, which has no gateway on `{external}`", rule.what, vpc.name);
-    let diagnostic = Diagnostic::new(Code::NatWithoutGateway, rule.public.span, message)
+    let message = format!("{} is in VPC `{}`, which has no gateway on `{external}`", user.what, vpc.name);
+    let diagnostic = Diagnostic::new(Code::NatWithoutGateway, user.public.span, message)
         .note("OVN would keep the rule and never apply it")
         .help(if external.value == "external" {
             "set `enableExternal: true` on the Vpc".to_owned()
@@ -96,76 +114,78 @@ fn gateway(ctx: &mut Ctx<'_>, rule: &Rule<'_>) {
 }
 
 fn families(ctx: &mut Ctx<'_>, rule: &Rule<'_>) {
-    let outside = ctx.assignment.public(rule.public.value);
+    let public = rule.user.public;
+    let outside = ctx.assignment.public(public.value);
     let inside = ctx.assignment.inside(ctx.model, &rule.inside.value);
     let is_pair = |net: &IpNet| outside.iter().any(|a| a.is_ipv4() == net.addr().is_ipv4());
     if inside.is_empty() || outside.is_empty() || inside.iter().any(is_pair) {
         return;
     }
-    let message = format!("{} has no family that is both inside and outside", rule.what);
+    let message = format!("{} has no family that is both inside and outside", rule.user.what);
     let families = |v4: bool| if v4 { "IPv4" } else { "IPv6" };
     ctx.report(
         Diagnostic::new(Code::FamilyMix, rule.inside.span, message)
             .at(format!("{} inside", families(inside[0].addr().is_ipv4())))
-            .label(rule.public.span, format!("{} outside", families(outside[0].is_ipv4()))),
+            .label(public.span, format!("{} outside", families(outside[0].is_ipv4()))),
     );
 }
 
 /// A gateway's address may be a source of its own VPC's packets and have ports forwarded, and no more.
-fn own_address(ctx: &mut Ctx<'_>, rule: &Rule<'_>) {
-    let Public::Gateway(id) = rule.public.value else { return };
+fn own_address(ctx: &mut Ctx<'_>, user: &User<'_>) {
+    let Public::Gateway(id) = user.public.value else { return };
     let owner = ctx.model.gateway(id).vpc;
-    let problem = if owner != rule.vpc {
+    let problem = if owner != user.vpc {
         format!("belongs to VPC `{}`", ctx.model.vpc(owner).name)
-    } else if rule.how == Use::Floating {
+    } else if user.how == Use::Floating {
         "has to answer for itself".to_owned()
     } else {
         return;
     };
-    let message = format!("{} uses the address of a gateway, which {problem}", rule.what);
+    let message = format!("{} uses the address of a gateway, which {problem}", user.what);
     ctx.report(
-        Diagnostic::new(Code::ElasticIpType, rule.public.span, message)
+        Diagnostic::new(Code::ElasticIpType, user.public.span, message)
             .help("declare an OvnEip of type `nat` for it"),
     );
 }
 
-fn shared(ctx: &mut Ctx<'_>, rules: &[Rule<'_>]) {
-    let mut users: BTreeMap<Public, Vec<&Rule<'_>>> = BTreeMap::new();
-    for rule in rules.iter().filter(|rule| matches!(rule.public.value, Public::ElasticIp(_))) {
-        let others = users.entry(rule.public.value).or_default();
-        let is_floating = |rule: &Rule<'_>| rule.how == Use::Floating;
+fn shared(ctx: &mut Ctx<'_>, users: &[&User<'_>]) {
+    let mut seen: BTreeMap<Public, Vec<&User<'_>>> = BTreeMap::new();
+    for user in users.iter().filter(|user| matches!(user.public.value, Public::ElasticIp(_))) {
+        let others = seen.entry(user.public.value).or_default();
+        let is_floating = |user: &User<'_>| user.how == Use::Floating;
         let clash =
-            others.iter().find(|other| other.vpc != rule.vpc || is_floating(other) || is_floating(rule));
+            others.iter().find(|other| other.vpc != user.vpc || is_floating(other) || is_floating(user));
         if let Some(other) = clash {
-            let name = ctx.model.public_name(rule.public.value);
-            let why = if other.vpc == rule.vpc {
+            let name = ctx.model.public_name(user.public.value);
+            let why = if other.vpc == user.vpc {
                 "a floating IP has its public address for itself"
             } else {
                 "a public address is one router's"
             };
-            let message = format!("{name} is used by {} and by {}", other.what, rule.what);
+            let message = format!("{name} is used by {} and by {}", other.what, user.what);
             ctx.report(
-                Diagnostic::new(Code::ElasticIpShared, rule.public.span, message)
+                Diagnostic::new(Code::ElasticIpShared, user.public.span, message)
                     .label(other.public.span, other.what.clone())
                     .note(why)
                     .help("declare a public address for each"),
             );
         }
-        others.push(rule);
+        others.push(user);
     }
 }
 
 /// Equal prefixes are equal priorities in OVN: either address may be the source.
 fn sources(ctx: &mut Ctx<'_>, rules: &[Rule<'_>]) {
     let mut seen: BTreeMap<(VpcId, SubnetId, IpNet), (Span, &str)> = BTreeMap::new();
-    for rule in rules.iter().filter(|rule| rule.how != Use::Forward) {
-        let external = ctx.model.external_of(rule.public.value);
-        for (_, inside) in ctx.assignment.pairs(ctx.model, rule.public.value, &rule.inside.value) {
-            let here = (rule.vpc, external, inside);
-            let Some((first, other)) = seen.insert(here, (rule.inside.span, &rule.what)) else { continue };
+    for rule in rules.iter().filter(|rule| rule.user.how != Use::Ports) {
+        let User { vpc, public, what, .. } = &rule.user;
+        let external = ctx.model.external_of(public.value);
+        for (_, inside) in ctx.assignment.pairs(ctx.model, public.value, &rule.inside.value) {
+            let here = (*vpc, external, inside);
+            let Some((first, other)) = seen.insert(here, (rule.inside.span, what)) else { continue };
             let host = inside.prefix_len() == inside.max_prefix_len();
             let shown = if host { inside.addr().to_string() } else { inside.to_string() };
-            let message = format!("{shown} is translated by {other} and by {}", rule.what);
+            let message = format!("{shown} is translated by {other} and by {what}");
             ctx.report(
                 Diagnostic::new(Code::NatTie, rule.inside.span, message)
                     .label(first, other.to_owned())
@@ -193,16 +213,20 @@ fn forwards(ctx: &mut Ctx<'_>) {
                     .help(format!("give `{}` or `{other}` another port", rule.name)),
             );
         }
-        if model.gateways_of(rule.vpc).nth(1).is_some() {
-            let vpc = &model.vpc(rule.vpc).name;
-            let message =
-                format!("port forward `{}` is in VPC `{vpc}`, which has several gateways", rule.name);
-            ctx.report(
-                Diagnostic::new(Code::TargetLacks, rule.public.span, message)
-                    .note("no OVN up to 26.03 forwards ports on a router with more than one gateway")
-                    .help("use a floating IP"),
-            );
-        }
+    }
+}
+
+/// Only a router with one gateway gives ports of a public address away.
+fn one_gateway(ctx: &mut Ctx<'_>, user: &User<'_>) {
+    let model = ctx.model;
+    if user.how == Use::Ports && model.gateways_of(user.vpc).nth(1).is_some() {
+        let vpc = &model.vpc(user.vpc).name;
+        let message = format!("{} is in VPC `{vpc}`, which has several gateways", user.what);
+        ctx.report(
+            Diagnostic::new(Code::TargetLacks, user.public.span, message)
+                .note("no OVN up to 26.03 forwards ports on a router with more than one gateway")
+                .help("use a floating IP"),
+        );
     }
 }
 

@@ -205,7 +205,7 @@ fn pair(
     let (mut text, mut documents, mut verdicts) = (String::new(), Vec::new(), Vec::new());
     for sender in &senders {
         for receiver in receivers.iter().filter(|receiver| *receiver != sender) {
-            let asked = judge.sets.and(judge.sets.and(sender.sources, receiver.destinations), service);
+            let asked = judge.sets.and(judge.sets.and(sender.sources, receiver.known_to(sender)), service);
             let findings = judge.explain(sender, receiver, service);
             let writer = Writer { judge, sources };
             let (from, to) = (name_of(judge.network, sender), name_of(judge.network, receiver));

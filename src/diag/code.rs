@@ -167,6 +167,12 @@ codes! {
     "N0449" NatGatewayInOvn "nat-gateway-in-ovn" Note "a NAT gateway without a pod: OVN itself translates";
     "N0450" DiscardShared "discard-shared" Error "a prefix that is both dropped and routed";
     "N0451" NextHopGuarded "next-hop-guarded" Warning "a next hop that port security keeps from forwarding";
+    "N0452" BalancerAddress "balancer-address" Error "a balancer's address that is somebody else's, or that nobody answers for";
+    "N0453" BalancerTwice "balancer-twice" Error "two balancers with one address and port";
+    "N0454" BalancerStrays "balancer-strays" Error "a balancer's backend or client in a VPC that it can't serve";
+    "N0455" BalancerEmpty "balancer-empty" Warning "a balancer without a backend";
+    "N0456" BalancerUnwatched "balancer-unwatched" Warning "a backend that no health check can ask";
+    "N0457" BalancerBypassed "balancer-bypassed" Warning "stateless rules, whose packets no balancer sees";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";
@@ -186,10 +192,16 @@ codes! {
     "N0516" PrivateMissesPeer "private-misses-peer" Note "a private subnet that shuts out a peer's subnets";
     "N0517" PrivateBlocksExit "private-blocks-exit" Warning "private stops the traffic that is to leave";
     "N0518" PortRange "port-range" Error "a range of ports that does not exist, or of a protocol without ports";
-    "N0519" GroupRuleShadowed "group-rule-shadowed" Warning "a rule of a security group that others make idle";
+    "N0519" GroupRuleShadowed "group-rule-shadowed" Warning "a rule of a security group or network ACL that others make idle";
     "N0520" GroupEmpty "group-empty" Note "a security group that nobody joins";
     "N0521" FiltersMixed "filters-mixed" Warning "security groups beside private or acls, where one overrides the other";
     "N0522" GroupForgeable "group-forgeable" Note "a rule that trusts addresses which others can forge";
+    "N0523" NetworkAclMixed "network-acl-mixed" Warning "acls beside a network ACL, where one overrides the other";
+    "N0524" NetworkAclNumber "network-acl-number" Error "two rules of a network ACL with one number";
+    "N0525" NetworkAclNowhere "network-acl-nowhere" Error "a network ACL on a subnet whose border is not a router";
+    "N0526" NetworkAclOneWay "network-acl-one-way" Warning "a network ACL that lets something pass and no answer to it";
+    "N0527" NetworkAclUnused "network-acl-unused" Note "a network ACL that no subnet names";
+    "N0528" MeterRate "meter-rate" Error "a rate or burst that a meter of OVN can't have";
 
     "N0601" TargetLacks "target-lacks" Error "something that the target version of OVN does not have";
     "N0602" VlanRange "vlan-range" Error "a VLAN tag that does not exist";

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::quote;
 use crate::nb::unit::{Unit, units};
 use crate::nb::value::Ref;
-use crate::nb::{Atom, Datum, Key, Kind, Row, Rows, Table, record, stamp};
+use crate::nb::{Atom, Column, Datum, Key, Kind, Row, Rows, Table, record, stamp};
 use crate::target::Target;
 
 /// Most rows of a transaction: ovn-nbctl's time grows with the square of its commands.
@@ -108,9 +108,8 @@ fn tidy(out: &mut String) {
 }
 
 /// Columns that every row sets; OVN's schema takes no default for most of them.
-const ALWAYS_SET: [&str; 18] = [
+const ALWAYS_SET: [&str; 17] = [
     "action",
-    "burst_size",
     "chassis_name",
     "cidr",
     "direction",
@@ -132,14 +131,14 @@ const ALWAYS_SET: [&str; 18] = [
 /// Defaults of the columns that a row's line leaves out. Sets of references are members' business,
 /// `external_ids` may hold other people's keys, and an older OVN does not know younger columns.
 fn blanks(table: Table, owner: &str, target: Target) -> String {
-    let always = |c: &crate::nb::Column| {
+    let always = |c: &Column| {
         (ALWAYS_SET.contains(&c.name) || (table, c.name) == (Table::Nat, "type"))
             && matches!(c.kind, Kind::Text | Kind::TextSet | Kind::Int)
     };
     let mut managed: Vec<_> = table.columns().iter().collect();
     managed.retain(|c| c.kind != Kind::RefSet && c.name != "external_ids" && !always(c));
     managed.retain(|c| c.since.is_none_or(|release| target.is_at_least(release)));
-    let blank = |c: &crate::nb::Column| {
+    let blank = |c: &Column| {
         format!("{}={}", c.name, quote::datum(c.kind, &c.kind.default(), &|key| key.uuid(owner)))
     };
     managed.into_iter().map(blank).collect::<Vec<_>>().join(" ")
@@ -236,7 +235,7 @@ fn frame(rows: &Rows, unit: &Unit<'_>, workloads: &Workloads<'_>, owner: &str) -
     }
     for key in &unit.frame {
         let Some(row) = rows.get(key) else { continue };
-        for (column, datum) in row.columns().filter(|(c, _)| c.kind == Kind::RefSet) {
+        for (column, datum) in row.columns().filter(|(column, _)| is_by_member(key.table, column)) {
             let members = datum.refs().filter_map(|to| match to {
                 Ref::Key(to) => Some(to),
                 Ref::Foreign(_) => None,
@@ -267,6 +266,12 @@ fn ports(rows: &Rows, batch: &[&Key], workloads: &Workloads<'_>, owner: &str) ->
     out
 }
 
+/// Whether a column's references are put into their set one by one, beside those of others. One that is never
+/// empty goes with its row instead: a meter has a band (ovn-nb(5)), and `create` alone would give it none that exists.
+fn is_by_member(table: Table, column: &Column) -> bool {
+    column.kind == Kind::RefSet && (table, column.name) != (Table::Meter, "bands")
+}
+
 fn call(out: &mut String, key: &Key, row: &Row, owner: &str) {
     let uuid_of = |key: &Key| key.uuid(owner);
     let table = key.table.name();
@@ -276,7 +281,7 @@ fn call(out: &mut String, key: &Key, row: &Row, owner: &str) {
     } else {
         let _ = write!(out, "    row {table} {uuid}");
     }
-    for (column, datum) in row.set_columns().filter(|(c, _)| c.kind != Kind::RefSet) {
+    for (column, datum) in row.set_columns().filter(|(column, _)| !is_by_member(key.table, column)) {
         match datum {
             Datum::Map(pairs) if column.name == "external_ids" => {
                 for (k, v) in pairs {

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use super::log;
 use super::port::host_or_net;
 use super::subnet::direction;
 use crate::check::Checked;
@@ -125,12 +126,14 @@ impl Group<'_> {
             let seen = format!("{}/{at}", direction(rule.direction));
             let Some(key) = keys.mint(&seen, &text, rule.verdict.value) else { continue };
             let what = key.split_once('/').map_or(at.as_str(), |(_, what)| what);
+            let logged = log::lower(rule.log, model.vpc(vpc), self.rows);
             self.add(whose, what, rule.direction, rule.span, |acl| {
                 acl.name = Some(acl_name(whose, &format!("{}/{at}", shown(rule.direction))));
                 acl.priority = priority::group_rule(rule.priority.value);
                 acl.matching += &text;
                 acl.action = action(rule.verdict.value).to_owned();
                 acl.tier = i64::from(group.tier);
+                logged.write(acl);
             });
         }
         for way in DIRECTIONS {
@@ -191,15 +194,31 @@ fn matching(
     rule: &GroupRule,
     members: &BTreeMap<VpcId, Members>,
 ) -> Option<String> {
-    let ip = ip(rule.family);
-    let (far, near) = ends(rule.direction);
-    let mut parts = match &rule.remote {
-        Remote::Net(net) if net.value.prefix_len() == 0 => vec![ip.to_owned()],
-        Remote::Net(net) => vec![format!("{ip}.{far} == {}", host_or_net(net.value))],
+    let remote = match &rule.remote {
+        Remote::Net(net) => of_net(rule, net.value),
         Remote::Group(_, id) => {
-            vec![format!("{ip}.{far} == {}", addresses(model, vpc, (*id)?, rule.family, members)?)]
+            let (far, _) = ends(rule.direction);
+            let members = addresses(model, vpc, (*id)?, rule.family, members)?;
+            format!("{}.{far} == {members}", ip(rule.family))
         }
     };
+    Some(packets(rule, remote))
+}
+
+/// What a rule about a network says of the other end.
+pub(super) fn of_net(rule: &GroupRule, net: IpNet) -> String {
+    let (far, _) = ends(rule.direction);
+    match net.prefix_len() {
+        0 => ip(rule.family).to_owned(),
+        _ => format!("{}.{far} == {}", ip(rule.family), host_or_net(net)),
+    }
+}
+
+/// What a rule's packets are, beside who is at the other end.
+pub(super) fn packets(rule: &GroupRule, remote: String) -> String {
+    let ip = ip(rule.family);
+    let (_, near) = ends(rule.direction);
+    let mut parts = vec![remote];
     parts.extend(rule.local.map(|net| format!("{ip}.{near} == {}", host_or_net(net.value))));
     let protocol = match (rule.protocol, rule.family) {
         (Protocol::Any, _) => None,
@@ -222,7 +241,7 @@ fn matching(
         let tests: Vec<String> = tests.collect();
         parts.extend(if tests.is_empty() { vec![protocol.to_owned()] } else { tests });
     }
-    Some(parts.join(" && "))
+    parts.join(" && ")
 }
 
 /// The addresses of a group's members, here and in peers, as matches name them; `None` without members.
@@ -245,7 +264,7 @@ fn addresses(
     }
 }
 
-fn ip(family: Family) -> &'static str {
+pub(super) fn ip(family: Family) -> &'static str {
     match family {
         Family::V4 => "ip4",
         Family::V6 => "ip6",

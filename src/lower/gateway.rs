@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::vpc::destination_route;
 use crate::check::Checked;
-use crate::model::{Gateway, GatewayId, Model, SubnetId, VpcId};
+use crate::model::{Gateway, GatewayId, Model, VpcId};
 use crate::names;
 use crate::nb::{HaChassis, HaChassisGroup, Key, LogicalRouterPort, LogicalSwitchPort, Ref, Rows, Table};
 
@@ -73,10 +73,16 @@ fn chassis_group(model: &Model, gateway: &Gateway, rows: &mut Rows) -> Key {
     key
 }
 
-/// The external switch's ports towards the routers that have gateways there.
-pub(super) fn switch_ports(model: &Model, external: SubnetId, rows: &mut Rows) -> Vec<Key> {
-    let here = model.gateways.iter().filter(|gateway| gateway.external == external);
-    here.map(|gateway| switch_port(model, gateway, rows)).collect()
+/// The gateways on every subnet.
+pub(super) fn by_external(model: &Model) -> Vec<Vec<&Gateway>> {
+    let mut by_external = vec![Vec::new(); model.subnets.len()];
+    model.gateways.iter().for_each(|gateway| by_external[gateway.external.0].push(gateway));
+    by_external
+}
+
+/// An external switch's ports towards the routers that have these gateways.
+pub(super) fn switch_ports(model: &Model, gateways: &[&Gateway], rows: &mut Rows) -> Vec<Key> {
+    gateways.iter().map(|gateway| switch_port(model, gateway, rows)).collect()
 }
 
 fn switch_port(model: &Model, gateway: &Gateway, rows: &mut Rows) -> Key {

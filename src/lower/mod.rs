@@ -2,10 +2,13 @@
 //!
 //! One file a concern, called in the order of the tables. Refuses YAML, live databases and diagnostics.
 
+mod balancer;
 mod dhcp;
 mod filter;
 mod gateway;
+mod log;
 mod nat;
+mod network_acl;
 mod port;
 mod subnet;
 mod vpc;
@@ -18,8 +21,9 @@ use crate::nb::{Rows, stamp};
 /// The rows that mean what the model says, without marks of ownership.
 pub fn lower(checked: &Checked<'_>) -> Rows {
     let mut rows = Rows::new();
-    vpc::lower(checked, &mut rows);
-    subnet::lower(checked, &mut rows);
+    let balancers = balancer::lower(checked, &mut rows);
+    vpc::lower(checked, &balancers, &mut rows);
+    subnet::lower(checked, &balancers, &mut rows);
     filter::lower(checked, &mut rows);
     rows
 }

@@ -19,26 +19,51 @@ use ipnet::IpNet;
 use super::gateway;
 use crate::assign::derived_mac;
 use crate::check::Checked;
-use crate::model::{FloatingIp, GatewayId, Model, PortForward, Public, Subnet, SubnetId, VpcId};
+use crate::model::{FloatingIp, GatewayId, Model, PortForward, Public, SourceNat, Subnet, SubnetId, VpcId};
 use crate::names;
 use crate::nb::{AddressSet, Key, LoadBalancer, Nat, Ref, Rows, Table};
 use crate::span::Span;
 
-/// The translations of a VPC.
-pub(super) fn translations(checked: &Checked<'_>, vpc: VpcId, rows: &mut Rows) -> BTreeSet<Ref> {
+/// The rules of one VPC.
+#[derive(Clone, Default)]
+pub(super) struct Rules<'m> {
+    floating: Vec<&'m FloatingIp>,
+    sources: Vec<&'m SourceNat>,
+    forwards: Vec<&'m PortForward>,
+}
+
+impl<'m> Rules<'m> {
+    /// The rules of every VPC: searched once, not once for each.
+    pub(super) fn by_vpc(model: &'m Model) -> Vec<Rules<'m>> {
+        let mut all = vec![Rules::default(); model.vpcs.len()];
+        model.floating_ips.iter().for_each(|rule| all[rule.vpc.0].floating.push(rule));
+        model.source_nats.iter().for_each(|rule| all[rule.vpc.0].sources.push(rule));
+        model.port_forwards.iter().for_each(|rule| all[rule.vpc.0].forwards.push(rule));
+        all
+    }
+}
+
+/// The translations of a VPC that has these subnets.
+pub(super) fn translations(
+    checked: &Checked<'_>,
+    vpc: VpcId,
+    rules: &Rules<'_>,
+    subnets: &[SubnetId],
+    rows: &mut Rows,
+) -> BTreeSet<Ref> {
     let model = checked.model();
-    let mut nat = Translations { checked, vpc, rows, refs: BTreeSet::new() };
-    for floating in model.floating_ips.iter().filter(|floating| floating.vpc == vpc) {
+    let mut nat = Translations { checked, vpc, sources: &rules.sources, rows, refs: BTreeSet::new() };
+    for floating in &rules.floating {
         nat.floating(floating);
     }
-    for source in model.source_nats.iter().filter(|source| source.vpc == vpc) {
+    for source in &rules.sources {
         for (outside, inside) in checked.assignment().pairs(model, source.public.value, &source.inside.value)
         {
             nat.source(outside, inside, source.public.value, source.span, None);
         }
     }
-    for id in model.subnets_by_vpc()[vpc.0].iter().copied() {
-        nat.outgoing(id);
+    for id in subnets {
+        nat.outgoing(*id);
     }
     nat.refs
 }
@@ -46,6 +71,8 @@ pub(super) fn translations(checked: &Checked<'_>, vpc: VpcId, rows: &mut Rows) -
 struct Translations<'c, 'r> {
     checked: &'c Checked<'c>,
     vpc: VpcId,
+    /// The VPC's own.
+    sources: &'c [&'c SourceNat],
     rows: &'r mut Rows,
     refs: BTreeSet<Ref>,
 }
@@ -111,7 +138,7 @@ impl Translations<'_, '_> {
             for outside in self.checked.assignment().public(public).to_vec() {
                 let Some(block) = subnet.block_for(outside) else { continue };
                 let inside = block.cidr.value;
-                if !self.checked.assignment().is_translated(model, gateway, inside) {
+                if !self.checked.assignment().is_translated(model, self.sources, gateway, inside) {
                     let exempt = exempt[usize::from(!outside.is_ipv4())].clone();
                     self.source(outside, inside, public, span, exempt);
                 }
@@ -146,9 +173,8 @@ fn exempt(subnet: &Subnet, v4: bool, span: Span, rows: &mut Rows) -> Option<Key>
 }
 
 /// The port forwards of a VPC.
-pub(super) fn forwards(checked: &Checked<'_>, vpc: VpcId, rows: &mut Rows) -> BTreeSet<Ref> {
-    let forwards = checked.model().port_forwards.iter().filter(|forward| forward.vpc == vpc);
-    forwards.map(|one| Ref::Key(forward(checked, one, rows))).collect()
+pub(super) fn forwards(checked: &Checked<'_>, rules: &Rules<'_>, rows: &mut Rows) -> BTreeSet<Ref> {
+    rules.forwards.iter().map(|one| Ref::Key(forward(checked, one, rows))).collect()
 }
 
 fn forward(checked: &Checked<'_>, forward: &PortForward, rows: &mut Rows) -> Key {

@@ -9,7 +9,9 @@
 //! | private | `to-lport` ACLs: drop `ip` at 1000; own block and allowed ones at 1001 |
 //! | allowEWTraffic | ACLs of both directions at 1900 for the own block, where there are rules by hand |
 //! | acls | one ACL each, as written |
+//! | balancers | `balancer` |
 //! | private, with ports in security groups | what `filter` adds |
+//! | network ACL | what `network_acl` adds |
 //!
 //! A private subnet's rules look at packets on their way to a port, the router's port included, so they
 //! hold in both directions (S-048 … S-058 of the fixtures). Packets that never leave the segment are not
@@ -19,7 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::{filter, gateway, port};
+use super::balancer::Balancers;
+use super::{filter, gateway, network_acl, port};
 use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, AclAction, Block, Direction, Subnet};
@@ -29,23 +32,24 @@ use crate::nb::{Acl, Key, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table};
 use crate::priority;
 use crate::span::Span;
 
-pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
+pub(super) fn lower(checked: &Checked<'_>, balancers: &Balancers, rows: &mut Rows) {
     let model = checked.model();
     let mut ports = port::by_subnet(checked, rows);
-    let filtered = filter::subnets(model);
+    let (filtered, gateways) = (filter::subnets(model), gateway::by_external(model));
     for (id, subnet) in model.subnets() {
         let vpc = model.vpc(subnet.vpc);
         let mut members = std::mem::take(&mut ports[id.0]);
         if subnet.routed {
-            members.insert(Ref::Key(router_port(vpc, subnet, rows)));
+            members.insert(Ref::Key(router_port(vpc, subnet, balancers.arp_proxy(id), rows)));
         }
-        members.extend(gateway::switch_ports(model, id, rows).into_iter().map(Ref::Key));
+        members.extend(gateway::switch_ports(model, &gateways[id.0], rows).into_iter().map(Ref::Key));
         if let Some(underlay) = &subnet.underlay {
             members.insert(Ref::Key(localnet(subnet, underlay, rows)));
         }
         let mut acls = BTreeSet::new();
         private(subnet, rows, &mut acls);
         by_hand(subnet, rows, &mut acls);
+        network_acl::into(model, subnet, rows, &mut acls);
         if filtered.contains(&id) {
             filter::guard(model, subnet, rows, &mut acls);
         }
@@ -53,6 +57,7 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
             name: names::switch(subnet),
             ports: members,
             acls,
+            load_balancer: balancers.on_switch(id),
             other_config: multicast(vpc, subnet),
             external_ids: super::described(&subnet.description),
             ..LogicalSwitch::default()
@@ -61,15 +66,17 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
     }
 }
 
-fn router_port(vpc: &model::Vpc, subnet: &Subnet, rows: &mut Rows) -> Key {
+fn router_port(vpc: &model::Vpc, subnet: &Subnet, arp_proxy: Option<String>, rows: &mut Rows) -> Key {
     let name = names::router_side(vpc, subnet);
     let key = Key::new(Table::LogicalSwitchPort, name.as_str());
+    let mut options = BTreeMap::from([("router-port".to_owned(), names::router_port(vpc, subnet))]);
+    options.extend(arp_proxy.map(|addresses| ("arp_proxy".to_owned(), addresses)));
     let row = LogicalSwitchPort {
         name,
         kind: "router".to_owned(),
         // Without it OVN 23.03 has no entry for the router's MAC and drops what is sent to it.
         addresses: BTreeSet::from(["router".to_owned()]),
-        options: BTreeMap::from([("router-port".to_owned(), names::router_port(vpc, subnet))]),
+        options,
         ..LogicalSwitchPort::default()
     };
     rows.insert(key.clone(), row, Some(subnet.name.span));

@@ -7,7 +7,8 @@
 //! | peering | `Logical_Router_Port` `<vpc>-<remote>`, its `peer` the other side's; no switch between |
 //! | static route | `Logical_Router_Static_Route`, `dst-ip` unless by source; `discard` for a black hole |
 //! | policy route | `Logical_Router_Policy` |
-//! | gateway, translations | `gateway`, `nat` |
+//! | network ACL of a subnet | policies, see `network_acl` |
+//! | gateway, translations, balancers | `gateway`, `nat`, `balancer` |
 //!
 //! No route is added that nobody wrote but a gateway's (`gateway`): OVN connects a router's subnets by itself.
 //! Fixtures: `harvester/*`, `routes/*`.
@@ -17,7 +18,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{gateway, nat};
+use super::balancer::Balancers;
+use super::{gateway, nat, network_acl};
 use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Subnet, SubnetId};
@@ -31,9 +33,9 @@ use crate::span::Span;
 /// What a Logical_Router_Port's `options` call the route table of packets that come in by it.
 const ROUTE_TABLE: &str = "route_table";
 
-pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
+pub(super) fn lower(checked: &Checked<'_>, balancers: &Balancers, rows: &mut Rows) {
     let model = checked.model();
-    let by_vpc = model.subnets_by_vpc();
+    let (by_vpc, rules) = (model.subnets_by_vpc(), nat::Rules::by_vpc(model));
     for (id, vpc) in model.vpcs() {
         let subnets = &by_vpc[id.0];
         let mut gateways = model.gateways_of(id).map(|(_, gateway)| gateway.span);
@@ -49,14 +51,18 @@ pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
         let routes = vpc.static_routes.iter().map(|route| static_route(checked, vpc, route, rows));
         let mut static_routes: BTreeSet<Ref> = routes.map(Ref::Key).collect();
         static_routes.extend(gateway::default_routes(model, id, rows).into_iter().map(Ref::Key));
-        let policies = policy_routes(vpc, rows);
+        let chain = network_acl::chain(model, vpc, subnets);
+        let mut policies = policy_routes(vpc, chain, rows);
+        policies.extend(network_acl::out_of(model, subnets, chain, rows));
+        let mut load_balancer = nat::forwards(checked, &rules[id.0], rows);
+        load_balancer.extend(balancers.on_router(id));
         let row = LogicalRouter {
             name: names::router(vpc),
             ports,
             static_routes,
             policies,
-            nat: nat::translations(checked, id, rows),
-            load_balancer: nat::forwards(checked, id, rows),
+            nat: nat::translations(checked, id, &rules[id.0], subnets, rows),
+            load_balancer,
             external_ids: super::described(&vpc.description),
             ..LogicalRouter::default()
         };
@@ -176,7 +182,7 @@ fn insert_route(
 }
 
 /// Every policy once; those of one priority and match in an order that does not depend on the input's.
-fn policy_routes(vpc: &model::Vpc, rows: &mut Rows) -> BTreeSet<Ref> {
+fn policy_routes(vpc: &model::Vpc, chain: Option<&str>, rows: &mut Rows) -> BTreeSet<Ref> {
     let hops =
         |policy: &PolicyRoute| -> BTreeSet<IpAddr> { policy.next_hops.iter().map(|hop| hop.value).collect() };
     let mut policies: Vec<&PolicyRoute> = vpc.policy_routes.iter().collect();
@@ -187,13 +193,19 @@ fn policy_routes(vpc: &model::Vpc, rows: &mut Rows) -> BTreeSet<Ref> {
         let at = format!("{}/policy/{}", vpc.name, policy.priority);
         let text = matching::one_line(&policy.matching.value);
         if let Some(key) = keys.mint(&at, &text, (policy.action.value, hops(policy))) {
-            refs.insert(Ref::Key(policy_route(key, text, policy, rows)));
+            refs.insert(Ref::Key(policy_route(key, text, policy, chain, rows)));
         }
     }
     refs
 }
 
-fn policy_route(key: String, text: String, policy: &PolicyRoute, rows: &mut Rows) -> Key {
+fn policy_route(
+    key: String,
+    text: String,
+    policy: &PolicyRoute,
+    chain: Option<&str>,
+    rows: &mut Rows,
+) -> Key {
     let action = match policy.action.value {
         PolicyAction::Allow => "allow",
         PolicyAction::Drop => "drop",
@@ -209,6 +221,7 @@ fn policy_route(key: String, text: String, policy: &PolicyRoute, rows: &mut Rows
         matching: text,
         action: action.to_owned(),
         nexthops,
+        chain: chain.map(str::to_owned),
         ..LogicalRouterPolicy::default()
     };
     rows.insert(key.clone(), row, Some(policy.span));

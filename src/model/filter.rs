@@ -1,8 +1,9 @@
-//! Security groups: rules for whoever joins, whatever its subnet.
+//! Security groups: rules for whoever joins, whatever its subnet. Network ACLs: rules for the border of a subnet.
 //!
 //! A port that joins a group is closed in both directions, but for what the rules of its groups let pass and
-//! for what it can't do without (ARP, neighbour discovery, DHCP). Replies pass with what they answer. Refuses
-//! to know how a packet filter is told so.
+//! for what it can't do without (ARP, neighbour discovery, DHCP). Replies pass with what they answer. A
+//! network ACL remembers nothing: the first of its rules that matches decides, replies included. Refuses to know
+//! how a packet filter is told so.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,7 +30,18 @@ pub struct SecurityGroup {
     pub rules: Vec<GroupRule>,
 }
 
-/// A rule of a group. All that it says must hold of a packet.
+/// Numbered rules for what crosses the border of the subnets that name it.
+#[derive(Debug)]
+pub struct NetworkAcl {
+    /// Unique among network ACLs.
+    pub name: Spanned<String>,
+    /// False when a rule could not be read.
+    pub whole: bool,
+    /// In the order written; their numbers are their priorities, and nobody at the other end is a group.
+    pub rules: Vec<GroupRule>,
+}
+
+/// A rule of a group or a network ACL. All that it says must hold of a packet.
 #[derive(Debug)]
 pub struct GroupRule {
     /// The whole rule.
@@ -52,6 +64,32 @@ pub struct GroupRule {
     pub local: Option<Spanned<IpNet>>,
     /// What happens to it.
     pub verdict: Spanned<Verdict>,
+    /// Whether its packets are logged, and how.
+    pub log: Option<Spanned<Log>>,
+}
+
+/// How a rule's packets are logged.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// How much they matter.
+    pub severity: Severity,
+    /// At most this many messages a second on each chassis, rule by rule.
+    pub rate: Spanned<i64>,
+}
+
+/// How much a logged packet matters (RFC 5424 §6.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Somebody must act.
+    Alert,
+    /// Something may be wrong.
+    Warning,
+    /// Normal, and worth a look.
+    Notice,
+    /// Normal.
+    Info,
+    /// For those who look for a mistake.
+    Debug,
 }
 
 /// A version of IP.

@@ -138,6 +138,8 @@ pub enum Transport {
     Tcp,
     /// RFC 768.
     Udp,
+    /// RFC 9260.
+    Sctp,
 }
 
 impl fmt::Display for Transport {
@@ -145,6 +147,7 @@ impl fmt::Display for Transport {
         f.write_str(match self {
             Transport::Tcp => "tcp",
             Transport::Udp => "udp",
+            Transport::Sctp => "sctp",
         })
     }
 }
@@ -186,6 +189,12 @@ impl Model {
         &self.gateways[id.0]
     }
 
+    /// Adds a gateway behind the others of its VPC. Ids of gateways are no longer what they were.
+    pub fn add_gateway(&mut self, gateway: Gateway) {
+        let at = self.gateways.partition_point(|other| other.vpc <= gateway.vpc);
+        self.gateways.insert(at, gateway);
+    }
+
     /// Takes these chassis for gateways instead of those that the sources name, if they are any.
     pub fn prefer_chassis(&mut self, chassis: &[GatewayChassis]) {
         if !chassis.is_empty() {
@@ -206,7 +215,9 @@ impl Model {
 
     /// A VPC's gateways, the one that packets take by default first.
     pub fn gateways_of(&self, vpc: VpcId) -> impl Iterator<Item = (GatewayId, &Gateway)> {
-        self.gateways().filter(move |(_, gateway)| gateway.vpc == vpc)
+        let first = self.gateways.partition_point(|gateway| gateway.vpc < vpc);
+        let own = self.gateways[first..].iter().take_while(move |gateway| gateway.vpc == vpc);
+        own.enumerate().map(move |(nth, gateway)| (GatewayId(first + nth), gateway))
     }
 
     /// The network that a public address is of.

@@ -2,6 +2,7 @@
 //!
 //! The same for every dialect. Refuses to know YAML and OVN: it says "private", not "ACL".
 
+pub mod balancer;
 pub mod filter;
 pub mod gateway;
 pub mod port;
@@ -10,7 +11,11 @@ pub mod vpc;
 
 use std::fmt;
 
-pub use filter::{Family, GroupRule, Members, PortRange, Protocol, Remote, SecurityGroup, Verdict};
+pub use balancer::{Backend, Balancer, HealthCheck, Listener};
+pub use filter::{
+    Family, GroupRule, Log, Members, NetworkAcl, PortRange, Protocol, Remote, SecurityGroup, Severity,
+    Verdict,
+};
 pub use gateway::{
     DefaultRoute, ElasticIp, FloatingIp, Gateway, GatewayChassis, Inside, PortForward, Public, SourceNat,
     Transport, everything,
@@ -47,6 +52,8 @@ ids! {
     PortId
     /// An index into [`Model::groups`].
     GroupId
+    /// An index into [`Model::network_acls`].
+    NetworkAclId
     /// An index into [`Model::gateways`].
     GatewayId
     /// An index into [`Model::elastic_ips`].
@@ -68,6 +75,8 @@ pub struct Model {
     pub vips: Vec<Vip>,
     /// By name.
     pub groups: Vec<SecurityGroup>,
+    /// By name.
+    pub network_acls: Vec<NetworkAcl>,
     /// By VPC; of one VPC, the one that packets take by default first.
     pub gateways: Vec<Gateway>,
     /// Those that may carry gateways, by name.
@@ -80,6 +89,8 @@ pub struct Model {
     pub source_nats: Vec<SourceNat>,
     /// By name.
     pub port_forwards: Vec<PortForward>,
+    /// By name.
+    pub balancers: Vec<Balancer>,
 }
 
 impl Model {
@@ -101,6 +112,11 @@ impl Model {
     /// The security group behind an id.
     pub fn group(&self, id: GroupId) -> &SecurityGroup {
         &self.groups[id.0]
+    }
+
+    /// The network ACL behind an id.
+    pub fn network_acl(&self, id: NetworkAclId) -> &NetworkAcl {
+        &self.network_acls[id.0]
     }
 
     /// VPCs with their ids.

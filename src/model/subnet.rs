@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::VpcId;
+use super::{NetworkAclId, VpcId};
 use crate::span::{Span, Spanned};
 
 /// A layer-2 segment with an address block a family.
@@ -33,6 +33,8 @@ pub struct Subnet {
     pub private: Option<Span>,
     /// What may cross a private subnet's border, in both directions.
     pub allow: Vec<Spanned<IpNet>>,
+    /// The list that decides what crosses its border.
+    pub network_acl: Option<Spanned<NetworkAclId>>,
     /// Rules by hand.
     pub acls: Vec<Acl>,
     /// Where it says that its own block may talk among itself whatever `acls` say.

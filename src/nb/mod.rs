@@ -57,12 +57,21 @@ impl Row {
 
     /// Columns that differ from what ovsdb-server would store by itself.
     pub fn set_columns(&self) -> impl Iterator<Item = (&'static Column, &Datum)> {
-        self.columns().filter(|(column, datum)| **datum != column.kind.default())
+        self.columns().filter(|(column, datum)| !column.kind.is_default(datum))
     }
 
     /// The value of a column; `None` when the table has no such column among the managed ones.
     pub fn get(&self, column: &str) -> Option<&Datum> {
         self.columns().find(|(c, _)| c.name == column).map(|(_, datum)| datum)
+    }
+
+    /// The text under a key of a map.
+    pub fn pair(&self, column: &str, key: &str) -> Option<&str> {
+        let Some(Datum::Map(pairs)) = self.get(column) else { return None };
+        pairs.iter().find_map(|(k, v)| match (k, v) {
+            (Atom::Text(k), Atom::Text(v)) if **k == *key => Some(&**v),
+            _ => None,
+        })
     }
 
     /// The value of a column, to change it.
@@ -75,16 +84,20 @@ impl Row {
 /// What the Northbound database should hold for one owner; references are keys.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
-    rows: BTreeMap<Key, Row>,
-    origins: BTreeMap<Key, Span>,
-    /// Child to the row that refers to it.
-    parents: BTreeMap<Key, Key>,
+    rows: BTreeMap<Key, Placed>,
+}
+
+/// A row and the YAML that caused it.
+#[derive(Clone, Debug)]
+struct Placed {
+    row: Row,
+    origin: Option<Span>,
 }
 
 /// Two sets of rows are equal when their rows are; where they were written does not matter.
 impl PartialEq for Rows {
     fn eq(&self, other: &Rows) -> bool {
-        self.rows == other.rows
+        self.iter().eq(other.iter())
     }
 }
 
@@ -99,53 +112,39 @@ impl Rows {
     pub fn insert(&mut self, key: Key, row: impl Into<Row>, origin: Option<Span>) {
         let row = row.into();
         assert_eq!(key.table, row.table, "a key names its row's table");
-        if let Some(span) = origin {
-            self.origins.insert(key.clone(), span);
-        }
-        for (_, datum) in row.columns().filter(|(column, _)| column.holds_children()) {
-            for to in datum.refs() {
-                if let Ref::Key(to) = to {
-                    self.parents.insert(to.clone(), key.clone());
-                }
-            }
-        }
-        let taken = self.rows.insert(key, row);
+        let taken = self.rows.insert(key, Placed { row, origin });
         assert!(taken.is_none(), "checks keep keys apart");
     }
 
     /// The row behind a key.
     pub fn get(&self, key: &Key) -> Option<&Row> {
-        self.rows.get(key)
+        Some(&self.rows.get(key)?.row)
     }
 
     /// The row behind a key, with the key as kept here.
     pub fn entry(&self, key: &Key) -> Option<(&Key, &Row)> {
-        self.rows.get_key_value(key)
-    }
-
-    /// The row that a child hangs off.
-    pub fn parent(&self, child: &Key) -> Option<&Key> {
-        self.parents.get(child)
+        self.rows.get_key_value(key).map(|(key, placed)| (key, &placed.row))
     }
 
     /// Which YAML caused the row.
     pub fn origin(&self, key: &Key) -> Option<Span> {
-        self.origins.get(key).copied()
+        self.rows.get(key)?.origin
     }
 
     /// All rows, by table and key.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Row)> {
-        self.rows.iter()
+        self.rows.iter().map(|(key, placed)| (key, &placed.row))
     }
 
     /// All rows, by table and key, to change them.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Key, &mut Row)> {
-        self.rows.iter_mut()
+        self.rows.iter_mut().map(|(key, placed)| (key, &mut placed.row))
     }
 
     /// The rows of one table, by key.
     pub fn table(&self, table: Table) -> impl Iterator<Item = (&Key, &Row)> {
-        self.rows.range(Key::new(table, "")..).take_while(move |(key, _)| key.table == table)
+        let from = self.rows.range(Key::new(table, "")..).take_while(move |(key, _)| key.table == table);
+        from.map(|(key, placed)| (key, &placed.row))
     }
 
     /// How many rows there are.

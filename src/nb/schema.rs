@@ -4,7 +4,7 @@
 //! What ovsdb-server would refuse at commit is refused here first, as a bug of ours. Refuses to
 //! repair anything.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
 use super::value::{Atom, Datum, Ref};
 use super::{Key, Rows, Table, stamp};
@@ -12,7 +12,8 @@ use super::{Key, Rows, Table, stamp};
 /// Every way in which the rows break the schema's rules, in words; empty when they are well-formed.
 pub fn problems(rows: &Rows) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut n_parents: BTreeMap<&Key, usize> = BTreeMap::new();
+    // A hash table: with a sorted one, this check took a tenth of a compilation.
+    let mut n_parents: HashMap<&Key, usize> = rows.iter().map(|(key, _)| (key, 0)).collect();
     for (key, row) in rows.iter() {
         for (column, datum) in row.columns() {
             if let ("external_ids", Datum::Map(pairs)) = (column.name, datum) {
@@ -25,20 +26,20 @@ pub fn problems(rows: &Rows) -> Vec<String> {
                 if Some(to.table) != column.target {
                     problems.push(format!("{key}: `{}` refers to the wrong table: {to}", column.name));
                 }
-                if rows.get(to).is_none() {
-                    problems.push(format!("{key}: `{}` refers to a missing row: {to}", column.name));
-                }
-                if column.holds_children() {
-                    *n_parents.entry(to).or_default() += 1;
+                match n_parents.get_mut(to) {
+                    None => {
+                        problems.push(format!("{key}: `{}` refers to a missing row: {to}", column.name));
+                    }
+                    Some(n) => *n += usize::from(column.holds_children()),
                 }
             }
         }
     }
     for (key, _) in rows.iter().filter(|(key, _)| !key.table.is_root()) {
-        match n_parents.get(key) {
-            Some(1) => {}
-            Some(n) => problems.push(format!("{key}: has {n} parents")),
-            None => problems.push(format!("{key}: has no parent and would vanish at commit")),
+        match n_parents[key] {
+            1 => {}
+            0 => problems.push(format!("{key}: has no parent and would vanish at commit")),
+            n => problems.push(format!("{key}: has {n} parents")),
         }
     }
     problems.extend(index_problems(rows));
@@ -48,12 +49,12 @@ pub fn problems(rows: &Rows) -> Vec<String> {
 fn index_problems(rows: &Rows) -> Vec<String> {
     let mut problems = Vec::new();
     for table in Table::ALL.iter().copied().filter(|table| table.is_named()) {
-        let mut seen: BTreeMap<&Atom, &Key> = BTreeMap::new();
+        let mut seen: HashSet<&Atom> = HashSet::new();
         for (key, row) in rows.table(table) {
             let Some(Datum::Set(name)) = row.get("name") else { continue };
             let Some(name) = name.first() else { continue };
-            if let Some(first) = seen.insert(name, key) {
-                problems.push(format!("{key}: same name as {first}"));
+            if !seen.insert(name) {
+                problems.push(format!("{key}: another row has the same name"));
             }
         }
     }

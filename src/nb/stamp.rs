@@ -30,10 +30,12 @@ const EXTERNAL_IDS: &str = "external_ids";
 /// Marks every row as `owner`'s.
 pub fn stamp(rows: &mut Rows, owner: &str) {
     for (key, row) in rows.iter_mut() {
-        let marks = [(OWNER, owner.to_owned()), (KEY, key.name.to_string()), (DIGEST, digest(row))];
+        // In the order of their names: what a map sorts by itself costs it a tree for each row.
+        let marks: [(&str, Box<str>); 3] =
+            [(DIGEST, digest(row).into()), (KEY, (*key.name).into()), (OWNER, owner.into())];
         if let Some(Datum::Map(pairs)) = row.get_mut(EXTERNAL_IDS) {
             let old = std::mem::take(pairs);
-            let new = marks.map(|(k, v)| (Atom::Text(k.into()), Atom::Text(v.into())));
+            let new = marks.map(|(k, v)| (Atom::Text(k.into()), Atom::Text(v)));
             let Datum::Map(all) = Datum::map(old.into_iter().chain(new)) else { continue };
             *pairs = all;
         }
@@ -52,11 +54,7 @@ pub fn is_mark(key: &Atom) -> bool {
 
 /// The value of one of our marks, or of any other `external_ids` key.
 pub fn external_id<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
-    let Some(Datum::Map(pairs)) = row.get(EXTERNAL_IDS) else { return None };
-    pairs.iter().find_map(|(k, v)| match (k, v) {
-        (Atom::Text(k), Atom::Text(v)) if **k == *name => Some(&**v),
-        _ => None,
-    })
+    row.pair(EXTERNAL_IDS, name)
 }
 
 /// A digest of a row's managed columns, `northc-digest` itself and other people's `external_ids` left out:
@@ -72,8 +70,8 @@ pub fn digest(row: &Row) -> String {
         match datum {
             Datum::Set(atoms) => atoms.iter().for_each(|atom| write_atom(&mut bytes, atom)),
             Datum::Map(pairs) => {
-                let counts =
-                    |k: &Atom| column.name != EXTERNAL_IDS || is_ours(k) && *k != Atom::Text(DIGEST.into());
+                let is_digest = |k: &Atom| matches!(k, Atom::Text(k) if **k == *DIGEST);
+                let counts = |k: &Atom| column.name != EXTERNAL_IDS || is_ours(k) && !is_digest(k);
                 for (k, v) in pairs.iter().filter(|(k, _)| counts(k)) {
                     write_atom(&mut bytes, k);
                     write_atom(&mut bytes, v);

@@ -322,10 +322,14 @@ tables! {
         "priority" priority: i64,
         /// Match expression.
         "match" matching: String,
-        /// `allow`, `drop` or `reroute`.
+        /// `allow`, `drop`, `reroute` or, from 25.03 on, `jump`.
         "action" action: String,
         /// For `reroute`.
         "nexthops" nexthops: BTreeSet<String>,
+        /// The chain that it is in; none for the one that is asked first.
+        "chain" chain: Option<String>; since (25, 3),
+        /// For `jump`: the chain that is asked next.
+        "jump_chain" jump_chain: Option<String>; since (25, 3),
         /// Policy options.
         "options" options: BTreeMap<String, String>,
         /// Owner, key, digest.

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::value::Ref;
-use super::{Key, LogicalSwitchPort, Rows, Table};
+use super::{Key, Kind, Rows, Table};
 
 /// Rows that belong together, parents before children.
 #[derive(Debug, Default)]
@@ -73,8 +73,7 @@ fn router_of<'r>(rows: &'r Rows, switch: &Key, routers: &BTreeMap<&str, &'r Key>
     let row = rows.get(switch)?;
     row.get("ports")?.refs().find_map(|to| {
         let Ref::Key(port) = to else { return None };
-        let port = LogicalSwitchPort::try_from(rows.get(port)?).ok()?;
-        routers.get(port.options.get("router-port")?.as_str()).copied()
+        routers.get(rows.get(port)?.pair("options", "router-port")?).copied()
     })
 }
 
@@ -85,7 +84,7 @@ fn add<'r>(rows: &'r Rows, key: &Key, unit: &mut Unit<'r>, placed: &mut BTreeSet
         return;
     }
     let is_workload = key.table == Table::LogicalSwitchPort
-        && LogicalSwitchPort::try_from(row).is_ok_and(|port| port.kind.is_empty());
+        && row.get("type").is_some_and(|kind| Kind::Text.is_default(kind));
     let refs = row.columns().flat_map(|(column, datum)| datum.refs().map(move |to| (column, to)));
     let targets = refs.filter_map(|(column, to)| match to {
         Ref::Key(to) if column.holds_children() || to.table.is_root() => Some(to),

@@ -118,6 +118,20 @@ impl Kind {
         }
     }
 
+    /// Whether that is the value. Asked of every column of every row, so nothing is allocated for the answer:
+    /// comparing with [`Kind::default`] took 4 % of a compilation.
+    pub fn is_default(self, datum: &Datum) -> bool {
+        match datum {
+            Datum::Set(atoms) => match (self, atoms.as_slice()) {
+                (Kind::Text, [Atom::Text(text)]) => text.is_empty(),
+                (Kind::Int, [Atom::Int(value)]) => *value == 0,
+                (Kind::Bool, [Atom::Bool(value)]) => !value,
+                (_, atoms) => atoms.is_empty() && !self.is_scalar() && !self.is_map(),
+            },
+            Datum::Map(pairs) => self.is_map() && pairs.is_empty(),
+        }
+    }
+
     /// True where the column may hold more than one atom or pair.
     pub fn is_composite(self) -> bool {
         self.is_map() || matches!(self, Kind::TextSet | Kind::RefSet)

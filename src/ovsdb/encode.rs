@@ -6,7 +6,8 @@
 use uuid::Uuid;
 
 use super::op::{Compare, Mutator, Name, Op, Until, Which};
-use crate::nb::{Atom, Datum, Ref};
+use crate::nb::datum::{write_atom, write_list, write_map, write_set, write_text, write_uuid};
+use crate::nb::{Datum, Key};
 
 /// The parameters of `transact` (RFC 7047 §4.1.3).
 #[cfg(feature = "live")]
@@ -136,17 +137,6 @@ fn write_triple(out: &mut Vec<u8>, column: &str, word: &str, datum: &Datum) {
     out.push(b']');
 }
 
-fn write_list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
-    out.push(b'[');
-    for (at, item) in items.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write(out, item);
-    }
-    out.push(b']');
-}
-
 fn write_row(out: &mut Vec<u8>, row: &[(Name, Datum)]) {
     out.push(b'{');
     for (at, (column, datum)) in row.iter().enumerate() {
@@ -164,54 +154,21 @@ fn write_row(out: &mut Vec<u8>, row: &[(Name, Datum)]) {
 fn write_datum(out: &mut Vec<u8>, datum: &Datum) {
     match datum {
         Datum::Set(atoms) => match atoms.as_slice() {
-            [atom] => write_atom(out, atom),
-            atoms => {
-                out.extend_from_slice(b"[\"set\",");
-                write_list(out, atoms, write_atom);
-                out.push(b']');
-            }
+            [atom] => write_atom(out, atom, &resolved),
+            atoms => write_set(out, atoms, &resolved),
         },
-        Datum::Map(pairs) => {
-            out.extend_from_slice(b"[\"map\",");
-            write_list(out, pairs, |out, (k, v)| {
-                out.push(b'[');
-                write_atom(out, k);
-                out.push(b',');
-                write_atom(out, v);
-                out.push(b']');
-            });
-            out.push(b']');
-        }
+        Datum::Map(pairs) => write_map(out, pairs, &resolved),
     }
 }
 
-fn write_atom(out: &mut Vec<u8>, atom: &Atom) {
-    match atom {
-        Atom::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
-        Atom::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-        Atom::Text(text) => write_text(out, text),
-        Atom::Ref(Ref::Foreign(uuid)) => {
-            out.extend_from_slice(b"[\"uuid\",\"");
-            write_uuid(out, *uuid);
-            out.extend_from_slice(b"\"]");
-        }
-        Atom::Ref(Ref::Key(key)) => unreachable!("`values` resolved the reference to {key}"),
-    }
-}
-
-fn write_uuid(out: &mut Vec<u8>, uuid: Uuid) {
-    let mut text = Uuid::encode_buffer();
-    out.extend_from_slice(uuid.hyphenated().encode_lower(&mut text).as_bytes());
-}
-
-/// Appends a JSON string.
-pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(out, text).expect("a Vec takes every write and a str is always JSON");
+fn resolved(key: &Key) -> Uuid {
+    unreachable!("`values` resolved the reference to {key}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nb::Atom;
 
     fn json(op: &Op) -> String {
         let mut out = Vec::new();

@@ -65,7 +65,7 @@ pub(crate) async fn open(
     let server_params =
         format!(r#"["_Server","{MONITOR}",{{"Database":{{"columns":{columns}}}}}]"#).into_bytes();
     let mut schema_params = vec![b'['];
-    super::encode::write_text(&mut schema_params, &options.database);
+    crate::nb::datum::write_text(&mut schema_params, &options.database);
     schema_params.push(b']');
     for (id, method, params) in [
         (ID_SERVER, "monitor", server_params.as_slice()),

@@ -11,9 +11,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::encode::write_text;
 use super::fault::{Refusal, RpcError};
 use super::op::Op;
+use crate::nb::datum::write_text;
 use crate::nb::{Datum, Kind, datum};
 
 /// The id of our own probes; every other id of ours is a number.

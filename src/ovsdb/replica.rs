@@ -14,9 +14,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::decode::{self, Change, Layout, Updates, What};
-use super::encode::write_text;
 use super::schema::Schema;
 use crate::nb::actual::{Actual, Lack};
+use crate::nb::datum::write_text;
 use crate::nb::{Datum, Table};
 
 /// The name of our monitor.

@@ -12,10 +12,10 @@
 //! Refuses to resolve names, and to write for people.
 
 use super::guest::{ByHand, Guests};
-use super::header::{Field, Header, ICMP, ICMP6, IPV4, IPV6, SCTP, TCP, UDP};
+use super::header::{Field, Header, ICMP, ICMP6, IPV4, IPV6, Rewrite, SCTP, TCP, UDP};
 use super::network::{Network, PortId, PortKind};
 use super::set::{Set, Sets};
-use super::walk::{End, Flow, Kind, Outcome, Walker, Why};
+use super::walk::{End, Flow, Kind, Obstacle, Outcome, Walker, Why};
 
 /// What becomes of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +78,15 @@ pub struct Party {
     pub sources: Set,
     /// Headers whose destination is one of its addresses.
     pub destinations: Set,
+    /// Likewise, of addresses that are translated to it: what outsiders know it by.
+    pub public: Set,
+}
+
+impl Party {
+    /// Headers whose destination is one that somebody knows it by.
+    pub fn known_to(&self, from: &Party) -> Set {
+        if from.place == Place::Outside && !self.public.is_none() { self.public } else { self.destinations }
+    }
 }
 
 /// One way that packets may go.
@@ -125,7 +134,7 @@ impl<'n> Judge<'n> {
     /// What becomes of packets of `service` from one party to another; all that stands in their way.
     pub fn explain(&mut self, from: &Party, to: &Party, service: Set) -> Vec<Finding> {
         self.walker.is_thorough = true;
-        let set = self.sets.and(self.sets.and(from.sources, to.destinations), service);
+        let set = self.sets.and(self.sets.and(from.sources, to.known_to(from)), service);
         let requests = self.requests(from, set);
         self.findings(from, to, &requests)
     }
@@ -136,11 +145,8 @@ impl<'n> Judge<'n> {
         match &from.place {
             Place::Guest(port) => self.walker.from_guest(*port, flow, Kind::First),
             Place::Outside => {
-                let wires = self.wires();
-                wires
-                    .into_iter()
-                    .flat_map(|port| self.walker.from_outside(port, flow.clone(), Kind::First))
-                    .collect()
+                let wires = self.wires().into_iter();
+                wires.flat_map(|port| self.walker.from_outside(port, flow.clone(), Kind::First)).collect()
             }
             Place::Router => Vec::new(),
         }
@@ -156,7 +162,7 @@ impl<'n> Judge<'n> {
     pub fn findings(&mut self, from: &Party, to: &Party, requests: &[Outcome]) -> Vec<Finding> {
         let mut courses = Vec::new();
         for request in requests {
-            let set = self.sets.and(request.flow.set, to.destinations);
+            let set = self.sets.and(request.flow.set, to.known_to(from));
             if !set.is_none() {
                 let flow = Flow { set, ..request.flow.clone() };
                 self.course(from, to, Outcome { flow, end: request.end.clone() }, &mut courses);
@@ -180,7 +186,8 @@ impl<'n> Judge<'n> {
             return courses.push(alone(verdict, request));
         }
         let is_stopped = first.is_some();
-        for answer in self.answers(&request) {
+        let answers = self.answers(&request);
+        for answer in answers.into_iter().flat_map(|answer| self.taken(from, answer)) {
             let set = answer.flow.set;
             let is_back = self.arrives(&from.place, &answer.end) && answer.flow.obstacles.is_empty();
             let is_lost = !answer.flow.obstacles.is_empty();
@@ -192,6 +199,23 @@ impl<'n> Judge<'n> {
             };
             courses.push(Course { set, verdict, request: request.clone(), answer: Some(answer) });
         }
+    }
+
+    /// An answer that has come back, apart from one that looks as if somebody else had been asked.
+    fn taken(&self, from: &Party, answer: Outcome) -> Vec<Outcome> {
+        let Outcome { flow, end } = answer;
+        let row = match end {
+            _ if !self.arrives(&from.place, &end) => return vec![Outcome { flow, end }],
+            End::Port(port) | End::Outside(port) => self.network.port(port).row,
+            End::Router(_) | End::Nowhere | End::Unjudged { .. } => return vec![Outcome { flow, end }],
+        };
+        let expected = self.walker.same(&Rewrite::IDENTITY.reply(flow.echo), &flow.rewrite);
+        let set = self.sets.minus(flow.set, expected);
+        let mut strange = Flow { set, ..flow.clone() };
+        strange.meet(Obstacle { row, why: Why::NotAsked });
+        let strange = Outcome { flow: strange, end: End::Nowhere };
+        let good = Outcome { flow: Flow { set: self.sets.and(flow.set, expected), ..flow }, end };
+        [good, strange].into_iter().filter(|answer| !answer.flow.set.is_none()).collect()
     }
 
     fn arrives(&self, place: &Place, end: &End) -> bool {
@@ -242,7 +266,7 @@ impl<'n> Judge<'n> {
             End::Router(port) => self.walker.from_router(port, flow, Kind::Answer),
             End::Outside(port) => {
                 let flow = Flow { eth_dst: request.flow.eth_src, ..flow };
-                self.walker.from_wire(port, flow, Kind::Answer)
+                self.walker.answered_outside(port, flow)
             }
             End::Nowhere | End::Unjudged { .. } => Vec::new(),
         }
@@ -296,12 +320,16 @@ impl<'n> Judge<'n> {
     /// A packet as people would try one.
     fn witness(&self, set: Set) -> Option<Header> {
         let mut wishes = vec![(Field::EthType, IPV4), (Field::EthType, IPV6)];
+        wishes.extend([(Field::IpSrc, SOMEBODY), (Field::IpDst, SOMEBODY)]);
         wishes.extend([TCP, ICMP, ICMP6, UDP].map(|proto| (Field::IpProto, proto)));
         wishes.extend([(Field::TpSrc, 49_152), (Field::TpSrc, 8), (Field::TpSrc, 128)]);
         wishes.extend([443, 80, 22, 53, 0].map(|port| (Field::TpDst, port)));
         self.sets.pick(set, &wishes)
     }
 }
+
+/// An address that everybody knows, 8.8.8.8, for packets from and to the Internet.
+const SOMEBODY: u128 = 0x0808_0808;
 
 fn matters(verdict: Verdict, course: Verdict) -> bool {
     verdict == Verdict::Ambiguous || verdict == course

@@ -49,8 +49,8 @@ impl Matrix {
     pub fn new(judge: &mut Judge<'_>, from: &[Party], to: &[Party], service: Set) -> Matrix {
         judge.walker.is_thorough = false;
         let mut cells = BTreeMap::new();
-        let everywhere = judge.sets.any(to.iter().map(|party| party.destinations));
         for (at, sender) in from.iter().enumerate() {
+            let everywhere = judge.sets.any(to.iter().map(|party| party.known_to(sender)));
             let set = judge.sets.and(judge.sets.and(sender.sources, everywhere), service);
             let requests = judge.requests(sender, set);
             for (other, receiver) in to.iter().enumerate().filter(|(_, receiver)| **receiver != *sender) {

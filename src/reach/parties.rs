@@ -9,33 +9,16 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::header::{Field, IPV4, IPV6};
+use super::header::Field;
 use super::judge::{Judge, Party, Place};
-use super::network::{Network, PortId, PortKind, SwitchId};
+use super::network::{Link, Network, PortId, PortKind, SwitchId};
+use super::outside::public;
 use super::set::{Set, Sets};
 use super::walk::within;
 use crate::nearest::nearest;
 
 /// What stands for everything that is on none of the networks.
 pub const INTERNET: &str = "internet";
-
-/// Networks that nobody routes on the Internet (RFC 6890, RFC 4291).
-const NOT_PUBLIC: [&str; 14] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "224.0.0.0/3",
-    "::/3",
-    "4000::/2",
-    "8000::/1",
-    "2001:db8::/32",
-];
 
 /// The parties that a name stands for; the error says what is wrong with it.
 pub fn parties(judge: &Judge<'_>, name: &str) -> Result<Vec<Party>, String> {
@@ -139,7 +122,8 @@ fn unknown(network: &Network, name: &str) -> String {
     format!("there is no machine, subnet or VPC `{name}`{hint}")
 }
 
-/// Whoever is in a network: machines, else routers, else somebody on a physical network.
+/// Whoever is in a network: machines, those that its addresses are translated to, routers, or somebody on a
+/// physical network.
 fn at(judge: &Judge<'_>, net: IpNet, name: &str) -> Result<Vec<Party>, String> {
     let network = judge.network;
     let inside: Vec<Party> = guests(network)
@@ -151,6 +135,17 @@ fn at(judge: &Judge<'_>, net: IpNet, name: &str) -> Result<Vec<Party>, String> {
         .collect();
     if !inside.is_empty() {
         return Ok(inside);
+    }
+    let translated: Vec<Party> = guests(network)
+        .map(|id| {
+            let external = externals(judge, id).into_iter().filter(|external| net.contains(external));
+            let to = party(judge.sets, Place::Guest(id), external.map(IpNet::from));
+            Party { sources: guest(judge, id).sources, ..to }
+        })
+        .filter(|party| !party.destinations.is_none())
+        .collect();
+    if !translated.is_empty() {
+        return Ok(translated);
     }
     let routers = network.router_ports.iter().flat_map(|port| port.addresses());
     let routers: Vec<IpNet> = routers.filter(|own| net.contains(own)).map(IpNet::from).collect();
@@ -165,8 +160,38 @@ fn at(judge: &Judge<'_>, net: IpNet, name: &str) -> Result<Vec<Party>, String> {
 }
 
 fn guest(judge: &Judge<'_>, id: PortId) -> Party {
-    let own = judge.walker.guests.addresses(id);
-    party(judge.sets, Place::Guest(id), own.into_iter().map(IpNet::from))
+    let sets = judge.sets;
+    let own = party(sets, Place::Guest(id), judge.walker.guests.addresses(id).into_iter().map(IpNet::from));
+    let external = externals(judge, id).into_iter().map(|it| within(sets, Field::IpDst, &it.into()));
+    let known = sets.minus(own.destinations, judge.walker.private(Field::IpDst));
+    Party { public: sets.or(known, sets.any(external)), ..own }
+}
+
+/// External addresses that are translated to a machine: by a router beside it, or by one that has nobody beside it
+/// with the address.
+fn externals(judge: &Judge<'_>, id: PortId) -> Vec<IpAddr> {
+    let network = judge.network;
+    let all = judge.walker.externals();
+    let mut found = Vec::new();
+    for own in judge.walker.guests.addresses(id) {
+        for (router, external) in all.get(&own).into_iter().flatten() {
+            let links = network.router(*router).ports.iter().map(|port| network.router_port(*port).link);
+            let beside: Vec<SwitchId> = links.filter_map(|link| switch_of(network, link)).collect();
+            let mut others = beside.iter().flat_map(|switch| &network.switch(*switch).ports);
+            let is_beside = beside.contains(&network.port(id).switch);
+            if is_beside || !others.any(|port| judge.walker.guests.addresses(*port).contains(&own)) {
+                found.push(*external);
+            }
+        }
+    }
+    found
+}
+
+fn switch_of(network: &Network, link: Link) -> Option<SwitchId> {
+    match link {
+        Link::Switch(port) => Some(network.port(port).switch),
+        Link::Router(_) | Link::Nothing | Link::Contested => None,
+    }
 }
 
 /// Public addresses that are on none of the networks.
@@ -175,14 +200,13 @@ fn internet(judge: &Judge<'_>) -> Party {
     let network = judge.network;
     let own = network.router_ports.iter().flat_map(|port| port.networks.iter().map(IpNet::trunc));
     let guests = guests(network).flat_map(|id| judge.walker.guests.addresses(id)).map(IpNet::from);
-    let parse = |net: &&str| net.parse::<IpNet>().expect("a network");
-    let taken: Vec<IpNet> = NOT_PUBLIC.iter().map(parse).chain(own).chain(guests).collect();
-    let side = |field| {
-        let v4 = sets.and(sets.value(Field::EthType, IPV4), sets.range(field, 0, u32::MAX.into()));
-        let all = sets.or(v4, sets.value(Field::EthType, IPV6));
-        sets.minus(all, sets.any(taken.iter().map(|net| within(sets, field, net))))
-    };
-    Party { place: Place::Outside, sources: side(Field::IpSrc), destinations: side(Field::IpDst) }
+    let translations = network.routers.iter().flat_map(|router| &router.translations);
+    let external = translations.map(|it| IpNet::from(it.external));
+    let taken: Vec<IpNet> = own.chain(guests).chain(external).collect();
+    let side =
+        |field| sets.minus(public(sets, field), sets.any(taken.iter().map(|net| within(sets, field, net))));
+    let (sources, destinations) = (side(Field::IpSrc), side(Field::IpDst));
+    Party { place: Place::Outside, sources, destinations, public: destinations }
 }
 
 fn party(sets: &Sets, place: Place, networks: impl IntoIterator<Item = IpNet>) -> Party {
@@ -191,5 +215,5 @@ fn party(sets: &Sets, place: Place, networks: impl IntoIterator<Item = IpNet>) -
         sources = sets.or(sources, within(sets, Field::IpSrc, &net));
         destinations = sets.or(destinations, within(sets, Field::IpDst, &net));
     }
-    Party { place, sources, destinations }
+    Party { place, sources, destinations, public: destinations }
 }

@@ -78,7 +78,8 @@ impl<'n> Walker<'n> {
         if !port.is_enabled {
             return self.stop(flow, port.row, Why::Disabled);
         }
-        if flow.eth_dst != Some(port.mac) {
+        let mut own = external_macs(network, inport).chain([port.mac]);
+        if !own.any(|mac| flow.eth_dst == Some(mac)) {
             return self.stop(flow, port.row, Why::EthernetAddress);
         }
         if port.link == Link::Contested {
@@ -90,48 +91,37 @@ impl<'n> Walker<'n> {
             return self.stop(flow, router.row, Why::Loop);
         }
         flow.visited.push((inport, flow.rewrite));
-        let Some(flow) = self.untranslated(port.router, flow) else { return };
-        let Some(flow) = self.without_vips(&router.vips, flow) else { return };
-        if let Some(flow) = self.received(inport, flow) {
+        self.take_in(inport, flow, false);
+    }
+
+    /// Packets that are in a router: what it drops or takes for itself, then translations and routes.
+    fn take_in(&mut self, inport: RouterPortId, flow: Flow, is_back: bool) {
+        let set = self.part(&flow, self.lent(inport));
+        let unasked = Flow { set, ..flow.clone() };
+        let asked = Flow { set: self.sets.minus(flow.set, set), ..flow };
+        let asked = if asked.set.is_none() { None } else { self.received(inport, asked, is_back) };
+        for flow in [Some(unasked), asked].into_iter().flatten().filter(|flow| !flow.set.is_none()) {
             if flow.ttl <= 1 {
-                return self.stop(flow, router.row, Why::TimeToLive);
+                let router = self.network.router_port(inport).router;
+                self.stop(flow, self.network.router(router).row, Why::TimeToLive);
+            } else {
+                self.come_in(inport, flow);
             }
-            self.route(inport, flow);
         }
     }
 
-    /// Takes out what is for an address that the router translates.
-    fn untranslated(&mut self, router: RouterId, mut flow: Flow) -> Option<Flow> {
-        for (row, nat) in &self.network.router(router).translations {
-            let Some(external) = super::network::parse_net(&nat.external_ip) else { continue };
-            let set = self.part(&flow, self.destined(&external));
-            let what = "translations of addresses are not followed".to_owned();
-            self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: *row, what });
-            flow.set = self.sets.minus(flow.set, set);
+    /// Packets that are not for the router itself.
+    pub(super) fn come_in(&mut self, inport: RouterPortId, flow: Flow) {
+        let router = self.network.router(self.network.router_port(inport).router);
+        for flow in self.translated_in(inport, flow) {
+            if let Some(flow) = self.without_vips(&router.vips, flow) {
+                self.route(inport, flow);
+            }
         }
-        (!flow.set.is_none()).then_some(flow)
-    }
-
-    /// Takes out what the router would give another source when it leaves by a port.
-    fn unmasqueraded(&mut self, out: RouterPortId, mut flow: Flow) -> Flow {
-        let network = self.network;
-        let port = network.router_port(out);
-        let router = network.router(port.router);
-        if !router.is_gateway && !port.is_gateway {
-            return flow;
-        }
-        for (row, nat) in router.translations.iter().filter(|(_, nat)| nat.kind != "dnat") {
-            let Some(inside) = super::network::parse_net(&nat.logical_ip) else { continue };
-            let set = self.part(&flow, within(self.sets, Field::IpSrc, &inside));
-            let what = "translations of addresses are not followed".to_owned();
-            self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: *row, what });
-            flow.set = self.sets.minus(flow.set, set);
-        }
-        flow
     }
 
     /// Takes out what the router drops at once or takes for itself.
-    fn received(&mut self, inport: RouterPortId, mut flow: Flow) -> Option<Flow> {
+    fn received(&mut self, inport: RouterPortId, mut flow: Flow, is_back: bool) -> Option<Flow> {
         let network = self.network;
         let router = network.router(network.router_port(inport).router);
         let sets = self.sets;
@@ -141,7 +131,7 @@ impl<'n> Walker<'n> {
         let mut martian = sets.any(sources.chain(to));
         let ports = router.ports.iter().map(|id| network.router_port(*id));
         let networks: Vec<IpNet> = ports.clone().flat_map(|port| port.networks.iter().copied()).collect();
-        for net in networks.iter().filter(|net| net.addr().is_ipv4()) {
+        for net in networks.iter().filter(|net| net.addr().is_ipv4() && !is_back) {
             let mut own = within(sets, Field::IpSrc, &net.addr().into());
             if net.prefix_len() < 31 {
                 own = sets.or(own, within(sets, Field::IpSrc, &net.broadcast().into()));
@@ -149,10 +139,8 @@ impl<'n> Walker<'n> {
             martian = sets.or(martian, own);
         }
         let martian = self.part(&flow, martian);
-        if !martian.is_none() {
-            self.stop(Flow { set: martian, ..flow.clone() }, router.row, Why::Martian);
-            flow.set = sets.minus(flow.set, martian);
-        }
+        self.stop_some(&mut flow, martian, router.row, Why::Martian);
+        let shared = self.shared(network.router_port(inport).router);
         for id in &router.ports {
             let addresses: Vec<IpAddr> = network.router_port(*id).addresses().collect();
             let own = sets.any(addresses.into_iter().map(|own| within(sets, Field::IpDst, &own.into())));
@@ -161,13 +149,11 @@ impl<'n> Walker<'n> {
                 continue;
             }
             let echo = self.part(&flow, echo_requests(self));
-            let answered = Flow { set: sets.and(own, echo), ..flow.clone() };
-            self.end(answered, End::Router(inport));
-            let rest = Flow { set: sets.minus(own, echo), ..flow.clone() };
-            if !rest.set.is_none() {
-                self.stop(rest, network.router_port(*id).row, Why::RouterAddress);
-            }
-            flow.set = sets.minus(flow.set, own);
+            let echo = sets.and(own, echo);
+            self.end(Flow { set: echo, ..flow.clone() }, End::Router(inport));
+            flow.set = sets.minus(flow.set, echo);
+            let lost = sets.minus(sets.minus(own, echo), self.part(&flow, shared));
+            self.stop_some(&mut flow, lost, network.router_port(*id).row, Why::RouterAddress);
         }
         (!flow.set.is_none()).then_some(flow)
     }
@@ -207,19 +193,23 @@ impl<'n> Walker<'n> {
             To::Unjudged(what) => self.end(flow, End::Unjudged { row: way.row, what: what.clone() }),
             To::Port { out, next_hop } => {
                 flow.ttl -= 1;
-                self.policies(inport, Via { row: way.row, out: *out, next_hop: *next_hop }, flow);
+                let (row, out, next_hop) = (way.row, *out, *next_hop);
+                self.policies(Via { row, inport, out, next_hop }, &mut Vec::new(), flow);
             }
         }
     }
 
-    fn policies(&mut self, inport: RouterPortId, via: Via, flow: Flow) {
+    /// Asks the policies of a chain: the last one of `jumped`, the first of all where there is none.
+    fn policies(&mut self, via: Via, jumped: &mut Vec<&'n str>, flow: Flow) {
         let network = self.network;
-        let router = network.router(network.router_port(inport).router);
-        let mut order: Vec<usize> = (0..router.policies.len()).collect();
+        let router = network.router(network.router_port(via.inport).router);
+        let chain = jumped.last().copied();
+        let is_here = |at: &usize| chain_of(&router.policies[*at].1) == chain;
+        let mut order: Vec<usize> = (0..router.policies.len()).filter(is_here).collect();
         order.sort_by_key(|at| -router.policies[*at].1.priority);
         let mut left = flow;
         let around = Surroundings {
-            inport: &network.router_port(inport).name,
+            inport: &network.router_port(via.inport).name,
             outport: &network.router_port(via.out).name,
             eth_src: Some(network.router_port(via.out).mac),
             eth_dst: left.eth_dst,
@@ -241,7 +231,19 @@ impl<'n> Walker<'n> {
                 let done = self.sets.any(tried.iter().filter(|(e, _)| *e == effect).map(|(_, set)| *set));
                 let fresh = self.sets.minus(yes, done);
                 tried.push((effect.clone(), yes));
-                self.done_by_policy(*row, effect, via, Flow { set: fresh, ..left.clone() });
+                let flow = Flow { set: fresh, ..left.clone() };
+                match effect {
+                    Effect::Jump(chain) if jumped.contains(&chain) => {
+                        let what = format!("policies jump from chain `{chain}` back to itself");
+                        self.end(flow, End::Unjudged { row: *row, what });
+                    }
+                    Effect::Jump(chain) if !flow.set.is_none() => {
+                        jumped.push(chain);
+                        self.policies(via, jumped, flow);
+                        jumped.pop();
+                    }
+                    effect => self.done_by_policy(*row, effect, via, flow),
+                }
             }
             // The rule of no policy has priority 0 as well.
             if priority(&equals[0]) == 0 {
@@ -252,7 +254,7 @@ impl<'n> Walker<'n> {
         self.send(via, left);
     }
 
-    fn done_by_policy(&mut self, row: RowId, effect: Effect, via: Via, mut flow: Flow) {
+    fn done_by_policy(&mut self, row: RowId, effect: Effect<'_>, via: Via, mut flow: Flow) {
         if flow.set.is_none() {
             return;
         }
@@ -268,25 +270,63 @@ impl<'n> Walker<'n> {
                 }
             }
             Effect::Reroute(hops) => hops.into_iter().for_each(|(next_hop, out)| {
-                self.send(Via { row, out, next_hop: Some(next_hop) }, flow.clone());
+                self.send(Via { row, out, next_hop: Some(next_hop), ..via }, flow.clone());
             }),
+            // Of no packets: others were sent to the chain.
+            Effect::Jump(_) => {}
             Effect::Unjudged(what) => self.end(flow, End::Unjudged { row, what }),
         }
     }
 
-    /// Gives packets the next hop's Ethernet address and sends them out.
+    /// Translates packets that leave, and sends them to the next hop, or in again by the gateway that has their
+    /// destination.
     fn send(&mut self, via: Via, mut flow: Flow) {
-        if flow.set.is_none() {
-            return;
-        }
         let network = self.network;
         let port = network.router_port(via.out);
-        flow = self.unmasqueraded(via.out, flow);
+        let served = self.external(via.out, true);
+        let lost = if via.inport == via.out { self.external(via.out, false) } else { Set::NONE };
+        let lost = self.part(&flow, lost);
+        self.stop_some(&mut flow, lost, port.row, Why::External);
+        let own = port_addresses(network, port.router);
+        let own = self.sets.any(own.into_iter().map(|own| self.destined(&own.into())));
+        let own = self.part(&flow, self.sets.and(own, self.shared(port.router)));
+        let passes = if via.next_hop.is_none() { self.part(&flow, served) } else { Set::NONE };
+        let own = self.sets.minus(own, passes);
+        self.stop_some(&mut flow, own, network.router(port.router).row, Why::RouterAddress);
         if flow.set.is_none() {
             return;
         }
         flow.step(Step::Via { row: via.row, out: via.out, next_hop: via.next_hop });
         flow.eth_src = Some(port.mac);
+        for mut flow in self.translated_out(via.inport, via.out, flow) {
+            let back = self.part(&flow, served);
+            if !back.is_none() {
+                self.come_back(via.out, Flow { set: back, ..flow.clone() });
+            }
+            flow.set = self.sets.minus(flow.set, back);
+            self.deliver(via, flow);
+        }
+    }
+
+    /// Packets come in again by the gateway that they would have left by.
+    fn come_back(&mut self, gateway: RouterPortId, mut flow: Flow) {
+        let network = self.network;
+        flow.step(Step::Router(gateway));
+        if flow.visited.contains(&(gateway, flow.rewrite)) {
+            let router = network.router(network.router_port(gateway).router);
+            return self.stop(flow, router.row, Why::Loop);
+        }
+        flow.visited.push((gateway, flow.rewrite));
+        self.take_in(gateway, flow, true);
+    }
+
+    /// Gives packets the next hop's Ethernet address and sends them out.
+    fn deliver(&mut self, via: Via, flow: Flow) {
+        if flow.set.is_none() {
+            return;
+        }
+        let network = self.network;
+        let port = network.router_port(via.out);
         if !port.is_enabled {
             return self.stop(flow, port.row, Why::Disabled);
         }
@@ -446,18 +486,37 @@ impl<'n> Walker<'n> {
     }
 }
 
+fn port_addresses(network: &Network, router: RouterId) -> Vec<IpAddr> {
+    let ports = network.router(router).ports.iter().map(|id| network.router_port(*id));
+    ports.flat_map(|port| port.addresses().collect::<Vec<_>>()).collect()
+}
+
+/// Ethernet addresses of translations that a gateway takes packets for.
+pub(super) fn external_macs(network: &Network, gateway: RouterPortId) -> impl Iterator<Item = u64> {
+    let router = network.router(network.router_port(gateway).router);
+    let here = router.translations.iter().filter(move |it| it.gateway == Some(gateway) && it.has_chassis);
+    here.filter_map(|it| it.mac)
+}
+
 /// What a policy does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Effect {
+enum Effect<'n> {
     Allow,
     Drop,
     Reroute(Vec<(IpAddr, RouterPortId)>),
+    /// To the policies of this chain.
+    Jump(&'n str),
     Unjudged(String),
 }
 
 /// What a policy does; `None` when OVN passes over it.
-fn effect(network: &Network, router: &Router, policy: &LogicalRouterPolicy) -> Option<Effect> {
+fn effect<'n>(network: &Network, router: &'n Router, policy: &'n LogicalRouterPolicy) -> Option<Effect<'n>> {
     match policy.action.as_str() {
+        "jump" => {
+            let chain = policy.jump_chain.as_deref()?;
+            let is_there = router.policies.iter().any(|(_, policy, _)| chain_of(policy) == Some(chain));
+            return is_there.then_some(Effect::Jump(chain));
+        }
         "allow" => return Some(Effect::Allow),
         "drop" => return Some(Effect::Drop),
         "reroute" => {}
@@ -480,10 +539,16 @@ fn effect(network: &Network, router: &Router, policy: &LogicalRouterPolicy) -> O
     (!hops.is_empty()).then_some(Effect::Reroute(hops))
 }
 
+/// The chain that a policy is in.
+fn chain_of(policy: &LogicalRouterPolicy) -> Option<&str> {
+    policy.chain.as_deref().filter(|chain| !chain.is_empty())
+}
+
 /// A port to leave by.
 #[derive(Clone, Copy, Debug)]
 struct Via {
     row: RowId,
+    inport: RouterPortId,
     out: RouterPortId,
     next_hop: Option<IpAddr>,
 }

@@ -7,7 +7,7 @@
 //! Refuses to know what a field means.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::header::{Field, Header, N_FIELDS, Origin, Rewrite};
 
@@ -177,6 +177,20 @@ impl Sets {
     pub fn only(&self, set: Set, fields: &[Field]) -> Set {
         let forgotten = Field::ALL.into_iter().filter(|field| !fields.contains(field));
         forgotten.fold(set, |left, field| self.forget(left, field))
+    }
+
+    /// The values of `field` at which packets of the set begin to differ from those below.
+    pub fn starts(&self, set: Set, field: Field) -> BTreeSet<u128> {
+        let store = self.0.borrow();
+        let (mut starts, mut seen, mut left) = (BTreeSet::new(), HashSet::new(), vec![set]);
+        while let Some(set) = left.pop() {
+            let Some(node) = store.get(set).filter(|_| seen.insert(set)) else { continue };
+            left.extend(node.edges.iter().map(|(_, child)| *child));
+            if node.field == field {
+                starts.extend(node.edges.iter().filter_map(|(high, _)| high.checked_add(1)));
+            }
+        }
+        starts
     }
 
     /// How many nodes there are.

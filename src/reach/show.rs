@@ -14,13 +14,15 @@ use super::walk::{End, Obstacle, Outcome, Step, TTL, Why};
 use crate::span::SourceMap;
 
 /// What holds of every answer.
-pub const ASSUMPTIONS: [&str; 6] = [
+pub const ASSUMPTIONS: [&str; 8] = [
     "neighbours answer address resolution",
     "packets are whole and untagged, and leave their sender with a time to live of 64",
     "NB_Global has no `default_acl_drop`",
     "receivers answer what they get",
     "no connection is older than the rows",
     "every chassis is up",
+    "translations keep the source port unless they have a range",
+    "the Internet has no way to private addresses, but for those that are on a physical network themselves",
 ];
 
 /// Writes about one network.
@@ -60,7 +62,7 @@ impl Writer<'_, '_> {
     fn way(&self, what: &str, outcome: &Outcome, finding: &Finding, text: &mut String) {
         for (at, step) in outcome.flow.path.steps().iter().enumerate() {
             let lead = if at == 0 { what } else { "" };
-            let (said, row) = self.step(step);
+            let (said, row) = self.step(step, &finding.witness);
             let _ = writeln!(text, "  {lead:<8} {said}{}", self.place(row));
             if let Step::Stop(obstacle) = step {
                 for near in self.near_misses(obstacle, &outcome.flow.rewrite.apply(&finding.witness)) {
@@ -82,7 +84,7 @@ impl Writer<'_, '_> {
     }
 
     /// A step in words, and the row behind it.
-    fn step(&self, step: &Step) -> (String, RowId) {
+    fn step(&self, step: &Step, sent: &Header) -> (String, RowId) {
         let network = self.judge.network;
         match step {
             Step::In(port) => {
@@ -114,6 +116,10 @@ impl Writer<'_, '_> {
                 (format!("{why}: out by {}{to}", port.name), *row)
             }
             Step::Policy(row) => (format!("let through: policy {}", network.row(*row).gist), *row),
+            Step::Translated { row, before, after } => {
+                let (before, after) = (before.apply(sent), after.apply(sent));
+                (format!("translated: {}: {before} becomes {after}", network.row(*row).gist), *row)
+            }
             Step::Stop(obstacle) => (format!("✗ {}", self.obstacle(obstacle)), obstacle.row),
         }
     }
@@ -142,6 +148,11 @@ impl Writer<'_, '_> {
             Why::Loop => format!("it comes back to router {name}: a loop"),
             Why::TimeToLive => format!("its time to live runs out at router {name}"),
             Why::DeadEnd => format!("{name} leads nowhere"),
+            Why::External => format!("{name} translates nothing of the kind for its external address"),
+            Why::Private => "nobody on the Internet knows a way to a private address".to_owned(),
+            Why::NotAsked => {
+                format!("{name} has asked somebody else than who answers: the answer is not taken")
+            }
         }
     }
 
@@ -244,8 +255,13 @@ impl Writer<'_, '_> {
         let way = |outcome: &Outcome| {
             let steps = outcome.flow.path.steps();
             let steps = steps.iter().map(|step| {
-                let (said, row) = self.step(step);
-                json!({"says": said, "row": self.row(row)})
+                let (said, row) = self.step(step, &finding.witness);
+                let mut document = json!({"says": said, "row": self.row(row)});
+                if let Step::Translated { before, after, .. } = step {
+                    document["before"] = witness(&before.apply(&finding.witness));
+                    document["after"] = witness(&after.apply(&finding.witness));
+                }
+                document
             });
             let obstacles = outcome.flow.obstacles.iter().map(|obstacle| {
                 let near = self.near_misses(obstacle, &outcome.flow.rewrite.apply(&finding.witness));
@@ -303,6 +319,9 @@ fn code(why: &Why) -> &'static str {
         Why::Loop => "loop",
         Why::TimeToLive => "time-to-live",
         Why::DeadEnd => "dead-end",
+        Why::External => "external-address",
+        Why::Private => "private-address",
+        Why::NotAsked => "not-asked",
     }
 }
 

@@ -12,14 +12,16 @@
 //! Refuses to choose between rules of equal priority: their packets go both ways.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::network::{
-    AclId, Action, Address, Direction, Network, Port, PortId, PortKind, RouterPortId, SwitchId, Vip,
-    link_local_of,
+    AclId, Action, Address, Direction, Network, Port, PortId, PortKind, RouterPortId, SwitchId, Translation,
+    Vip, link_local_of,
 };
+use super::router::external_macs;
 use super::set::{Set, Sets};
 use super::walk::{End, Flow, Kind, Neighbours, Step, Walker, Why, within};
 
@@ -29,9 +31,9 @@ pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<Port
     for id in &network.switch(switch).ports {
         let port = network.port(*id);
         let mut own: Vec<u64> = port.addresses.iter().map(|address| address.mac).collect();
-        own.extend(
-            router_port(port).filter(|_| port.is_router_address).map(|id| network.router_port(id).mac),
-        );
+        if let Some(id) = router_port(port).filter(|_| port.is_router_address) {
+            own.extend(external_macs(network, id).chain([network.router_port(id).mac]));
+        }
         own.sort_unstable();
         own.dedup();
         own.into_iter().for_each(|mac| macs.entry(mac).or_default().push(*id));
@@ -47,8 +49,12 @@ pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Neighbours {
         for Address { mac, ips } in &port.addresses {
             ips.iter().for_each(|net| neighbours.entry(net.addr()).or_default().push(*mac));
         }
-        if let Some(router) = router_port(port).map(|id| network.router_port(id)) {
+        if let Some(id) = router_port(port) {
+            let router = network.router_port(id);
             router.addresses().for_each(|own| neighbours.entry(own).or_default().push(router.mac));
+            for (external, mac) in externals(network, id) {
+                neighbours.entry(external).or_default().push(mac);
+            }
         }
     }
     for macs in neighbours.values_mut() {
@@ -56,6 +62,17 @@ pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Neighbours {
         macs.dedup();
     }
     neighbours
+}
+
+/// External addresses that a router port answers for, with the Ethernet address.
+fn externals(network: &Network, id: RouterPortId) -> impl Iterator<Item = (IpAddr, u64)> {
+    let port = network.router_port(id);
+    let translations = network.router(port.router).translations.iter();
+    let is_here = move |it: &&Translation| match it.gateway {
+        Some(gateway) => gateway == id && it.has_chassis,
+        None => port.networks.iter().any(|net| net.contains(&it.external)),
+    };
+    translations.filter(is_here).map(|it| (it.external, it.mac.unwrap_or(port.mac)))
 }
 
 fn router_port(port: &Port) -> Option<RouterPortId> {
@@ -120,12 +137,22 @@ impl<'n> Walker<'n> {
     /// Takes out what is for virtual addresses.
     pub(super) fn without_vips(&mut self, vips: &[Vip], mut flow: Flow) -> Option<Flow> {
         for vip in vips {
-            let set = self.part(&flow, self.destined(&vip.address.into()));
+            let set = self.part(&flow, self.served(vip));
             let what = "where a load balancer sends packets is not followed".to_owned();
             self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: vip.row, what });
             flow.set = self.sets.minus(flow.set, set);
         }
         (!flow.set.is_none()).then_some(flow)
+    }
+
+    /// Packets for a virtual address.
+    fn served(&self, vip: &Vip) -> Set {
+        let to = self.destined(&vip.address.into());
+        let Some(port) = vip.port else { return to };
+        let service = self
+            .sets
+            .and(self.sets.value(Field::IpProto, vip.proto), self.sets.value(Field::TpDst, port.into()));
+        self.sets.and(to, service)
     }
 
     /// Finds the port that has the destination's Ethernet address.

@@ -8,7 +8,7 @@
 //!
 //! Refuses to judge what an outcome means for a question.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -18,7 +18,8 @@ use ipnet::IpNet;
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
 use super::header::{Field, Header, Rewrite, bits, eth_type};
-use super::network::{AccessRule, AclId, Network, PortId, RouterPortId, RowId, SwitchId};
+use super::nat::Memory;
+use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
 use super::router::RouteGroup;
 use super::set::{Set, Sets};
 use crate::nb::matching::Expr;
@@ -54,6 +55,15 @@ pub enum Step {
     },
     /// A policy lets it go on.
     Policy(RowId),
+    /// A translation writes it over.
+    Translated {
+        /// The translation.
+        row: RowId,
+        /// What had become of it.
+        before: Box<Rewrite>,
+        /// What becomes of it.
+        after: Box<Rewrite>,
+    },
     /// This stops it.
     Stop(Obstacle),
 }
@@ -95,6 +105,12 @@ pub enum Why {
     TimeToLive,
     /// The router port leads nowhere.
     DeadEnd,
+    /// It is for an external address that translates nothing of the kind.
+    External,
+    /// One end has a public address, the other a private one that it cannot know.
+    Private,
+    /// It answers somebody who was not asked.
+    NotAsked,
 }
 
 /// Something that stops a packet, and the row behind it.
@@ -173,6 +189,10 @@ pub struct Flow {
     pub obstacles: Vec<Obstacle>,
     /// Ports at which their connection is remembered.
     pub remembered: Rc<BTreeSet<PortId>>,
+    /// What routers remember of their connection.
+    pub memories: Rc<Vec<Memory>>,
+    /// For answers to an echo request, their type.
+    pub echo: Option<u128>,
     /// Router ports that they have come in by, as what.
     pub visited: Vec<(RouterPortId, Rewrite)>,
 }
@@ -192,6 +212,8 @@ impl Flow {
             path: Path::default(),
             obstacles: Vec::new(),
             remembered: Rc::default(),
+            memories: Rc::default(),
+            echo: None,
             visited: Vec::new(),
         }
     }
@@ -199,14 +221,16 @@ impl Flow {
     /// The answers to these packets, about to be sent.
     pub fn answered(&self, set: Set, echo: Option<u128>) -> Flow {
         let rewrite = self.rewrite.reply(echo);
-        Flow { rewrite, remembered: self.remembered.clone(), ..Flow::new(set) }
+        let (remembered, memories) = (self.remembered.clone(), self.memories.clone());
+        Flow { rewrite, remembered, memories, echo, ..Flow::new(set) }
     }
 
     pub(super) fn step(&mut self, step: Step) {
         self.path = self.path.with(step);
     }
 
-    fn meet(&mut self, obstacle: Obstacle) {
+    /// Something stops them, or would.
+    pub(super) fn meet(&mut self, obstacle: Obstacle) {
         self.step(Step::Stop(obstacle.clone()));
         self.obstacles.push(obstacle);
     }
@@ -245,7 +269,7 @@ pub struct Walker<'n> {
     pub sets: &'n Sets,
     /// The machines.
     pub guests: Guests<'n>,
-    reader: Reader<'n>,
+    pub(super) reader: Reader<'n>,
     /// Whether to go on behind what stops packets, to find the rest of it.
     pub is_thorough: bool,
     /// An address that the machine at a port has taken on without a row that says so.
@@ -256,6 +280,9 @@ pub struct Walker<'n> {
     pub(super) neighbours: Vec<Neighbours>,
     pub(super) routes: Vec<Option<Rc<Vec<RouteGroup>>>>,
     truths: RefCell<HashMap<(RowId, Surroundings<'n>), Read>>,
+    pub(super) physical_sources: OnceCell<Set>,
+    pub(super) physical_destinations: OnceCell<Set>,
+    pub(super) externals: OnceCell<HashMap<IpAddr, Vec<(RouterId, IpAddr)>>>,
 }
 
 impl<'n> Walker<'n> {
@@ -275,6 +302,9 @@ impl<'n> Walker<'n> {
             neighbours: switches.map(|switch| super::switch::neighbours(network, switch)).collect(),
             routes: vec![None; network.routers.len()],
             truths: RefCell::default(),
+            physical_sources: OnceCell::new(),
+            physical_destinations: OnceCell::new(),
+            externals: OnceCell::new(),
         }
     }
 
@@ -292,25 +322,39 @@ impl<'n> Walker<'n> {
         std::mem::take(&mut self.outcomes)
     }
 
+    /// What becomes of answers from a physical network, Ethernet addresses set.
+    pub fn answered_outside(&mut self, port: PortId, flow: Flow) -> Vec<Outcome> {
+        self.kind = Kind::Answer;
+        let flow = self.sendable(self.network.port(port).switch, flow);
+        self.enter_switch(port, flow);
+        std::mem::take(&mut self.outcomes)
+    }
+
     /// What becomes of packets that a router sends itself, as if they had come in by a port.
     pub fn from_router(&mut self, port: RouterPortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
         self.kind = kind;
-        self.route(port, Flow { ttl: ROUTER_TTL, ..flow });
+        self.come_in(port, Flow { ttl: ROUTER_TTL, ..flow });
         std::mem::take(&mut self.outcomes)
     }
 
     /// What becomes of packets from a physical network, which may know every neighbour and router there.
     pub fn from_outside(&mut self, port: PortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
         self.kind = kind;
-        let switch = self.network.port(port).switch;
-        let routers: Vec<u64> =
-            self.network.routers_on(switch).map(|(_, id)| self.network.router_port(id).mac).collect();
+        let network = self.network;
+        let switch = network.port(port).switch;
+        let routers: Vec<RouterPortId> = network.routers_on(switch).map(|(_, id)| id).collect();
+        let flow = self.sendable(switch, flow);
         let rest = self.send_to_neighbours(port, switch, flow);
-        for mac in routers {
-            self.enter_switch(port, Flow { eth_dst: Some(mac), ..rest.clone() });
+        let near = routers.iter().flat_map(|id| &network.router_port(*id).networks);
+        let near = self.part(&rest, self.sets.any(near.map(|net| self.destined(&net.trunc()))));
+        let far = Flow { set: self.sets.minus(rest.set, near), ..rest.clone() };
+        for router in &routers {
+            let mac = network.router_port(*router).mac;
+            self.enter_switch(port, Flow { eth_dst: Some(mac), ..far.clone() });
         }
-        if rest.set != Set::NONE && self.network.routers_on(switch).next().is_none() {
-            self.stop(rest, self.network.switch(switch).row, Why::Neighbour(None));
+        let lost = if routers.is_empty() { rest.set } else { near };
+        if !lost.is_none() {
+            self.stop(Flow { set: lost, ..rest }, network.switch(switch).row, Why::Neighbour(None));
         }
         std::mem::take(&mut self.outcomes)
     }
@@ -330,6 +374,14 @@ impl<'n> Walker<'n> {
     pub(super) fn stop(&mut self, mut flow: Flow, row: RowId, why: Why) {
         flow.meet(Obstacle { row, why });
         self.end(flow, End::Nowhere);
+    }
+
+    /// Some of the packets end here; the rest stays.
+    pub(super) fn stop_some(&mut self, flow: &mut Flow, set: Set, row: RowId, why: Why) {
+        if !set.is_none() {
+            self.stop(Flow { set, ..flow.clone() }, row, why);
+            flow.set = self.sets.minus(flow.set, set);
+        }
     }
 
     /// The packets end here, unless one wants to know what else is in their way.

@@ -4,6 +4,7 @@
 //! kinds are counted and skipped. Refuses to judge the network; `check` does.
 
 mod acl;
+mod balancers;
 mod blocks;
 mod declare;
 mod fields;
@@ -17,12 +18,14 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Model, SecurityGroup, Vpc};
+use crate::model::{Model, NetworkAcl, SecurityGroup, Vpc};
 use crate::nearest::nearest;
 use crate::span::{SourceMap, Span};
 
 use fields::Fields;
-use kubeovn::{ip, nat, natgateway, network, node, security_group, subnet, underlay, vip, vpc, workload};
+use kubeovn::{
+    balancer, ip, nat, natgateway, network, node, security_group, subnet, underlay, vip, vpc, workload,
+};
 use native::Native;
 use object::{Kind, Object, Scope};
 use yaml::{Node, Yaml};
@@ -54,7 +57,9 @@ struct Declarations {
     records: Vec<ip::Record>,
     vips: Vec<vip::Declared>,
     groups: Vec<SecurityGroup>,
+    network_acls: Vec<NetworkAcl>,
     outside: outside::Declared,
+    balancers: Vec<balancers::Declared>,
     native: Native,
     doubts: Doubts,
     /// Unknown kinds: how many, and the first one's place.
@@ -113,7 +118,7 @@ const GROUPS: [Group; 2] = [
 ];
 
 /// Kinds of the `kubeovn.io` group that this version reads.
-const KUBEOVN_KINDS: [&str; 16] = [
+const KUBEOVN_KINDS: [&str; 18] = [
     "IP",
     "IptablesDnatRule",
     "IptablesEIP",
@@ -124,8 +129,10 @@ const KUBEOVN_KINDS: [&str; 16] = [
     "OvnFip",
     "OvnSnatRule",
     "ProviderNetwork",
+    "RouterLBRule",
     "SecurityGroup",
     "Subnet",
+    "SwitchLBRule",
     "Vip",
     "Vlan",
     "Vpc",
@@ -133,8 +140,7 @@ const KUBEOVN_KINDS: [&str; 16] = [
 ];
 
 /// Kinds that concern a VPC and that this version does not lower.
-const WAITING_KINDS: [&str; 6] =
-    ["IPPool", "QoSPolicy", "RouterLBRule", "SwitchLBRule", "VpcDns", "VpcEgressGateway"];
+const WAITING_KINDS: [&str; 4] = ["IPPool", "QoSPolicy", "VpcDns", "VpcEgressGateway"];
 
 impl Declarations {
     fn document(&mut self, root: &Node<'_>, sink: &mut Sink) {
@@ -191,11 +197,13 @@ impl Declarations {
             "VpcPeering" => into!(peerings, "VpcPeering"),
             "PrefixList" => into!(prefix_lists, "PrefixList"),
             "SecurityGroup" => into!(groups, "SecurityGroup"),
+            "NetworkAcl" => into!(network_acls, "NetworkAcl"),
             "ExternalNetwork" => into!(externals, "ExternalNetwork"),
             "InternetGateway" => into!(internet_gateways, "InternetGateway"),
             "NatGateway" => into!(nat_gateways, "NatGateway"),
             "ElasticIp" => into!(elastic_ips, "ElasticIp"),
             "PortForward" => into!(forwards, "PortForward"),
+            "LoadBalancer" => into!(balancers, "LoadBalancer"),
             _ => return false,
         }
         true
@@ -235,6 +243,14 @@ impl Declarations {
             ("kubeovn.io", "SecurityGroup") => {
                 let group = self.read("SecurityGroup", Cluster, node, sink, security_group::read);
                 self.groups.extend(group);
+            }
+            ("kubeovn.io", "SwitchLBRule") => {
+                let rule = self.read("SwitchLBRule", Cluster, node, sink, balancer::read_switch_rule);
+                self.balancers.extend(rule);
+            }
+            ("kubeovn.io", "RouterLBRule") => {
+                let rule = self.read("RouterLBRule", Cluster, node, sink, balancer::read_router_rule);
+                self.balancers.extend(rule);
             }
             ("k8s.cni.cncf.io", "NetworkAttachmentDefinition") => {
                 let network = self.read("NetworkAttachmentDefinition", Namespaced, node, sink, network::read);

@@ -23,7 +23,7 @@ const DEFAULT_EXTERNAL: &str = "external";
 /// The same for a VpcNatGateway.
 const NAT_EXTERNAL: &str = "ovn-vpc-external-network";
 /// The kinds of public addresses.
-const OVN_EIP: &str = "OvnEip";
+pub(super) const OVN_EIP: &str = "OvnEip";
 const NAT_EIP: &str = "IptablesEIP";
 pub(super) const ELASTIC_IP: &str = "ElasticIp";
 pub(super) const INTERNET_GATEWAY: &str = "InternetGateway";
@@ -79,8 +79,13 @@ pub(super) fn switch_ports(declared: &Declared, names: &SubnetNames, model: &mut
     }
 }
 
-/// Resolves everything else. What dangles is reported and left out.
-pub(super) fn resolve(declared: Declared, names: &SubnetNames, model: &mut Model, sink: &mut Sink) {
+/// Resolves everything else, and tells the public addresses. What dangles is reported and left out.
+pub(super) fn resolve(
+    declared: Declared,
+    names: &SubnetNames,
+    model: &mut Model,
+    sink: &mut Sink,
+) -> PublicAddresses {
     let Declared {
         exits,
         eips,
@@ -95,9 +100,9 @@ pub(super) fn resolve(declared: Declared, names: &SubnetNames, model: &mut Model
     model.gateway_chassis = chassis(nodes, config.as_ref(), sink);
     let nat_gateways = unique("VpcNatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
     model.gateways = gateways(exits, config.as_ref(), names, model, sink);
+    model.gateways.sort_by_key(|gateway| gateway.vpc);
     let owners = nat_gateways_of_vpcs(nat_gateways, names, model, sink);
     let own = internet_gateways(own, names, model, sink);
-    model.gateways.sort_by_key(|gateway| gateway.vpc);
     let eips = unique("OvnEip", eips, |eip| &eip.name.value, |eip| Some(eip.name.span), sink);
     let mut public = public_addresses(OVN_EIP, eips, names, model, sink);
     let elastic_ips = unique(ELASTIC_IP, elastic_ips, |eip| &eip.name.value, |eip| Some(eip.name.span), sink);
@@ -122,6 +127,7 @@ pub(super) fn resolve(declared: Declared, names: &SubnetNames, model: &mut Model
     model.floating_ips.sort_by(|a, b| a.name.cmp(&b.name));
     model.source_nats.sort_by(|a, b| a.name.cmp(&b.name));
     model.port_forwards.sort_by(|a, b| a.name.cmp(&b.name));
+    public
 }
 
 /// The kind of public address that a rule names.
@@ -214,7 +220,7 @@ fn internet_gateways(
         let InternetGateway { name, mac, addresses, chassis, .. } = gateway;
         let span = name.span;
         known.push((name, vpc, external));
-        model.gateways.push(Gateway { vpc, external, span, mac, addresses, chassis, is_default: false });
+        model.add_gateway(Gateway { vpc, external, span, mac, addresses, chassis, is_default: false });
     }
     known
 }
@@ -267,9 +273,9 @@ fn gateways(
 }
 
 /// What kind and name of a declared address stand for.
-type PublicAddresses = BTreeMap<(&'static str, String), Address>;
+pub(super) type PublicAddresses = BTreeMap<(&'static str, String), Address>;
 
-struct Address {
+pub(super) struct Address {
     /// `None` for one that no translation can use.
     public: Option<Public>,
     /// Where it says what it is.
@@ -305,7 +311,7 @@ fn nat_gateways_of_vpcs(
             found.push(external);
             if model.gateway_on(vpc, external).is_none() {
                 let (mac, addresses) = (None, Vec::new());
-                model.gateways.push(kube_ovns(vpc, external, name.span, mac, addresses));
+                model.add_gateway(kube_ovns(vpc, external, name.span, mac, addresses));
             }
         }
         if let (Some(lan_ip), Some(external)) = (gateway.lan_ip, found.first()) {
@@ -414,6 +420,35 @@ fn public_addresses(
     public
 }
 
+/// The public address of a kind and a name, for `who`; one that there is not, or that is a port's, is reported.
+pub(super) fn find_public(
+    public: &PublicAddresses,
+    kind: &'static str,
+    name: &Spanned<String>,
+    who: &str,
+    names: &SubnetNames,
+    sink: &mut Sink,
+) -> Option<Public> {
+    let Some(address) = public.get(&(kind, name.value.clone())) else {
+        if !names.may_exist(kind, &name.value) {
+            let message = format!("no {kind} `{name}` in the input");
+            let diagnostic = Diagnostic::new(Code::UnknownElasticIp, name.span, message);
+            let known = public.keys().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str());
+            sink.push(suggest(diagnostic, &name.value, known));
+        }
+        return None;
+    };
+    if address.public.is_none() {
+        let message = format!("{who} can't use `{name}`, a port's own address");
+        sink.push(
+            Diagnostic::new(Code::ElasticIpType, name.span, message)
+                .label(address.span, "not of type `nat`")
+                .help("declare an OvnEip of type `nat` for it"),
+        );
+    }
+    address.public
+}
+
 /// What translations are resolved with.
 struct Rules<'r> {
     names: &'r SubnetNames,
@@ -459,26 +494,8 @@ impl Rules<'_> {
     }
 
     fn public(&self, rule: &Rule, sink: &mut Sink) -> Option<Public> {
-        let Some(address) = self.address(rule) else {
-            let kind = eip_kind(rule);
-            if !self.names.may_exist(kind, &rule.eip.value) {
-                let message = format!("no {kind} `{}` in the input", rule.eip);
-                let diagnostic = Diagnostic::new(Code::UnknownElasticIp, rule.eip.span, message);
-                let known = self.public.keys().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str());
-                sink.push(suggest(diagnostic, &rule.eip.value, known));
-            }
-            return None;
-        };
-        if address.public.is_none() {
-            let message =
-                format!("{} `{}` can't use `{}`, a port's own address", rule.kind, rule.name, rule.eip);
-            sink.push(
-                Diagnostic::new(Code::ElasticIpType, rule.eip.span, message)
-                    .label(address.span, "not of type `nat`")
-                    .help("declare an OvnEip of type `nat` for it"),
-            );
-        }
-        address.public
+        let who = format!("{} `{}`", rule.kind, rule.name);
+        find_public(self.public, eip_kind(rule), &rule.eip, &who, self.names, sink)
     }
 
     fn inside(&self, rule: &Rule, model: &Model, sink: &mut Sink) -> Option<Inside> {

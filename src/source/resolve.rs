@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::kubeovn::{ip, subnet, underlay, vip, workload};
-use super::{Declarations, Doubts, native, outside};
+use super::{Declarations, Doubts, balancers, native, outside};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
@@ -34,8 +34,13 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
         networks: unique("ProviderNetwork", declared.provider_networks, |n| &n.value, |n| Some(n.span), sink),
     };
     let subnets = subnets(declared.subnets, &model, &networks, &physical, &mut doubts, sink);
-    let namespaces: Vec<(String, SubnetId)> = subnets.namespaces;
+    let namespaces = subnets.namespaces;
     model.subnets = subnets.subnets;
+    model.network_acls = groups::network_acls(declared.network_acls, sink);
+    for (id, name) in subnets.network_acls {
+        let found = groups::network_acl(&name, &model.network_acls, &doubts, sink);
+        model.subnets[id.0].network_acl = found.map(|id| Spanned::new(id, name.span));
+    }
     model.whole = !doubts.lost && !doubts.left_out.iter().any(|(kind, _)| *kind == "Subnet");
     model.groups = groups::resolve(declared.groups, &doubts, sink);
     let mut names = SubnetNames::new(&model, doubts);
@@ -47,7 +52,8 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
     model.vips = vips(declared.vips, subnets.vips, &selectors, &names, &model, sink);
     let rules = pending.attach(&outside, &mut names, &mut model, sink);
     outside.rules.extend(rules);
-    outside::resolve(outside, &names, &mut model, sink);
+    let public = outside::resolve(outside, &names, &mut model, sink);
+    balancers::resolve(declared.balancers, &public, &selectors, &names, &mut model, sink);
     model
 }
 
@@ -60,21 +66,15 @@ pub(super) fn unique<T>(
     sink: &mut Sink,
 ) -> Vec<T> {
     items.sort_by(|a, b| name(a).cmp(name(b)).then(span(a).cmp(&span(b))));
-    let mut kept: Vec<T> = Vec::with_capacity(items.len());
-    for item in items {
-        match kept.last().filter(|last| name(last) == name(&item)) {
-            Some(last) => {
-                let message = format!("{kind} `{}` is declared twice", name(&item));
-                if let (Some(second), Some(first)) = (span(&item), span(last)) {
-                    sink.push(
-                        Diagnostic::new(Code::DuplicateObject, second, message).label(first, "first here"),
-                    );
-                }
-            }
-            None => kept.push(item),
+    items.dedup_by(|item, last| {
+        let is_twin = name(last) == name(item);
+        if let (true, Some(second), Some(first)) = (is_twin, span(item), span(last)) {
+            let message = format!("{kind} `{}` is declared twice", name(item));
+            sink.push(Diagnostic::new(Code::DuplicateObject, second, message).label(first, "first here"));
         }
-    }
-    kept
+        is_twin
+    });
+    items
 }
 
 /// VPCs by name, the default one first whether or not it was declared.
@@ -98,6 +98,11 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
     };
     vpcs.insert(0, default);
     vpcs
+}
+
+/// An interface by its port's name.
+pub(super) fn find_port(model: &Model, name: &str) -> Option<PortId> {
+    model.ports.binary_search_by(|port| port.name.as_str().cmp(name)).ok().map(PortId)
 }
 
 /// A VPC by its name.
@@ -194,12 +199,15 @@ impl Physical {
     }
 }
 
+#[derive(Default)]
 struct Subnets {
     subnets: Vec<Subnet>,
     /// Which namespaces' pods live where.
-    namespaces: Vec<(String, SubnetId)>,
+    namespaces: BTreeMap<String, SubnetId>,
     /// Addresses that subnets themselves declare as virtual.
     vips: Vec<(SubnetId, Spanned<std::net::IpAddr>)>,
+    /// The network ACLs that they name.
+    network_acls: Vec<(SubnetId, Spanned<String>)>,
 }
 
 fn subnets(
@@ -211,7 +219,7 @@ fn subnets(
     sink: &mut Sink,
 ) -> Subnets {
     let declared = unique("Subnet", declared, |d| &d.subnet.name.value, |d| Some(d.subnet.name.span), sink);
-    let mut out = Subnets { subnets: Vec::new(), namespaces: Vec::new(), vips: Vec::new() };
+    let mut out = Subnets::default();
     let mut taken: BTreeMap<Provider, (String, Span)> = BTreeMap::new();
     for mut d in declared {
         let kind = d.provider.as_ref().map_or(ProviderKind::BuiltIn, |p| provider_kind(&p.value));
@@ -259,8 +267,11 @@ fn subnets(
         }
         d.subnet.routed &= !d.subnet.blocks.is_empty();
         let id = SubnetId(out.subnets.len());
-        out.namespaces.extend(d.namespaces.into_iter().map(|n| (n, id)));
+        for namespace in d.namespaces {
+            out.namespaces.entry(namespace).or_insert(id);
+        }
         out.vips.extend(d.vips.into_iter().map(|v| (id, v)));
+        out.network_acls.extend(d.network_acl.map(|name| (id, name)));
         out.subnets.push(d.subnet);
     }
     out
@@ -414,11 +425,12 @@ impl SubnetNames {
     }
 }
 
-/// What a virtual address needs to know of a workload: its namespace, labels, and the ones that it names.
-struct Selectable {
-    port: String,
-    namespace: String,
-    labels: Vec<(String, String)>,
+/// What virtual addresses and balancers need to know of a workload's interface: its namespace, labels, and the
+/// virtual addresses that it names.
+pub(super) struct Selectable {
+    pub(super) port: String,
+    pub(super) namespace: String,
+    pub(super) labels: Vec<(String, String)>,
     aaps: Vec<Spanned<String>>,
     port_vips: Vec<Spanned<String>>,
 }
@@ -426,7 +438,7 @@ struct Selectable {
 fn ports(
     interfaces: Vec<workload::Interface>,
     names: &SubnetNames,
-    namespaces: &[(String, SubnetId)],
+    namespaces: &BTreeMap<String, SubnetId>,
     networks: &Networks,
     model: &Model,
     sink: &mut Sink,
@@ -436,7 +448,7 @@ fn ports(
     let mut selectable = Vec::new();
     for i in interfaces {
         let Some(subnet) = interface_subnet(&i, names, namespaces, networks, model, sink) else { continue };
-        if !i.aaps.is_empty() || !i.port_vips.is_empty() {
+        if !i.labels.is_empty() || !i.aaps.is_empty() || !i.port_vips.is_empty() {
             selectable.push(Selectable {
                 port: i.port.clone(),
                 namespace: i.namespace,
@@ -470,7 +482,7 @@ fn ports(
 fn interface_subnet(
     i: &workload::Interface,
     names: &SubnetNames,
-    namespaces: &[(String, SubnetId)],
+    namespaces: &BTreeMap<String, SubnetId>,
     networks: &Networks,
     model: &Model,
     sink: &mut Sink,
@@ -480,7 +492,7 @@ fn interface_subnet(
         None => None,
     };
     let Some(network) = &i.network else {
-        let by_namespace = || namespaces.iter().find(|(n, _)| *n == i.namespace).map(|(_, id)| *id);
+        let by_namespace = || namespaces.get(&i.namespace).copied();
         return said.or_else(by_namespace);
     };
     let Some(&own) = names.by_provider.get(&network.value) else {
@@ -510,6 +522,9 @@ fn interface_subnet(
 
 /// Lays Kube-OVN's own records over the ports: they pin addresses, and stand for ports that are not declared.
 fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sink: &mut Sink) {
+    if records.is_empty() {
+        return;
+    }
     let records = unique("IP", records, |r| &r.name.value, |r| Some(r.name.span), sink);
     let at: BTreeMap<String, usize> =
         model.ports.iter().enumerate().map(|(at, p)| (p.name.clone(), at)).collect();
@@ -551,7 +566,6 @@ fn vips(
     model: &Model,
     sink: &mut Sink,
 ) -> Vec<Vip> {
-    let port_id = |name: &str| model.ports.binary_search_by(|p| p.name.as_str().cmp(name)).ok().map(PortId);
     let mut by_aap: BTreeMap<&str, Vec<&Selectable>> = BTreeMap::new();
     let mut by_address: BTreeMap<&str, Vec<&Selectable>> = BTreeMap::new();
     for workload in workloads {
@@ -570,7 +584,7 @@ fn vips(
                 && d.selector.iter().all(|label| w.labels.contains(label))
         };
         let named = by_aap.get(d.name.value.as_str()).into_iter().flatten().copied();
-        let parents = named.filter(holds).filter_map(|w| port_id(&w.port));
+        let parents = named.filter(holds).filter_map(|w| find_port(model, &w.port));
         let parents: Vec<PortId> = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
         if parents.is_empty() && !d.selector.is_empty() && model.whole {
             let message = format!("no workload holds the virtual address `{}`", d.name);
@@ -586,7 +600,7 @@ fn vips(
         let name = format!("{}-vip-{}", model.subnet(subnet).name, address);
         let text = address.value.to_string();
         let named = by_address.get(text.as_str()).into_iter().flatten().copied();
-        let parents = named.filter_map(|w| port_id(&w.port));
+        let parents = named.filter_map(|w| find_port(model, &w.port));
         let parents = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
         vips.push(Vip { name, span: address.span, subnet, addresses: vec![address], parents });
     }

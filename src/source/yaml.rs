@@ -249,6 +249,10 @@ impl<'s> Builder<'s> {
         }
         let wanted = text.trim();
         let source = self.text.get(span.range()).unwrap_or("");
+        // Most scalars: nothing is searched for them.
+        if wanted == source {
+            return Node { value: Yaml::Scalar { text, plain }, span };
+        }
         if style == ScalarStyle::Literal && wanted.contains('\n') {
             // From the first to the last character of the text, the indentation of the lines between included.
             let blanks = source.len() - source.trim_start().len();

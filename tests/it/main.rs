@@ -35,3 +35,4 @@ mod tidy;
 mod trace;
 #[cfg(feature = "live")]
 mod verbs;
+mod worlds;

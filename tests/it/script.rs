@@ -69,8 +69,11 @@ fn columns_of_northc(tables: &BTreeSet<String>) -> BTreeSet<String> {
     let has_rows = |table: Table| tables.contains(table.name());
     let tables = Table::ALL.iter().filter(|table| has_rows(**table));
     let columns = tables.flat_map(|table| table.columns().iter().map(move |column| (table, column)));
-    let managed = columns.filter(|(_, column)| {
-        column.kind != Kind::RefSet
+    let managed = columns.filter(|(table, column)| {
+        // The schema has one action of a band.
+        let has_another = (**table, column.name) != (Table::MeterBand, "action");
+        has_another
+            && column.kind != Kind::RefSet
             && column.name != "external_ids"
             && column.since.is_none()
             && column.target.is_none_or(has_rows)
@@ -126,7 +129,8 @@ fn another(column: &str, value: &Value, uuid: &str) -> Value {
     match (column, value) {
         ("direction", value) => json!(if *value == json!("to-lport") { "from-lport" } else { "to-lport" }),
         ("policy", _) => json!("src-ip"),
-        ("severity", _) => json!("alert"),
+        ("severity", value) => json!(if *value == json!("alert") { "info" } else { "alert" }),
+        ("unit", value) => json!(if *value == json!("kbps") { "pktps" } else { "kbps" }),
         ("type", value) if *value == json!("snat") => json!("dnat"),
         ("type", value) if *value == json!("dnat_and_snat") => json!("snat"),
         ("protocol", _) => json!("sctp"),

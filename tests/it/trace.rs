@@ -137,7 +137,7 @@ impl Run<'_> {
             }
             // Real machines' business.
             Step::Unplug(_) | Step::Serve { .. } | Step::Flow(_) | Step::Settle => Ok(()),
-            Step::Exec { .. } | Step::Freeze(_) | Step::Thaw(_) => Ok(()),
+            Step::Exec { .. } | Step::Freeze(_) | Step::Thaw(_) | Step::Logged(_) => Ok(()),
         }
     }
 
@@ -379,6 +379,8 @@ pub(crate) struct Fate {
     pub(crate) refusal: Option<&'static str>,
     /// What its source was translated to.
     pub(crate) source: Option<IpAddr>,
+    /// What its destination was translated to.
+    pub(crate) destination: Option<IpAddr>,
 }
 
 impl Fate {
@@ -395,9 +397,14 @@ impl Fate {
                 _ => None,
             };
             fate.refusal = fate.refusal.or(refusal.filter(|_| aside.is_none()));
+            let address = |field: &str| {
+                let text = line.split_once(field)?.1;
+                text.split([')', ',', ' ']).next()?.parse::<IpAddr>().ok()
+            };
             if line.starts_with("ct_snat") {
-                let address = line.split_once(".src=").and_then(|(_, rest)| rest.split(')').next());
-                fate.source = address.and_then(|address| address.parse().ok()).or(fate.source);
+                fate.source = address(".src=").or(fate.source);
+            } else if line.starts_with("ct_dnat") {
+                fate.destination = address(".dst=").or(fate.destination);
             }
             if line.ends_with('{') {
                 let is_aside =

@@ -218,7 +218,8 @@ impl Expr {
         self.fields().iter().any(|field| field.symbol.name == name)
     }
 
-    fn visit<'e>(&'e self, see: &mut impl FnMut(&'e Expr)) {
+    /// Every part of the match, itself first.
+    pub fn visit<'e>(&'e self, see: &mut impl FnMut(&'e Expr)) {
         see(self);
         match &self.kind {
             ExprKind::Not(operand) => operand.visit(see),

@@ -3,7 +3,7 @@
 //! Refuses to fail: what OVN passes over is left out, with a note.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -17,7 +17,7 @@ use crate::nb::{
     LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row, Table,
 };
 use crate::reach::filter::Member;
-use crate::reach::header::bits;
+use crate::reach::header::{SCTP, TCP, UDP, bits};
 use crate::span::Span;
 use crate::target::Target;
 
@@ -32,8 +32,8 @@ pub(super) type Resolve<'a> = &'a dyn Fn(&Ref, Table) -> Option<RowId>;
 
 pub(super) struct Builder<'a> {
     rows: Vec<&'a Row>,
-    resolve: Resolve<'a>,
-    network: Network,
+    pub(super) resolve: Resolve<'a>,
+    pub(super) network: Network,
     port_of_row: BTreeMap<RowId, PortId>,
 }
 
@@ -56,22 +56,23 @@ impl<'a> Builder<'a> {
         builder.sets();
         builder.routers();
         builder.links();
+        builder.translations();
         builder.access_rules();
         builder.network
     }
 
     /// The rows of a table, read.
-    fn table<T: for<'r> TryFrom<&'r Row>>(&self, table: Table) -> Vec<(RowId, T)> {
+    pub(super) fn table<T: for<'r> TryFrom<&'r Row>>(&self, table: Table) -> Vec<(RowId, T)> {
         let of_table = self.rows.iter().enumerate().filter(|(_, row)| row.table() == table);
         of_table.filter_map(|(at, row)| Some((RowId(at), T::try_from(row).ok()?))).collect()
     }
 
-    fn read<T: for<'r> TryFrom<&'r Row>>(&self, to: &Ref, table: Table) -> Option<(RowId, T)> {
+    pub(super) fn read<T: for<'r> TryFrom<&'r Row>>(&self, to: &Ref, table: Table) -> Option<(RowId, T)> {
         let id = (self.resolve)(to, table)?;
         Some((id, T::try_from(self.rows[id.0]).ok()?))
     }
 
-    fn note(&mut self, row: RowId, what: impl Into<String>) {
+    pub(super) fn note(&mut self, row: RowId, what: impl Into<String>) {
         self.network.notes.push(Note { row, what: what.into() });
     }
 
@@ -96,14 +97,6 @@ impl<'a> Builder<'a> {
             let policies = policies.collect();
             let ports: Vec<RouterPortId> = ports;
             let is_gateway = router.options.contains_key("chassis");
-            let has_place = is_gateway || ports.iter().any(|id| self.network.router_port(*id).is_gateway);
-            let translations: Vec<(RowId, Nat)> =
-                router.nat.iter().filter_map(|to| self.read(to, Table::Nat)).collect();
-            if !has_place {
-                translations
-                    .iter()
-                    .for_each(|(row, _)| self.note(*row, "OVN passes over it: its router has no gateway"));
-            }
             self.network.routers.push(Router {
                 row,
                 vips: self.vips(&router.load_balancer),
@@ -112,7 +105,8 @@ impl<'a> Builder<'a> {
                 routes,
                 policies,
                 is_gateway,
-                translations: translations.into_iter().filter(|_| has_place).collect(),
+                translations: Vec::new(),
+                unfollowed: Vec::new(),
             });
         }
     }
@@ -254,8 +248,13 @@ impl<'a> Builder<'a> {
     fn vips(&self, balancers: &BTreeSet<Ref>) -> Vec<Vip> {
         let balancers = balancers.iter().filter_map(|to| self.read(to, Table::LoadBalancer));
         let vips = balancers.flat_map(|(row, balancer): (RowId, LoadBalancer)| {
-            let addresses: Vec<IpAddr> = balancer.vips.keys().filter_map(|vip| host(vip)).collect();
-            addresses.into_iter().map(move |address| Vip { row, address })
+            let proto = match balancer.protocol.as_deref() {
+                Some("udp") => UDP,
+                Some("sctp") => SCTP,
+                _ => TCP,
+            };
+            let ends: Vec<(IpAddr, Option<u16>)> = balancer.vips.keys().filter_map(|vip| end(vip)).collect();
+            ends.into_iter().map(move |(address, port)| Vip { row, address, port, proto })
         });
         vips.collect()
     }
@@ -377,13 +376,12 @@ fn member(text: &str) -> Option<Member> {
     Some(Member { value: bits(net.network()), mask, width })
 }
 
-/// The address of `10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1` or `fd00::1`.
-fn host(vip: &str) -> Option<IpAddr> {
-    if let Ok(address) = vip.parse() {
-        return Some(address);
+/// The address of `10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1` or `fd00::1`, and the port.
+fn end(vip: &str) -> Option<(IpAddr, Option<u16>)> {
+    match vip.parse::<SocketAddr>() {
+        Ok(end) => Some((end.ip(), Some(end.port()))),
+        Err(_) => Some((vip.parse().ok()?, None)),
     }
-    let (host, _) = vip.rsplit_once(':')?;
-    host.trim_matches(['[', ']']).parse().ok()
 }
 
 /// What a row does, in a few words of the row's own.
@@ -400,7 +398,8 @@ fn gist(row: &Row) -> String {
         }),
         Table::LogicalRouterPolicy => LogicalRouterPolicy::try_from(row).map(|policy| {
             let hops: Vec<&str> = policy.nexthops.iter().map(String::as_str).collect();
-            let to = if hops.is_empty() { String::new() } else { format!(" to {}", hops.join(", ")) };
+            let to = policy.jump_chain.clone().filter(|_| hops.is_empty()).unwrap_or(hops.join(", "));
+            let to = if to.is_empty() { to } else { format!(" to {to}") };
             let text = matching::one_line(&policy.matching);
             format!("{} {}{to} `{text}`", policy.priority, policy.action)
         }),
@@ -408,6 +407,9 @@ fn gist(row: &Row) -> String {
             let from = if route.policy.as_deref() == Some("src-ip") { "from " } else { "" };
             format!("{from}{} via {}", route.ip_prefix, route.nexthop)
         }),
+        Table::Nat => {
+            Nat::try_from(row).map(|nat| format!("{} {} as {}", nat.kind, nat.logical_ip, nat.external_ip))
+        }
         _ => Ok(String::new()),
     };
     text.unwrap_or_default()

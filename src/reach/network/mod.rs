@@ -6,6 +6,7 @@
 //! Refuses to decide where a packet goes, and to know whether northc wrote the rows.
 
 mod build;
+mod translations;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,10 +15,11 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use self::build::Builder;
+pub use self::translations::{Peers, Translation, Unfollowed};
 use super::filter::Names;
 use crate::nb::actual::{self, Actual};
 use crate::nb::matching::{Expr, SymbolSet};
-use crate::nb::{DhcpOptions, Key, LogicalRouterPolicy, LogicalRouterStaticRoute, Nat, Ref, Rows, Table};
+use crate::nb::{DhcpOptions, Key, LogicalRouterPolicy, LogicalRouterStaticRoute, Ref, Rows, Table};
 use crate::span::Span;
 use crate::target::Target;
 
@@ -141,6 +143,10 @@ pub struct Vip {
     pub row: RowId,
     /// The address.
     pub address: IpAddr,
+    /// The port; all of them, of all protocols, where none is written.
+    pub port: Option<u16>,
+    /// The protocol.
+    pub proto: u128,
 }
 
 /// Which way a rule looks.
@@ -246,8 +252,10 @@ pub struct Router {
     pub policies: Vec<(RowId, LogicalRouterPolicy, Expr)>,
     /// Whether all of it is on one chassis.
     pub is_gateway: bool,
-    /// Its translations, where it has a place that does them.
-    pub translations: Vec<(RowId, Nat)>,
+    /// Its translations that OVN carries out.
+    pub translations: Vec<Translation>,
+    /// Its translations that are not followed.
+    pub unfollowed: Vec<Unfollowed>,
     /// The virtual addresses of its balancers.
     pub vips: Vec<Vip>,
 }

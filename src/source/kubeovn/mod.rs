@@ -3,6 +3,7 @@
 //! Tolerant of status and server defaults, strict in spec: every field is lowered, or answered with
 //! a diagnostic. Refuses to resolve names; `resolve` does.
 
+pub(crate) mod balancer;
 pub(crate) mod ip;
 pub(crate) mod nat;
 pub(crate) mod natgateway;

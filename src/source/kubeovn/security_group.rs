@@ -106,6 +106,7 @@ fn rule(mut fields: Fields<'_>, direction: Direction, sink: &mut Sink) -> Option
         remote: remote?,
         local,
         verdict: verdict?,
+        log: None,
     };
     Some(rule).filter(|rule| ports_read && has_local == rule.local.is_some())
 }

@@ -36,6 +36,8 @@ pub(crate) struct Declared {
     pub(crate) namespaces: Vec<String>,
     /// Addresses that move between workloads.
     pub(crate) vips: Vec<Spanned<IpAddr>>,
+    /// The network ACL for what crosses its border, if any; northc's own kind alone can name one.
+    pub(crate) network_acl: Option<Spanned<String>>,
 }
 
 /// The subnet that an object describes.
@@ -72,6 +74,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
         routed: true,
         private,
         allow,
+        network_acl: None,
         acls: acls.into_iter().map(acl).collect(),
         allow_east_west: spec.flag("allowEWTraffic", sink),
         dhcp: dhcp(&mut spec, sink),
@@ -100,6 +103,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
         logical_gateway: logical_gateway.is_some(),
         namespaces,
         vips,
+        network_acl: None,
     })
 }
 

@@ -1,8 +1,8 @@
 //! `kubeovn.io/v1` Vip: an address that workloads share.
 //!
 //! It keeps its address free; where it selects workloads and they name it in their annotation
-//! `…/aaps`, it becomes a virtual port that OVN moves between them. Refuses the types that serve
-//! Kubernetes services and hosts, with a diagnostic.
+//! `…/aaps`, it becomes a virtual port that OVN moves between them. Refuses the type that serves
+//! Kubernetes' hosts, with a diagnostic.
 
 use std::net::IpAddr;
 
@@ -11,6 +11,9 @@ use crate::diag::Sink;
 use crate::source::fields::{address, owned};
 use crate::source::object::Object;
 use crate::span::Spanned;
+
+/// The type of those that are kept free for a SwitchLBRule, which names the address.
+const FOR_BALANCERS: &str = "switch_lb_vip";
 
 /// A virtual address whose names are not resolved yet.
 pub(crate) struct Declared {
@@ -31,7 +34,8 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
     let v4 = spec.text("v4ip", sink);
     let v6 = spec.text("v6ip", sink);
     let selector = spec.texts("selector", sink);
-    if let Some(kind) = spec.text("type", sink) {
+    let kind = spec.text("type", sink).filter(|kind| kind.value != FOR_BALANCERS);
+    if let Some(kind) = kind {
         not_yet(kind.span, "type", "the address is kept free, and nothing answers for it", sink);
     }
     spec.skip(&["attachSubnets", "macAddress", "parentMac", "parentV4ip", "parentV6ip"]);

@@ -3,7 +3,10 @@
 //! Names follow those of Kube-OVN's kinds, and both become the same model; either may name objects of the
 //! other. What follows from something else need not be written. Refuses to judge what is meant; `check` does.
 
+mod balancer;
+mod filter_rule;
 mod interface;
+mod network_acl;
 pub(super) mod outside;
 mod peering;
 mod prefix_list;
@@ -26,7 +29,9 @@ use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{self, Model};
 use crate::span::Spanned;
 
+pub(super) use balancer::LoadBalancer;
 pub(super) use interface::NetworkInterface;
+pub(super) use network_acl::NetworkAcl;
 pub(super) use peering::VpcPeering;
 pub(super) use prefix_list::{PrefixList, PrefixLists};
 pub(super) use route::{Route, RouteTable};
@@ -35,11 +40,13 @@ pub(super) use subnet::Subnet;
 pub(super) use vpc::Vpc;
 
 /// Kinds that are read.
-pub(super) const KINDS: [&str; 12] = [
+pub(super) const KINDS: [&str; 14] = [
     "ElasticIp",
     "ExternalNetwork",
     "InternetGateway",
+    "LoadBalancer",
     "NatGateway",
+    "NetworkAcl",
     "NetworkInterface",
     "PortForward",
     "PrefixList",
@@ -51,8 +58,7 @@ pub(super) const KINDS: [&str; 12] = [
 ];
 
 /// Kinds that this version does not lower.
-pub(super) const WAITING_KINDS: [&str; 6] =
-    ["DnsZone", "Expectation", "LoadBalancer", "NetworkAcl", "QosPolicy", "TransitGateway"];
+pub(super) const WAITING_KINDS: [&str; 4] = ["DnsZone", "Expectation", "QosPolicy", "TransitGateway"];
 
 /// An object of a native kind.
 pub(super) struct Declared<S> {
@@ -99,11 +105,13 @@ pub(super) struct Native {
     pub(super) peerings: Vec<Declared<VpcPeering>>,
     pub(super) prefix_lists: Vec<Declared<PrefixList>>,
     pub(super) groups: Vec<Declared<SecurityGroup>>,
+    pub(super) network_acls: Vec<Declared<NetworkAcl>>,
     pub(super) externals: Vec<Declared<outside::ExternalNetwork>>,
     pub(super) internet_gateways: Vec<Declared<outside::InternetGateway>>,
     pub(super) nat_gateways: Vec<Declared<outside::NatGateway>>,
     pub(super) elastic_ips: Vec<Declared<outside::ElasticIp>>,
     pub(super) forwards: Vec<Declared<outside::PortForward>>,
+    pub(super) balancers: Vec<Declared<LoadBalancer>>,
 }
 
 /// What can only be put into the model when everything that it names is there.
@@ -128,6 +136,8 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
     let interfaces = native.interfaces.into_iter();
     declared.interfaces.extend(interfaces.map(|said| interface::interface(said, &lists, sink)));
     declared.groups.extend(native.groups.into_iter().map(|group| security_group::group(group, &lists, sink)));
+    let network_acls = native.network_acls.into_iter();
+    declared.network_acls.extend(network_acls.map(|said| network_acl::network_acl(said, &lists, sink)));
     let externals = native.externals.into_iter().map(|external| outside::external_network(external, sink));
     declared.subnets.extend(externals);
     let exits = &mut declared.outside;
@@ -139,6 +149,7 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
     }
     let forwards = native.forwards.into_iter().filter_map(|said| outside::port_forward(said, sink));
     exits.rules.extend(forwards);
+    declared.balancers.extend(native.balancers.into_iter().map(|said| balancer::balancer(said, sink)));
     let nat_gateways = native.nat_gateways;
     let nat_gateways = unique("NatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
     Pending { lists, routes, tables: native.tables, peerings: native.peerings, nat_gateways }
@@ -206,7 +217,11 @@ fn translations(
 }
 
 /// An object that another one names is not in the input.
-fn unknown<'k>(kind: &str, name: &Spanned<String>, known: impl Iterator<Item = &'k str>) -> Diagnostic {
+pub(super) fn unknown<'k>(
+    kind: &str,
+    name: &Spanned<String>,
+    known: impl Iterator<Item = &'k str>,
+) -> Diagnostic {
     let message = format!("there is no {kind} `{name}` in the input");
     suggest(Diagnostic::new(Code::UnknownObject, name.span, message), &name.value, known)
 }

@@ -120,7 +120,8 @@ declare! {
 }
 
 impl Words for Transport {
-    const WORDS: &'static [(&'static str, Transport)] = &[("tcp", Transport::Tcp), ("udp", Transport::Udp)];
+    const WORDS: &'static [(&'static str, Transport)] =
+        &[("tcp", Transport::Tcp), ("udp", Transport::Udp), ("sctp", Transport::Sctp)];
 }
 
 /// An external network is a subnet that is bridged, of nobody's VPC.
@@ -152,6 +153,7 @@ pub(super) fn external_network(said: Declared<ExternalNetwork>, sink: &mut Sink)
             routed: false,
             private: None,
             allow: Vec::new(),
+            network_acl: None,
             acls: Vec::new(),
             allow_east_west: None,
             dhcp: None,
@@ -170,6 +172,7 @@ pub(super) fn external_network(said: Declared<ExternalNetwork>, sink: &mut Sink)
         logical_gateway: false,
         namespaces: Vec::new(),
         vips: Vec::new(),
+        network_acl: None,
     }
 }
 
@@ -310,7 +313,8 @@ pub(super) fn port_forward(said: Declared<PortForward>, sink: &mut Sink) -> Opti
     Some(Rule { kind: PORT_FORWARD, name, eip: spec.elastic_ip, vpc: spec.vpc, inside, what })
 }
 
-fn port(said: Int<1, 65535>, sink: &mut Sink) -> Option<Spanned<u16>> {
+/// A port; what is none is reported.
+pub(super) fn port(said: Int<1, 65535>, sink: &mut Sink) -> Option<Spanned<u16>> {
     let port = u16::try_from(said.0.value).ok().filter(|port| *port != 0);
     if port.is_none() {
         let message = format!("there is no port {}", said.0);

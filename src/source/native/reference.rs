@@ -6,7 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use super::outside::{ElasticIp, ExternalNetwork, InternetGateway, NatGateway, PortForward};
-use super::{NetworkInterface, PrefixList, RouteTable, SecurityGroup, Subnet, Vpc, VpcPeering};
+use super::{
+    LoadBalancer, NetworkAcl, NetworkInterface, PrefixList, RouteTable, SecurityGroup, Subnet, Vpc,
+    VpcPeering,
+};
 use crate::source::declare::{Field, Form, Mapping};
 
 /// A kind, for those who write it.
@@ -29,11 +32,13 @@ fn kinds() -> Vec<Kind> {
         kind::<RouteTable>(),
         kind::<VpcPeering>(),
         kind::<SecurityGroup>(),
+        kind::<NetworkAcl>(),
         kind::<ExternalNetwork>(),
         kind::<InternetGateway>(),
         kind::<NatGateway>(),
         kind::<ElasticIp>(),
         kind::<PortForward>(),
+        kind::<LoadBalancer>(),
         kind::<PrefixList>(),
     ]
 }

@@ -32,6 +32,8 @@ declare! {
         "exclude" exclude: OneOrMore<Spanned<AddressRange>>,
         /// The RouteTable for packets from here.
         "routeTable" route_table: Option<Spanned<String>> = "the Vpc's `routes`",
+        /// The NetworkAcl for what crosses its border.
+        "networkAcl" network_acl: Option<Spanned<String>>,
         /// Nothing crosses its border, in either direction, but what `allow` says.
         "private" private: Option<Spanned<bool>> = "false",
         /// What may cross a private subnet's border.
@@ -115,6 +117,7 @@ pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sin
         nat_exempt: Vec::new(),
         private: is_on(spec.private),
         allow: lists.expand(spec.allow.0, sink),
+        network_acl: None,
         acls: spec.acls.into_iter().map(acl).collect(),
         allow_east_west: None,
         dhcp,
@@ -134,6 +137,7 @@ pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sin
         logical_gateway: false,
         namespaces: Vec::new(),
         vips: Vec::new(),
+        network_acl: spec.network_acl,
     }
 }
 

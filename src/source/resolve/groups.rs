@@ -1,11 +1,11 @@
-//! Security groups by name: whom their rules mean, and which of them a workload joins.
+//! Security groups and network ACLs by name: whom rules mean, which groups a workload joins, which list a subnet has.
 //!
 //! A name that means nothing is an error: a port would be open where it should be closed. Refuses to judge
 //! rules.
 
-use super::{Doubts, suggest, unique};
+use super::{Doubts, native, suggest, unique};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{GroupId, Model, Remote, SecurityGroup};
+use crate::model::{GroupId, Model, NetworkAcl, NetworkAclId, Remote, SecurityGroup};
 use crate::span::Spanned;
 
 /// The groups by name, their rules knowing whom they mean.
@@ -42,6 +42,25 @@ pub(super) fn joined(
     }
     joined.sort_by_key(|group| group.value);
     joined
+}
+
+/// The network ACLs by name.
+pub(super) fn network_acls(declared: Vec<NetworkAcl>, sink: &mut Sink) -> Vec<NetworkAcl> {
+    unique("NetworkAcl", declared, |acl| &acl.name.value, |acl| Some(acl.name.span), sink)
+}
+
+/// The network ACL that a subnet names.
+pub(super) fn network_acl(
+    name: &Spanned<String>,
+    acls: &[NetworkAcl],
+    doubts: &Doubts,
+    sink: &mut Sink,
+) -> Option<NetworkAclId> {
+    let found = acls.binary_search_by(|acl| acl.name.value.cmp(&name.value)).ok().map(NetworkAclId);
+    if found.is_none() && !doubts.cover("NetworkAcl", &name.value) {
+        sink.push(native::unknown("NetworkAcl", name, acls.iter().map(|acl| acl.name.value.as_str())));
+    }
+    found
 }
 
 fn find(

@@ -21,6 +21,13 @@ pub(super) enum Way {
 /// Seconds that a check is given to come out as expected: one that expects less than `ok`, one that
 /// expects `ok`.
 const PATIENCE: [u32; 2] = [3, 20];
+/// Connections of a check about how many machines answer; chance sends all of them to one of two in one of
+/// 32768 cases.
+const CONNECTIONS: usize = 16;
+/// Of these, how many are under way at a time; more would only wait for a processor.
+const AT_ONCE: usize = 4;
+/// Of all, how many may be late on a busy machine.
+const LATE: usize = 2;
 const NIC: &str = "enp1s0";
 
 /// A machine that is plugged in.
@@ -91,7 +98,9 @@ impl Run<'_> {
             Step::Route { name, on } => self.route(name, *on),
             Step::Has { name, words } => self.has(name, words),
             Step::Checks(checks) => self.checks(checks),
-            Step::Serve { name, proto, port } => self.serve(&[(name.as_str(), proto.as_str(), *port, false)]),
+            Step::Serve { name, proto, port, v6 } => {
+                self.serve(&[(name.as_str(), proto.as_str(), *port, *v6)])
+            }
             Step::Flow(check) => self.flow(check),
             Step::Settle => self.settle(),
             Step::Nbctl(args) => {
@@ -103,6 +112,7 @@ impl Run<'_> {
                 let command: Vec<&str> = command.iter().map(String::as_str).collect();
                 self.bench.lab(&[&["vm", "exec", &name, "--"], command.as_slice()].concat(), "").map(drop)
             }
+            Step::Logged(text) => self.bench.lab(&["logged", text], "").map(drop),
             Step::Freeze(node) => self.bench.lab(&["freeze", node], "").map(drop),
             Step::Thaw(node) => self.bench.lab(&["thaw", node], "").map(drop),
         }
@@ -275,6 +285,8 @@ impl Run<'_> {
 
     fn checks(&mut self, checks: &[Check]) -> Result<(), String> {
         let checks: Vec<Check> = checks.iter().flat_map(|check| self.expand(check)).collect();
+        let (spread, checks): (Vec<Check>, Vec<Check>) =
+            checks.into_iter().partition(|check| check.answerers().is_some());
         let mut services = Vec::new();
         for check in &checks {
             if let Some(port) = check.port {
@@ -297,11 +309,57 @@ impl Run<'_> {
             let some: Vec<&Check> = checks.iter().filter(|c| c.wants_ok() == ok).collect();
             failures += &self.send(&some, PATIENCE[usize::from(ok)])?;
         }
+        for check in &spread {
+            failures += &self.spread(check)?;
+        }
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    /// Sends all at once; gives the failures.
+    /// Many connections, tried once each: none may be refused; gives the failure.
+    fn spread(&mut self, check: &Check) -> Result<String, String> {
+        let mut answers = Vec::with_capacity(CONNECTIONS);
+        while answers.len() < CONNECTIONS {
+            answers.extend(self.probe(&[check; AT_ONCE], 0)?);
+        }
+        let ok: Vec<&str> = answers.iter().filter_map(|answer| answer.strip_prefix("ok who=")).collect();
+        let who: BTreeSet<&str> = ok.iter().filter_map(|rest| rest.split(' ').next()).collect();
+        let n_late = answers.iter().filter(|answer| *answer == "drop").count();
+        let wanted = check.answerers().is_some_and(|n| n.contains(&who.len()));
+        self.n_checks += 1;
+        if wanted && n_late <= LATE && ok.len() + n_late == CONNECTIONS {
+            return Ok(String::new());
+        }
+        let (n, line, text) = (ok.len(), check.line, &check.text);
+        Ok(format!("  line {line}: {n} of {CONNECTIONS} connections answered, by {who:?}\n    {text}\n"))
+    }
+
+    /// Sends all at once; gives the failures. What should have come through and did not is sent again by itself:
+    /// a hundred at once can be too much for a busy machine.
     fn send(&mut self, checks: &[&Check], patience: u32) -> Result<String, String> {
+        let failed = self.failed(checks, patience)?;
+        let (lost, wrong): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(check, _)| check.wants_ok());
+        let lost: Vec<&Check> = lost.into_iter().map(|(check, _)| check).collect();
+        let lost = self.failed(&lost, patience)?;
+        self.n_checks += checks.len() - lost.len() - wrong.len();
+        let mut failures = String::new();
+        for (check, why) in lost.into_iter().chain(wrong) {
+            let Check { line, text, from, to, .. } = check;
+            let _ = writeln!(failures, "  line {line}: {from} -> {to}: {why}\n    {text}");
+        }
+        Ok(failures)
+    }
+
+    /// Sends all at once; gives those whose answer is not what they expect, and why.
+    fn failed<'c>(&self, checks: &[&'c Check], patience: u32) -> Result<Vec<(&'c Check, String)>, String> {
+        let mut failed = Vec::new();
+        for (check, answer) in checks.iter().zip(self.probe(checks, patience)?) {
+            failed.extend(self.judge(check, &answer)?.map(|why| (*check, why)));
+        }
+        Ok(failed)
+    }
+
+    /// Sends all at once; gives what the lab says of each.
+    fn probe(&self, checks: &[&Check], patience: u32) -> Result<Vec<String>, String> {
         let mut lines = String::new();
         for (id, check) in checks.iter().enumerate() {
             let (to, _) = self.destination(check)?;
@@ -315,26 +373,13 @@ impl Run<'_> {
             let _ = writeln!(lines, "{id} {from} {want} {patience} {kind} {source} {to} {last}");
         }
         if lines.is_empty() {
-            return Ok(String::new());
+            return Ok(Vec::new());
         }
         let said = self.bench.lab(&["probe", "-"], &lines)?;
         let answers: BTreeMap<&str, &str> = said.lines().filter_map(|l| l.split_once(' ')).collect();
-        let mut failures = String::new();
-        for (id, check) in checks.iter().enumerate() {
-            let answer = answers.get(id.to_string().as_str()).copied().unwrap_or("no answer from the lab");
-            match self.judge(check, answer)? {
-                None => self.n_checks += 1,
-                Some(why) => {
-                    let (line, text) = (check.line, &check.text);
-                    let _ = writeln!(
-                        failures,
-                        "  line {line}: {} -> {}: {why}\n    {text}",
-                        check.from, check.to
-                    );
-                }
-            }
-        }
-        Ok(failures)
+        let answer = |id: usize| answers.get(id.to_string().as_str()).copied();
+        let answers = (0..checks.len()).map(|id| answer(id).unwrap_or("no answer from the lab").to_owned());
+        Ok(answers.collect())
     }
 
     /// Why an answer is not what the check expects.

@@ -41,6 +41,7 @@ pub(crate) enum Step {
         name: String,
         proto: String,
         port: u16,
+        v6: bool,
     },
     Flow(Check),
     Settle,
@@ -49,6 +50,8 @@ pub(crate) enum Step {
         name: String,
         command: Vec<String>,
     },
+    /// Somebody has logged a packet with this in it.
+    Logged(String),
     Freeze(String),
     Thaw(String),
 }
@@ -86,6 +89,15 @@ pub(crate) struct Bound {
 impl Check {
     pub(crate) fn wants_ok(&self) -> bool {
         self.outcome == "ok"
+    }
+
+    /// How many machines must answer many connections, if that is what the check is about: one, or more.
+    pub(crate) fn answerers(&self) -> Option<std::ops::RangeInclusive<usize>> {
+        match self.facts.get("who").map(String::as_str) {
+            Some("one") => Some(1..=1),
+            Some("several") => Some(2..=usize::MAX),
+            _ => None,
+        }
     }
 }
 
@@ -132,7 +144,8 @@ fn step(words: &[&str], line: &str, number: usize, out: &mut Steps) -> Result<()
         ["guest", name, "has", words @ ..] => Step::Has { name: (*name).to_owned(), words: owned(words) },
         ["serve", name, service] => {
             let (proto, port) = service.split_once(':').ok_or("serve NAME tcp:PORT")?;
-            Step::Serve { name: (*name).to_owned(), proto: proto.to_owned(), port: port_number(port)? }
+            let (port, v6) = (port_number(port)?, proto.ends_with('6'));
+            Step::Serve { name: (*name).to_owned(), proto: proto.trim_end_matches('6').to_owned(), port, v6 }
         }
         ["flow", rest @ ..] => {
             let checks = checks(rest, line, number, true)?;
@@ -142,6 +155,7 @@ fn step(words: &[&str], line: &str, number: usize, out: &mut Steps) -> Result<()
         ["settle"] => Step::Settle,
         ["nbctl", args @ ..] => Step::Nbctl(owned(args)),
         ["exec", name, command @ ..] => Step::Exec { name: (*name).to_owned(), command: owned(command) },
+        ["logged", ..] => Step::Logged(words[1..].join(" ")),
         ["freeze", node] => Step::Freeze((*node).to_owned()),
         ["thaw", node] => Step::Thaw((*node).to_owned()),
         ["ping" | "ping6" | "tcp" | "tcp6" | "udp" | "udp6", ..] => {
@@ -316,6 +330,14 @@ mod tests {
         let checks = only("tcp6 a -> [fd00::1]:80 ok\nudp a -> b:53 ok from=10.0.0.1|10.0.0.2");
         assert_eq!((checks[0].to.as_str(), checks[0].port, checks[0].v6), ("fd00::1", Some(80), true));
         assert_eq!((checks[1].to.as_str(), checks[1].port, checks[1].v6), ("b", Some(53), false));
+    }
+
+    #[test]
+    fn many_connections_are_answered_by_one_or_by_several() {
+        let checks =
+            only("tcp a -> 10.0.0.1:80 ok who=one\ntcp a -> 10.0.0.1:80 ok who=several\ntcp a -> b:80 ok");
+        let n = |at: usize| checks[at].answerers();
+        assert_eq!((n(0), n(1), n(2)), (Some(1..=1), Some(2..=usize::MAX), None));
     }
 
     #[test]

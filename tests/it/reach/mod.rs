@@ -4,4 +4,6 @@ mod against_itself;
 mod against_ovn;
 mod random;
 mod steps;
+mod translations;
+mod traps;
 mod verb;

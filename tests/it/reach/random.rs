@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use northc::nb::{
-    Acl, AddressSet, Key, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute,
-    LogicalSwitch, LogicalSwitchPort, PortGroup, Ref, Row, Rows, Table,
+    Acl, AddressSet, GatewayChassis, Key, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort,
+    LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row, Rows, Table,
 };
 use northc::reach::header::{Field, Header};
 
@@ -30,6 +30,8 @@ pub(super) struct World {
     asks_state: bool,
     /// Router ports: switch, Ethernet address, addresses.
     routers: Vec<(String, u64, Vec<IpAddr>)>,
+    /// Addresses that translations have outside.
+    externals: Vec<IpAddr>,
     n_rows: usize,
 }
 
@@ -75,6 +77,10 @@ impl World {
         for router in routers.iter_mut().filter(|router| !router.ports.is_empty()) {
             (0..dice.below(6)).for_each(|_| world.route(dice, router));
             (0..dice.below(4)).for_each(|_| world.policy(dice, router));
+            if dice.one_in(5) {
+                router.options.insert("chassis".to_owned(), "gw".to_owned());
+            }
+            (0..dice.below(5)).for_each(|_| world.translation(dice, router));
             router.enabled = dice.one_in(25).then_some(false);
         }
         world.groups(dice);
@@ -171,10 +177,20 @@ impl World {
         self.routers.push((switch.name.clone(), mac, addresses));
         let table = if dice.one_in(5) { "t1" } else { "" };
         let options = (!table.is_empty()).then(|| ("route_table".to_owned(), table.to_owned()));
+        let mut gateway_chassis = BTreeSet::new();
+        if dice.one_in(3) {
+            let row = GatewayChassis {
+                name: format!("{name}-gw"),
+                chassis_name: "gw".to_owned(),
+                ..Default::default()
+            };
+            gateway_chassis.insert(self.insert(Table::GatewayChassis, &format!("{name}-gw"), row));
+        }
         let port = LogicalRouterPort {
             name: name.clone(),
             mac: show(mac),
             networks,
+            gateway_chassis,
             options: options.into_iter().collect(),
             enabled: dice.one_in(25).then_some(false),
             ..Default::default()
@@ -220,7 +236,8 @@ impl World {
     /// An address that somebody has, or nobody.
     fn address(&self, dice: &mut Dice) -> IpAddr {
         let machine = &self.machines[dice.below(self.machines.len())];
-        match dice.below(8) {
+        match dice.below(9) {
+            8 if !self.externals.is_empty() => self.externals[dice.below(self.externals.len())],
             0 if !self.routers.is_empty() => {
                 let own = &self.routers[dice.below(self.routers.len())].2;
                 own[dice.below(own.len())]
@@ -286,6 +303,45 @@ impl World {
             ..Default::default()
         };
         router.policies.insert(self.nameless(Table::LogicalRouterPolicy, policy));
+    }
+
+    /// A translation, on a gateway or where OVN passes over it.
+    fn translation(&mut self, dice: &mut Dice, router: &mut LogicalRouter) {
+        let machine = &self.machines[dice.below(self.machines.len())];
+        let inside = machine.addresses[dice.below(machine.addresses.len())];
+        let at = dice.below(4);
+        let external = match (inside.is_ipv6(), dice.below(6)) {
+            (true, 0) => format!("fd00:{at}::1"),
+            (true, n) => format!("fd00:{at}::{}", 30 + n),
+            (false, 0) => format!("10.0.{at}.1"),
+            (false, 1) => "30.0.0.1".to_owned(),
+            (false, n) => format!("10.0.{at}.{}", 30 + n),
+        };
+        let kind = dice.pick(&["snat", "snat", "dnat", "dnat_and_snat", "dnat_and_snat"]).to_owned();
+        let is_wide = kind == "snat" && inside.is_ipv4() && !dice.one_in(3);
+        let wide = ["10.0.0.0/16", "10.0.1.0/24", "10.0.2.0/24", "10.0.1.128/25"];
+        let logical_ip = if is_wide { dice.pick(&wide).to_owned() } else { inside.to_string() };
+        let is_distributed = kind == "dnat_and_snat" && dice.one_in(3);
+        let (logical_port, external_mac) = match is_distributed {
+            true => (Some(machine.port.clone()), Some(show(machine.mac | 0x40_00))),
+            false => (None, None),
+        };
+        let set = || Some(Ref::Key(Key::new(Table::AddressSet, "four")));
+        let (is_only, is_but) = (dice.one_in(5), dice.one_in(5));
+        self.externals.push(external.parse().expect("an address"));
+        let is_stateless = kind == "dnat_and_snat" && dice.one_in(6);
+        let row = Nat {
+            allowed_ext_ips: is_only.then(set).flatten().filter(|_| inside.is_ipv4()),
+            exempted_ext_ips: is_but.then(set).flatten().filter(|_| inside.is_ipv4()),
+            options: is_stateless.then(|| ("stateless".to_owned(), "true".to_owned())).into_iter().collect(),
+            external_ip: external,
+            kind,
+            logical_ip,
+            logical_port,
+            external_mac,
+            ..Default::default()
+        };
+        router.nat.insert(self.nameless(Table::Nat, row));
     }
 
     fn groups(&mut self, dice: &mut Dice) {

@@ -16,7 +16,7 @@ use northc::reach::guest::ByHand;
 use northc::reach::header::Field;
 use northc::reach::judge::{Finding, Judge, Party, Place, Proto, Verdict, service};
 use northc::reach::network::{Network, PortId, PortKind};
-use northc::reach::parties::parties;
+use northc::reach::parties::{INTERNET, parties};
 use northc::reach::set::{Set, Sets};
 use northc::reach::walk::{End, Why};
 use northc::target::Target;
@@ -56,12 +56,22 @@ struct Run<'a> {
     n_verdicts: usize,
     /// Somebody has changed things that these rows do not tell of.
     is_touched: bool,
+    /// A chassis does not run.
+    is_frozen: bool,
 }
 
 impl<'a> Run<'a> {
     fn new(case: &'a Case, target: Target) -> Run<'a> {
         let network = Network::default();
-        Run { case, target, network, routes: BTreeMap::new(), n_verdicts: 0, is_touched: false }
+        Run {
+            case,
+            target,
+            network,
+            routes: BTreeMap::new(),
+            n_verdicts: 0,
+            is_touched: false,
+            is_frozen: false,
+        }
     }
 
     fn step(&mut self, step: &Step) -> Result<(), String> {
@@ -77,9 +87,8 @@ impl<'a> Run<'a> {
                 self.routes.insert(port, *on);
                 Ok(())
             }
-            Step::Checks(checks) if !self.is_touched => {
-                let judged = checks.iter().filter(|c| c.from != "internet" && c.to != "internet");
-                let judged: Vec<Check> = judged.flat_map(|check| self.spelled_out(check)).collect();
+            Step::Checks(checks) if !self.is_touched && !self.is_frozen => {
+                let judged: Vec<Check> = checks.iter().flat_map(|check| self.spelled_out(check)).collect();
                 let failures: Vec<String> =
                     judged.iter().filter_map(|check| self.check(check).err()).collect();
                 if failures.is_empty() { Ok(()) } else { Err(failures.join("\n    ")) }
@@ -89,7 +98,11 @@ impl<'a> Run<'a> {
                 Ok(())
             }
             Step::Checks(_) | Step::Refuse { .. } | Step::Has { .. } => Ok(()),
-            Step::Serve { .. } | Step::Flow(_) | Step::Settle | Step::Freeze(_) | Step::Thaw(_) => Ok(()),
+            Step::Serve { .. } | Step::Flow(_) | Step::Settle | Step::Logged(_) => Ok(()),
+            Step::Freeze(_) | Step::Thaw(_) => {
+                self.is_frozen = matches!(step, Step::Freeze(_));
+                Ok(())
+            }
         }
     }
 
@@ -133,29 +146,38 @@ impl<'a> Run<'a> {
     }
 
     fn check(&mut self, check: &Check) -> Result<(), String> {
-        if [Some(&check.from), Some(&check.to), check.facts.get("who")]
-            .contains(&Some(&"internet".to_owned()))
-        {
+        // Any of several: a balancer chooses.
+        if check.answerers().is_some() || check.facts.get("who").is_some_and(|who| who.contains('|')) {
             return Ok(());
         }
         let sets = Sets::default();
         let by_hand = ByHand { all: false, each: self.routes.clone() };
         let mut judge = Judge::new(&self.network, &sets, by_hand);
-        let from_port = self.port(&check.from)?;
-        let own = address(&judge, from_port, check.v6).ok_or("the sender has no such address")?;
+        if check.from == INTERNET && judge.wires().is_empty() {
+            return if check.wants_ok() {
+                Err(format!("{}: nothing is outside", check.text))
+            } else {
+                Ok(())
+            };
+        }
+        let sender = self.place(&check.from)?;
+        let own = self.address(&judge, &check.from, check.v6).ok_or("the sender has no such address")?;
         let source: IpAddr = match check.facts.get("as") {
             Some(text) => text.parse().map_err(|_| format!("{text} is no address"))?,
             None => own,
         };
-        judge.walker.claimed = check.facts.get("as").map(|_| (from_port, source));
-        let gateway = self.gateway(from_port, check.v6).map(|gateway| gateway.to_string());
-        let name = match (check.to.as_str(), check.facts.get("who")) {
-            ("gateway", _) => gateway.as_deref().unwrap_or("no gateway"),
-            (name, _) => name,
+        let mut gateway = None;
+        if let Place::Guest(port) = sender {
+            judge.walker.claimed = check.facts.get("as").map(|_| (port, source));
+            gateway = self.gateway(port, check.v6).map(|gateway| gateway.to_string());
+        }
+        let name = match check.to.as_str() {
+            "gateway" => gateway.as_deref().unwrap_or("no gateway"),
+            name => name,
         };
         let (place, to) = match name.parse::<IpAddr>() {
             Ok(address) => match check.facts.get("who") {
-                Some(who) => (Place::Guest(self.port(who)?), address),
+                Some(who) => (self.place(who)?, address),
                 None => match parties(&judge, name) {
                     Ok(found) => (found[0].place.clone(), address),
                     // Nobody has it: a guest may still try.
@@ -163,26 +185,35 @@ impl<'a> Run<'a> {
                 },
             },
             Err(_) => {
-                let port = self.port(name)?;
-                let to = address(&judge, port, check.v6).ok_or("the receiver has no such address")?;
-                (Place::Guest(port), to)
+                let to = self.address(&judge, name, check.v6).ok_or("the receiver has no such address")?;
+                (self.place(name)?, to)
             }
         };
-        let from = party(&sets, Place::Guest(from_port), source);
+        let from = party(&sets, sender, source);
         let to = party(&sets, place, to);
         let findings = judge.explain(&from, &to, packets(&sets, check));
         let [finding] = findings.as_slice() else {
             return Err(format!("{}: {} findings", check.text, findings.len()));
         };
         let end = &finding.courses[0].request.end;
-        // Translations are not followed, and whether an answer comes from outside is not in the rows.
-        let is_open = matches!(end, End::Unjudged { what, .. } if what.starts_with("translations"))
-            || (matches!(end, End::Outside(_)) && check.outcome == "drop");
-        if is_open {
+        if matches!(end, End::Unjudged { what, .. } if what.contains("load balancer")) {
             return Ok(());
         }
         self.n_verdicts += 1;
         compare(check, finding)
+    }
+
+    fn place(&self, name: &str) -> Result<Place, String> {
+        if name == INTERNET { Ok(Place::Outside) } else { self.port(name).map(Place::Guest) }
+    }
+
+    /// The address that somebody sends from and is sent to.
+    fn address(&self, judge: &Judge<'_>, name: &str, v6: bool) -> Option<IpAddr> {
+        if name == INTERNET {
+            return if v6 { "2001:db8:203::1" } else { "203.0.113.1" }.parse().ok();
+        }
+        let own = judge.walker.guests.addresses(self.port(name).ok()?);
+        own.into_iter().find(|address| address.is_ipv6() == v6)
     }
 
     /// The address of the router beside a machine.
@@ -193,10 +224,6 @@ impl<'a> Run<'a> {
     }
 }
 
-fn address(judge: &Judge<'_>, port: PortId, v6: bool) -> Option<IpAddr> {
-    judge.walker.guests.addresses(port).into_iter().find(|address| address.is_ipv6() == v6)
-}
-
 fn party(sets: &Sets, place: Place, address: IpAddr) -> Party {
     let (family, bits) = match address {
         IpAddr::V4(address) => (0x0800, u128::from(address.to_bits())),
@@ -204,7 +231,8 @@ fn party(sets: &Sets, place: Place, address: IpAddr) -> Party {
     };
     let family = sets.value(Field::EthType, family);
     let sources = sets.and(family, sets.value(Field::IpSrc, bits));
-    Party { place, sources, destinations: sets.and(family, sets.value(Field::IpDst, bits)) }
+    let destinations = sets.and(family, sets.value(Field::IpDst, bits));
+    Party { place, sources, destinations, public: destinations }
 }
 
 fn packets(sets: &Sets, check: &Check) -> Set {
@@ -233,6 +261,14 @@ fn compare(check: &Check, finding: &Finding) -> Result<(), String> {
         let obstacles = &course.request.flow.obstacles;
         return Err(format!("{}: {:?} {obstacles:?} {course:?}", check.text, finding.verdict));
     }
+    let seen = course.request.flow.rewrite.apply(&finding.witness).source();
+    let own = finding.witness.source().to_string();
+    let is_named =
+        check.to.parse::<IpAddr>().is_err() && ![&check.to, &check.from].contains(&&INTERNET.to_owned());
+    let from = check.facts.get("from").or(is_named.then_some(&own)).filter(|_| check.kind != "ping");
+    if from.is_some_and(|from| check.wants_ok() && *from != seen.to_string()) {
+        return Err(format!("{}: it comes from {seen}", check.text));
+    }
     let ttl = course.answer.as_ref().map(|answer| answer.flow.ttl.to_string()).unwrap_or_default();
     match check.facts.get("ttl") {
         Some(wanted) if !wanted.split('|').any(|one| one == ttl) => Err(format!("{}: ttl={ttl}", check.text)),
@@ -241,7 +277,7 @@ fn compare(check: &Check, finding: &Finding) -> Result<(), String> {
 }
 
 /// The rows that paths compile to.
-fn rows(paths: &[String], target: Target) -> Rows {
+pub(super) fn rows(paths: &[String], target: Target) -> Rows {
     const CHASSIS: &str = "--gateway-chassis=";
     let (options, paths): (Vec<&String>, Vec<&String>) = paths.iter().partition(|it| it.contains(CHASSIS));
     let chassis =

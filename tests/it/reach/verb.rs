@@ -29,6 +29,25 @@ fn a_pair_is_explained() {
 }
 
 #[test]
+fn translations_are_followed_there_and_back() {
+    let floating = "fixtures/lab/floating-ip";
+    let outgoing = "fixtures/outside/nat-outgoing";
+    assert_snapshot!("floating_in", said(&["-f", floating, "internet", "a", "tcp/443"]));
+    assert_snapshot!("floating_out", said(&["-f", floating, "--routed", "b", "internet", "tcp/443"]));
+    assert_snapshot!("floating_around", said(&["-f", floating, "--routed", "b", "203.0.113.50", "tcp/80"]));
+    assert_snapshot!("private_in", said(&["-f", outgoing, "--routed", "internet", "web-1", "tcp/443"]));
+    assert_snapshot!("private_out", said(&["-f", outgoing, "--routed", "db-1", "8.8.8.8", "tcp/443"]));
+    assert_snapshot!("floating_exposed", said(&["-f", floating, "--routed", "--exposed", "tcp/443"]));
+    let json = reach(&["-f", floating, "internet", "203.0.113.50", "tcp/443", "--format", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    let steps = &document["pairs"][0]["findings"][0]["courses"][0]["request"]["steps"];
+    let translated = steps.as_array().expect("steps").iter().find(|step| !step["before"].is_null());
+    let translated = translated.expect("a translation");
+    let ends = [translated["before"]["dst"].as_str(), translated["after"]["dst"].as_str()];
+    assert_eq!(ends, [Some("203.0.113.50"), Some("10.0.1.2")]);
+}
+
+#[test]
 fn many_are_grouped() {
     assert_snapshot!("all", said(&["-f", "fixtures/acls/east-west", "--all"]));
     assert_snapshot!("all_json", said(&["-f", "fixtures/policies/drop", "--all", "--format", "json"]));

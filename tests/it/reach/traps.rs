@@ -1,0 +1,78 @@
+//! Rows that do something else than they seem to say, on every OVN that is tested.
+
+use northc::nb::{
+    Acl, Key, LogicalRouter, LogicalRouterPolicy, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table,
+};
+use northc::target::Target;
+
+use super::translations::{NAT, alter, case, said};
+
+/// Adds a rule to the machine's switch.
+fn rule(rows: &mut Rows, direction: &str, priority: i64, action: &str, matching: &str) {
+    let key = Key::new(Table::Acl, format!("{direction} {priority} {action}"));
+    let (direction, action, matching) = (direction.to_owned(), action.to_owned(), matching.to_owned());
+    rows.insert(key.clone(), Acl { direction, priority, action, matching, ..Acl::default() }, None);
+    alter(rows, Table::LogicalSwitch, |switch: &mut LogicalSwitch| {
+        if switch.name != "external" {
+            switch.acls.insert(Ref::Key(key.clone()));
+        }
+    });
+}
+
+/// Packets from the machine of the case to one beside its gateway.
+fn verdict(rows: &Rows, target: Target) -> String {
+    said(rows, target, "vm-external", "8.8.8.8").join(", ")
+}
+
+#[test]
+fn no_rule_stops_the_answer_of_a_connection_that_is_followed() {
+    for target in Target::TESTED {
+        let mut rows = case(&NAT, target);
+        rule(&mut rows, "to-lport", 2000, "drop", "ip4.src == 8.8.8.8 && tcp.src == 443");
+        assert_eq!(verdict(&rows, target), "one-way from 203.0.113.2", "{target}");
+        rule(&mut rows, "from-lport", 1000, "allow-related", "ip4");
+        assert_eq!(verdict(&rows, target), "reachable from 203.0.113.2", "{target}");
+    }
+}
+
+#[test]
+fn a_policy_sends_nowhere_what_has_no_route() {
+    for target in Target::TESTED {
+        let mut rows = case(&NAT, target);
+        let key = Key::new(Table::LogicalRouterPolicy, "reroute");
+        let policy = LogicalRouterPolicy {
+            priority: 100,
+            matching: "ip4.dst == 8.8.8.8".to_owned(),
+            action: "reroute".to_owned(),
+            nexthops: ["203.0.113.9".to_owned()].into(),
+            ..LogicalRouterPolicy::default()
+        };
+        rows.insert(key.clone(), policy, None);
+        alter(&mut rows, Table::LogicalRouter, |router: &mut LogicalRouter| {
+            router.policies.insert(Ref::Key(key.clone()));
+        });
+        assert_eq!(verdict(&rows, target), "reachable from 203.0.113.2", "{target}");
+        alter(&mut rows, Table::LogicalRouter, |router: &mut LogicalRouter| router.static_routes.clear());
+        assert_eq!(verdict(&rows, target), "blocked from 172.20.30.2", "{target}");
+    }
+}
+
+#[test]
+fn rules_of_equal_priority_leave_it_to_ovn() {
+    for target in Target::TESTED {
+        let mut rows = case(&NAT, target);
+        rule(&mut rows, "from-lport", 1500, "allow-related", "tcp.dst == 443");
+        rule(&mut rows, "from-lport", 1500, "drop", "ip4.src == 172.20.30.0/24");
+        assert_eq!(verdict(&rows, target), "ambiguous from 203.0.113.2", "{target}");
+    }
+}
+
+#[test]
+fn nobody_answers_for_an_address_that_a_switch_does_not_know() {
+    let target = Target::OLDEST;
+    let mut rows = case(&NAT, target);
+    alter(&mut rows, Table::LogicalSwitchPort, |port: &mut LogicalSwitchPort| {
+        port.addresses.remove("unknown");
+    });
+    assert_eq!(verdict(&rows, target), "blocked from 203.0.113.2");
+}
