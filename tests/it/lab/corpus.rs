@@ -142,7 +142,8 @@ impl Site<'_> {
         northc(&case.folder, &with(&args, &sources(case))).map(drop)
     }
 
-    /// Plugs something into every switch, on both hypervisors in turn, the first of which has all of them.
+    /// Plugs something into every switch, on both hypervisors in turn, the first of which has all of them. Who wants
+    /// one of them gets that one.
     fn become_flows(&self, case: &Case) -> Result<(), String> {
         let World { guests, physical, switches, routers, .. } = guests::read(&self.compile(case, "rows")?)?;
         if !physical.is_empty() {
@@ -153,13 +154,16 @@ impl Site<'_> {
         for guest in guests.values() {
             ports.entry(&guest.switch).or_default().push(&guest.lsp);
         }
+        let chassis_of = |port: &str| guests.values().find(|guest| guest.lsp == port)?.chassis.as_deref();
         let empty: Vec<&String> = switches.iter().filter(|switch| !ports.contains_key(switch)).collect();
         let by_hand: Vec<String> = empty.iter().map(|switch| format!("by-hand-{switch}")).collect();
         for (switch, port) in empty.iter().zip(&by_hand) {
             self.bench.lab(&["nbctl", "lsp-add", switch, port], "")?;
             ports.entry(switch).or_default().push(port);
         }
-        let on = |(at, port): (usize, &&str)| format!("{} {port}\n", ["hv1", "hv2"][at % 2]);
+        let on = |(at, port): (usize, &&str)| {
+            format!("{} {port}\n", chassis_of(port).unwrap_or(["hv1", "hv2"][at % 2]))
+        };
         let table: String = ports.values().flat_map(|ports| ports.iter().enumerate().map(on)).collect();
         self.bench.lab(&["stubs", "-"], &table)?;
         let present = self.datapaths_with_flows()?;

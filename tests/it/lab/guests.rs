@@ -24,6 +24,8 @@ pub(crate) struct Guest {
     pub(crate) offers: BTreeSet<&'static str>,
     /// Whether DHCPv4 tells a router.
     pub(crate) is_told_router: bool,
+    /// The chassis that alone may have it, the present one of a migration.
+    pub(crate) chassis: Option<String>,
 }
 
 impl Guest {
@@ -167,6 +169,9 @@ fn guest(port: Columns<'_>, routers: &[Columns<'_>]) -> Result<Option<Guest>, St
         mac: words.next().unwrap_or_default().to_owned(),
         gateways: networks.iter().map(IpNet::addr).collect(),
         gateway_mac: routers.first().and_then(|r| Some(r["mac"].as_str()?.to_owned())),
+        chassis: port["options"]["requested-chassis"]
+            .as_str()
+            .and_then(|chassis| Some(chassis.split(',').next()?.to_owned())),
         ..Guest::default()
     };
     for word in words {
