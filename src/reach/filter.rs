@@ -54,6 +54,13 @@ pub struct Surroundings<'a> {
     pub tracked: Tracked,
 }
 
+impl Surroundings<'_> {
+    /// Of a packet of which nothing is known but its header and what conntrack has said.
+    pub fn unknown(ttl: u8, tracked: Tracked) -> Surroundings<'static> {
+        Surroundings { inport: "", outport: "", eth_src: None, eth_dst: None, ttl, tracked }
+    }
+}
+
 /// A member of an address set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {

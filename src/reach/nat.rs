@@ -248,14 +248,7 @@ impl<'n> Walker<'n> {
     /// Where the ports begin that some rule of the network tells from those below.
     fn told_apart(&self) -> BTreeSet<u128> {
         let network = self.network;
-        let around = Surroundings {
-            inport: "",
-            outport: "",
-            eth_src: None,
-            eth_dst: None,
-            ttl: TTL,
-            tracked: Tracked::Not,
-        };
+        let around = Surroundings::unknown(TTL, Tracked::Not);
         let rules = network.acls.iter().map(|rule| &rule.matching);
         let policies = network.routers.iter().flat_map(|router| router.policies.iter().map(|it| &it.2));
         let mut starts = BTreeSet::new();

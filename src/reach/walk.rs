@@ -421,14 +421,7 @@ impl<'n> Walker<'n> {
 
     /// How a rule misses a packet: by its priority alone, or by one field; not by more.
     pub fn misses(&self, rule: &AccessRule, packet: &Header) -> Option<Option<Field>> {
-        let around = Surroundings {
-            inport: "",
-            outport: "",
-            eth_src: None,
-            eth_dst: None,
-            ttl: TTL,
-            tracked: Tracked::New,
-        };
+        let around = Surroundings::unknown(TTL, Tracked::New);
         let truth = self.truth(rule.row, &rule.matching, &around).0;
         if self.sets.contains(truth.maybe, packet) {
             return Some(None);

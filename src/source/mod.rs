@@ -212,6 +212,12 @@ impl Declarations {
     /// Reads an object of Kube-OVN, KubeVirt or Kubernetes; false when it is none that northc knows.
     fn kubernetes_object(&mut self, kind: &Kind<'_>, node: &Node<'_>, sink: &mut Sink) -> bool {
         use Scope::{Cluster, Namespaced};
+        macro_rules! into {
+            ($list:ident, $scope:expr, $name:literal, $read:path) => {{
+                let object = self.read($name, $scope, node, sink, $read);
+                self.$list.extend(object);
+            }};
+        }
         match (kind.group, kind.kind.value) {
             ("kubeovn.io", "Vpc") => {
                 let vpc = self.read("Vpc", Cluster, node, sink, vpc::read);
@@ -219,42 +225,22 @@ impl Declarations {
                 self.vpcs.extend(vpc);
                 self.outside.exits.extend(exits);
             }
-            ("kubeovn.io", "Subnet") => {
-                let subnet = self.read("Subnet", Cluster, node, sink, subnet::read);
-                self.subnets.extend(subnet);
-            }
-            ("kubeovn.io", "Vlan") => {
-                let vlan = self.read("Vlan", Cluster, node, sink, underlay::read_vlan);
-                self.vlans.extend(vlan);
-            }
+            ("kubeovn.io", "Subnet") => into!(subnets, Cluster, "Subnet", subnet::read),
+            ("kubeovn.io", "Vlan") => into!(vlans, Cluster, "Vlan", underlay::read_vlan),
             ("kubeovn.io", "ProviderNetwork") => {
-                let read = underlay::read_provider_network;
-                let network = self.read("ProviderNetwork", Cluster, node, sink, read);
-                self.provider_networks.extend(network);
+                into!(provider_networks, Cluster, "ProviderNetwork", underlay::read_provider_network);
             }
-            ("kubeovn.io", "IP") => {
-                let record = self.read("IP", Cluster, node, sink, ip::read);
-                self.records.extend(record);
-            }
-            ("kubeovn.io", "Vip") => {
-                let vip = self.read("Vip", Cluster, node, sink, vip::read);
-                self.vips.extend(vip);
-            }
-            ("kubeovn.io", "SecurityGroup") => {
-                let group = self.read("SecurityGroup", Cluster, node, sink, security_group::read);
-                self.groups.extend(group);
-            }
+            ("kubeovn.io", "IP") => into!(records, Cluster, "IP", ip::read),
+            ("kubeovn.io", "Vip") => into!(vips, Cluster, "Vip", vip::read),
+            ("kubeovn.io", "SecurityGroup") => into!(groups, Cluster, "SecurityGroup", security_group::read),
             ("kubeovn.io", "SwitchLBRule") => {
-                let rule = self.read("SwitchLBRule", Cluster, node, sink, balancer::read_switch_rule);
-                self.balancers.extend(rule);
+                into!(balancers, Cluster, "SwitchLBRule", balancer::read_switch_rule);
             }
             ("kubeovn.io", "RouterLBRule") => {
-                let rule = self.read("RouterLBRule", Cluster, node, sink, balancer::read_router_rule);
-                self.balancers.extend(rule);
+                into!(balancers, Cluster, "RouterLBRule", balancer::read_router_rule);
             }
             ("k8s.cni.cncf.io", "NetworkAttachmentDefinition") => {
-                let network = self.read("NetworkAttachmentDefinition", Namespaced, node, sink, network::read);
-                self.networks.extend(network);
+                into!(networks, Namespaced, "NetworkAttachmentDefinition", network::read);
             }
             ("kubevirt.io", "VirtualMachine") => {
                 let interfaces = self.read("VirtualMachine", Namespaced, node, sink, workload::read_vm);
@@ -272,47 +258,23 @@ impl Declarations {
     /// Reads an object that is about the way out of a VPC; false for any other.
     fn exit(&mut self, kind: &Kind<'_>, node: &Node<'_>, sink: &mut Sink) -> bool {
         use Scope::{Cluster, Namespaced};
+        macro_rules! into {
+            ($list:ident, $name:literal, $read:path) => {{
+                let object = self.read($name, Cluster, node, sink, $read);
+                self.outside.$list.extend(object);
+            }};
+        }
         match (kind.group, kind.kind.value) {
-            ("kubeovn.io", "OvnEip") => {
-                let eip = self.read("OvnEip", Cluster, node, sink, nat::read_eip);
-                self.outside.eips.extend(eip);
-            }
-            ("kubeovn.io", "OvnFip") => {
-                let rule = self.read("OvnFip", Cluster, node, sink, nat::read_fip);
-                self.outside.rules.extend(rule);
-            }
-            ("kubeovn.io", "OvnSnatRule") => {
-                let rule = self.read("OvnSnatRule", Cluster, node, sink, nat::read_snat);
-                self.outside.rules.extend(rule);
-            }
-            ("kubeovn.io", "OvnDnatRule") => {
-                let rule = self.read("OvnDnatRule", Cluster, node, sink, nat::read_dnat);
-                self.outside.rules.extend(rule);
-            }
-            ("kubeovn.io", "VpcNatGateway") => {
-                let gateway = self.read("VpcNatGateway", Cluster, node, sink, natgateway::read);
-                self.outside.nat_gateways.extend(gateway);
-            }
-            ("kubeovn.io", "IptablesEIP") => {
-                let eip = self.read("IptablesEIP", Cluster, node, sink, natgateway::read_eip);
-                self.outside.nat_eips.extend(eip);
-            }
-            ("kubeovn.io", "IptablesFIPRule") => {
-                let rule = self.read("IptablesFIPRule", Cluster, node, sink, natgateway::read_fip);
-                self.outside.rules.extend(rule);
-            }
-            ("kubeovn.io", "IptablesSnatRule") => {
-                let rule = self.read("IptablesSnatRule", Cluster, node, sink, natgateway::read_snat);
-                self.outside.rules.extend(rule);
-            }
-            ("kubeovn.io", "IptablesDnatRule") => {
-                let rule = self.read("IptablesDnatRule", Cluster, node, sink, natgateway::read_dnat);
-                self.outside.rules.extend(rule);
-            }
-            ("", "Node") => {
-                let machine = self.read("Node", Cluster, node, sink, node::read);
-                self.outside.nodes.extend(machine);
-            }
+            ("kubeovn.io", "OvnEip") => into!(eips, "OvnEip", nat::read_eip),
+            ("kubeovn.io", "OvnFip") => into!(rules, "OvnFip", nat::read_fip),
+            ("kubeovn.io", "OvnSnatRule") => into!(rules, "OvnSnatRule", nat::read_snat),
+            ("kubeovn.io", "OvnDnatRule") => into!(rules, "OvnDnatRule", nat::read_dnat),
+            ("kubeovn.io", "VpcNatGateway") => into!(nat_gateways, "VpcNatGateway", natgateway::read),
+            ("kubeovn.io", "IptablesEIP") => into!(nat_eips, "IptablesEIP", natgateway::read_eip),
+            ("kubeovn.io", "IptablesFIPRule") => into!(rules, "IptablesFIPRule", natgateway::read_fip),
+            ("kubeovn.io", "IptablesSnatRule") => into!(rules, "IptablesSnatRule", natgateway::read_snat),
+            ("kubeovn.io", "IptablesDnatRule") => into!(rules, "IptablesDnatRule", natgateway::read_dnat),
+            ("", "Node") => into!(nodes, "Node", node::read),
             ("", "ConfigMap") if node::is_gateway_config(node) => {
                 let read = node::read_gateway_config;
                 self.outside.config = self.read("ConfigMap", Namespaced, node, sink, read);

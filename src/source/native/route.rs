@@ -235,14 +235,24 @@ impl<'t> Targets<'t> {
         found
     }
 
+    /// What a name stands for; one that stands for nothing is reported.
+    fn named<'k, T>(
+        &self,
+        kind: &'static str,
+        name: &Spanned<String>,
+        known: &'k [T],
+        name_of: impl Fn(&T) -> &str,
+        sink: &mut Sink,
+    ) -> Option<&'k T> {
+        let found = known.iter().find(|it| name_of(it) == name.value);
+        if found.is_none() && !self.names.may_exist(kind, &name.value) {
+            sink.push(unknown(kind, name, known.iter().map(&name_of)));
+        }
+        found
+    }
+
     fn peering(&self, name: &Spanned<String>, vpc: VpcId, model: &Model, sink: &mut Sink) -> Option<Target> {
-        let Some(link) = self.links.iter().find(|link| link.name.value == name.value) else {
-            if !self.names.may_exist("VpcPeering", &name.value) {
-                let known = self.links.iter().map(|link| link.name.value.as_str());
-                sink.push(unknown("VpcPeering", name, known));
-            }
-            return None;
-        };
+        let link = self.named("VpcPeering", name, self.links, |link| &link.name.value, sink)?;
         if !link.vpcs.contains(&vpc) {
             let [one, other] = link.vpcs.map(|id| model.vpc(id).name.as_str());
             let own = &model.vpc(vpc).name;
@@ -264,12 +274,7 @@ impl<'t> Targets<'t> {
         sink: &mut Sink,
     ) -> Option<Target> {
         let known = &self.exits.internet_gateways;
-        let Some(gateway) = known.iter().find(|gateway| gateway.name.value == name.value) else {
-            if !self.names.may_exist("InternetGateway", &name.value) {
-                sink.push(unknown("InternetGateway", name, known.iter().map(|g| g.name.value.as_str())));
-            }
-            return None;
-        };
+        let gateway = self.named("InternetGateway", name, known, |gateway| &gateway.name.value, sink)?;
         let gateway = ("internet gateway", &gateway.vpc, &gateway.external);
         self.exit(name, gateway, vpc, model, sink)
     }
@@ -281,13 +286,8 @@ impl<'t> Targets<'t> {
         model: &Model,
         sink: &mut Sink,
     ) -> Option<Target> {
-        let Some(gateway) = self.nat_gateways.iter().find(|gateway| gateway.name.value == name.value) else {
-            if !self.names.may_exist("NatGateway", &name.value) {
-                let known = self.nat_gateways.iter().map(|gateway| gateway.name.value.as_str());
-                sink.push(unknown("NatGateway", name, known));
-            }
-            return None;
-        };
+        let gateway =
+            self.named("NatGateway", name, self.nat_gateways, |gateway| &gateway.name.value, sink)?;
         // An address that does not exist is reported where the gateway is resolved.
         let spec = &gateway.spec;
         let eip = self.exits.elastic_ips.iter().find(|eip| eip.name.value == spec.elastic_ip.value)?;
