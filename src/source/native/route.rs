@@ -23,7 +23,7 @@ use crate::model::{Model, NextHop, PortId, RouteSelector, StaticRoute, Vpc, VpcI
 use crate::source::declare::{Cidr, OneOrMore, declare};
 use crate::source::fields::conflict;
 use crate::source::outside::Declared as Outside;
-use crate::source::resolve::{SubnetNames, find_vpc, unique};
+use crate::source::resolve::{SubnetNames, find_port, find_vpc, unique};
 use crate::span::{Span, Spanned};
 
 declare! {
@@ -228,7 +228,7 @@ impl<'t> Targets<'t> {
     }
 
     fn interface(&self, name: &Spanned<String>, model: &Model, sink: &mut Sink) -> Option<PortId> {
-        let found = model.ports.binary_search_by(|port| port.name.cmp(&name.value)).ok().map(PortId);
+        let found = find_port(model, &name.value);
         if found.is_none() && model.whole && !self.names.may_exist("NetworkInterface", &name.value) {
             sink.push(unknown("NetworkInterface", name, model.ports.iter().map(|port| port.name.as_str())));
         }
