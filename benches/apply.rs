@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use northc::apply::{Options, Wait, apply, destroy};
+use northc::nb::actual::Actual;
 use northc::nb::{
     Key, LogicalRouter, LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table, stamp,
 };
@@ -59,7 +60,7 @@ async fn measure(remote: &str, desired: &Rows, moved: &Rows, limits: Limits) -> 
     let sources = SourceMap::new();
     let request = Request::new(OWNER, &sources);
     let options = Options { wait: Wait::None, limits, ..Options::default() };
-    let (mut yes, mut quiet) = (|_: &Plan| true, |_| ());
+    let (mut yes, mut quiet) = (|_: &Plan, _: &Actual| true, |_| ());
     let bystander = Bystander::start(remotes)?;
 
     let start = Instant::now();

@@ -97,6 +97,9 @@ pub enum Event {
     },
 }
 
+/// Who says yes to a plan, made for what was found.
+pub type Approve<'a> = &'a mut dyn FnMut(&Plan, &Actual) -> bool;
+
 /// Who is told of [`Event`]s.
 pub type OnEvent<'e> = &'e mut dyn FnMut(Event);
 
@@ -139,7 +142,7 @@ pub async fn apply(
     desired: &Rows,
     request: &Request<'_>,
     options: &Options,
-    approve: &mut dyn FnMut(&Plan) -> bool,
+    approve: Approve<'_>,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Done>, Failure> {
     bring(session, desired, request, options, commit::Ending::Keep, approve, on_event).await
@@ -160,7 +163,7 @@ pub async fn destroy(
     session: &Session,
     request: &Request<'_>,
     options: &Options,
-    approve: &mut dyn FnMut(&Plan) -> bool,
+    approve: Approve<'_>,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Done>, Failure> {
     bring(session, &Rows::new(), request, options, commit::Ending::Leave, approve, on_event).await
@@ -172,7 +175,7 @@ async fn bring(
     request: &Request<'_>,
     options: &Options,
     ending: commit::Ending,
-    approve: &mut dyn FnMut(&Plan) -> bool,
+    approve: Approve<'_>,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Done>, Failure> {
     let mut n_attempts = 0;
@@ -190,7 +193,7 @@ async fn bring(
         if made.is_empty() && !only_the_record {
             return Ok(None);
         }
-        if !made.is_empty() && !approve(&made) {
+        if !made.is_empty() && !approve(&made, &actual) {
             return Err(Failure::Declined);
         }
         match run(session, made, options, ending, on_event).await {

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::database::{DatabaseArgs, block_on, refuse};
-use super::planning::PlanningArgs;
+use super::opening::{Before, OpeningArgs};
+use super::planning::{PlanningArgs, paint};
 use super::report::{Consent, Reporter, finish};
 use super::{Streams, duration, exit};
 use crate::apply::provisional::{Outcome, hold};
@@ -12,6 +13,7 @@ use crate::apply::{Done, Failure, Options, Wait, apply, execute};
 use crate::diag::Code;
 use crate::files;
 use crate::nb::Rows;
+use crate::nb::actual::Actual;
 use crate::ovsdb::fault::Fault;
 use crate::ovsdb::session::Session;
 use crate::plan::{Plan, plan, saved};
@@ -29,6 +31,8 @@ const EXAMPLES: &str = "Examples:
 pub(super) struct Args {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    opening: OpeningArgs,
     #[command(flatten)]
     pub(super) applying: ApplyingArgs,
     /// Undo it after this time unless `northc confirm` comes
@@ -137,22 +141,36 @@ async fn carry_out(
     let reporter = RefCell::new(Reporter::new(streams, args.applying.consent()));
     let mut on_event = |event| reporter.borrow_mut().event(&event);
     if args.dry_run {
-        let made = match (reviewed, session.actual().await) {
-            (_, Err(fault)) => return refuse(&fault, reporter.borrow_mut().streams),
-            (Some(made), Ok(_)) => made,
-            (None, Ok(actual)) => plan(desired, &actual, &request),
+        let reporter = &mut reporter.into_inner();
+        let (made, actual) = match (reviewed, session.actual().await) {
+            (_, Err(fault)) => return refuse(&fault, reporter.streams),
+            (Some(made), Ok(_)) => (made, None),
+            (None, Ok(actual)) => (plan(desired, &actual, &request), Some(actual)),
         };
-        reporter.borrow_mut().show(&made);
-        return conflict_code(args, &made, wanted, reporter.into_inner().streams);
+        reporter.show(&made);
+        let code = actual.and_then(|actual| opens(args, &made, &actual, wanted, reporter.streams));
+        return code.unwrap_or_else(|| conflict_code(args, &made, wanted, reporter.streams));
     }
     let result = match reviewed {
         Some(made) if !reporter.borrow_mut().consent.allows_deletions(&made) => {
-            reporter.borrow_mut().approve(&made);
+            let reporter = &mut *reporter.borrow_mut();
+            reporter.show(&made);
+            reporter.approve(&made);
             Err(Failure::Declined)
         }
         Some(made) => execute(session, made, options, &mut on_event).await.map(Some),
         None => {
-            let mut approve = |made: &Plan| reporter.borrow_mut().approve(made);
+            let mut approve = |made: &Plan, actual: &Actual| {
+                let reporter = &mut *reporter.borrow_mut();
+                reporter.show(made);
+                if args.applying.yes && !args.opening.insists() {
+                    return reporter.approve(made);
+                }
+                match opens(args, made, actual, wanted, reporter.streams) {
+                    Some(code) => reporter.decline(code),
+                    None => reporter.approve(made),
+                }
+            };
             apply(session, desired, &request, options, &mut approve, &mut on_event).await
         }
     };
@@ -166,6 +184,23 @@ async fn carry_out(
         }
     }
     finish(&result, &mut reporter.into_inner())
+}
+
+/// Tells what the plan opens and closes; the exit code where that is to fail.
+fn opens(
+    args: &Args,
+    made: &Plan,
+    actual: &Actual,
+    wanted: &(Rows, SourceMap),
+    streams: &mut Streams<'_>,
+) -> Option<u8> {
+    let opening = args.opening.of(made, (actual, &Before::Database), wanted, &args.planning);
+    streams.data(&opening.text(paint(streams)));
+    let verdict = args.opening.verdict(&opening);
+    if verdict.is_some() {
+        streams.say("nothing was written\n");
+    }
+    verdict
 }
 
 fn conflict_code(args: &Args, made: &Plan, wanted: &(Rows, SourceMap), streams: &mut Streams<'_>) -> u8 {

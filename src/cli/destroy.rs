@@ -7,6 +7,7 @@ use super::database::{DatabaseArgs, block_on, refuse};
 use super::report::{Consent, Reporter, finish};
 use super::{Streams, exit};
 use crate::apply::destroy;
+use crate::nb::actual::Actual;
 use crate::plan::{Plan, Request, plan, render};
 use crate::span::SourceMap;
 
@@ -48,7 +49,11 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let consent =
         Consent { yes: args.applying.yes, yes_delete: args.applying.yes, word: Some(args.owner.clone()) };
     let reporter = RefCell::new(Reporter::new(streams, consent));
-    let mut approve = |made: &Plan| reporter.borrow_mut().approve(made);
+    let mut approve = |made: &Plan, _: &Actual| {
+        let reporter = &mut *reporter.borrow_mut();
+        reporter.show(made);
+        reporter.approve(made)
+    };
     let mut on_event = |event| reporter.borrow_mut().event(&event);
     let _stage = tracing::info_span!("destroy").entered();
     let result = block_on(destroy(&session, &request, &options, &mut approve, &mut on_event));

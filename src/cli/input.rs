@@ -132,6 +132,8 @@ enum Format {
     Sarif,
     /// Commands of GitHub's runners
     Github,
+    /// Markdown, for a comment on a pull request
+    Markdown,
 }
 
 impl InputArgs {
@@ -164,6 +166,11 @@ impl InputArgs {
     /// True when data is wanted as JSON.
     pub(super) fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    /// True when data is wanted as Markdown.
+    pub(super) fn is_markdown(&self) -> bool {
+        self.format == Format::Markdown
     }
 
     /// The chassis that may carry gateways, if the command line names any.
@@ -205,6 +212,7 @@ impl InputArgs {
             Format::Json => format::json(&diagnostics, sources),
             Format::Sarif => format::sarif(&diagnostics, sources),
             Format::Github => format::github(&diagnostics, sources),
+            Format::Markdown => format::markdown(&diagnostics, sources),
         };
         // Where a verb's product is the list of problems, a machine's list is data.
         if data && self.format != Format::Text {

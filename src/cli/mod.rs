@@ -18,6 +18,7 @@ pub mod exit;
 mod explain;
 mod graph;
 mod input;
+mod opening;
 mod plan;
 mod planning;
 mod reach;
@@ -66,8 +67,11 @@ enum Verb {
     /// Show what would change in a live database, or between two inputs
     ///
     /// Changes nothing. Rows of other owners are left alone; where one is in the way, the plan says which.
-    #[command(visible_alias = "diff")]
     Plan(plan::Args),
+    /// Show what would change between two inputs: OLD NEW; otherwise as `plan`
+    ///
+    /// Changes nothing, and needs no database. What newly opens and closes is told with a packet each.
+    Diff(plan::Args),
     /// Make a live database hold the rows: plan, ask, do it atomically, wait, read back
     #[cfg(feature = "live")]
     Apply(apply::Args),
@@ -167,6 +171,7 @@ fn act(verb: Verb, streams: &mut Streams<'_>) -> u8 {
         Verb::Check(args) => check::run(&args, streams),
         Verb::Compile(args) => compile::run(&args, streams),
         Verb::Plan(args) => plan::run(&args, streams),
+        Verb::Diff(args) => plan::run(&args.between(), streams),
         #[cfg(feature = "live")]
         Verb::Apply(args) => apply::run(&args, streams),
         #[cfg(feature = "live")]

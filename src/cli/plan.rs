@@ -1,22 +1,24 @@
 //! `northc plan`: what would change in a live database, or between two inputs. Refuses to write either.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::opening::{Before, Opening, OpeningArgs};
 use super::planning::{PlanningArgs, guard_text, paint};
 use super::{Streams, exit, watch};
 use crate::diag::Code;
 use crate::emit;
 use crate::files;
-use crate::nb::Rows;
+use crate::nb::actual::Actual;
 use crate::plan::batch::{Limits, batches};
 use crate::plan::{Plan, as_if_applied, json, plan, render};
-use crate::span::SourceMap;
 
 const EXAMPLES: &str = "Examples:
   northc plan net.yaml                          # against $OVN_NB_DB, or OVN's own default
   northc plan net.yaml --db tcp:10.0.0.1:6641 --out net.plan
   northc plan --from old/ --to new/             # two inputs; needs no database
+  northc diff old/ new/ --fail-on opens         # for CI: 1 when something newly opens
   northc plan net.yaml --detailed-exitcode      # for CI: 2 when something would change";
 
 /// Arguments of `northc plan`.
@@ -25,6 +27,8 @@ const EXAMPLES: &str = "Examples:
 pub(super) struct Args {
     #[command(flatten)]
     planning: PlanningArgs,
+    #[command(flatten)]
+    opening: OpeningArgs,
     /// Compare with this input instead of a database
     #[arg(long, value_name = "OLD", num_args = 1..)]
     from: Vec<PathBuf>,
@@ -42,10 +46,21 @@ pub(super) struct Args {
     watch: bool,
 }
 
+impl Args {
+    /// The same, with two paths and nothing else to compare as the old input and the new one.
+    pub(super) fn between(mut self) -> Args {
+        if let ([old, new], true) = (self.planning.input.paths.as_slice(), self.from.is_empty()) {
+            (self.from, self.to) = (vec![old.clone()], vec![new.clone().into()]);
+        }
+        self
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Words,
     Json,
+    Markdown,
     Nbctl,
     Ovsdb,
 }
@@ -68,23 +83,32 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
 fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> u8 {
     let planning = &args.planning;
     let Some(wanted) = planning.wanted(new, streams) else { return exit::NO };
-    let made = if args.from.is_empty() {
-        match against_database(args, &wanted, streams) {
-            Ok(made) => made,
+    let old;
+    let (actual, before) = if args.from.is_empty() {
+        match database(args, streams) {
+            Ok(actual) => (actual, Before::Database),
             Err(code) => return code,
         }
     } else {
-        let Some((old, _)) = planning.wanted(&args.from, streams) else { return exit::NO };
-        plan(&wanted.0, &as_if_applied(&old, planning.owner()), &planning.request(&wanted.1))
+        old = match planning.wanted(&args.from, streams) {
+            Some(old) => old,
+            None => return exit::NO,
+        };
+        (Arc::new(as_if_applied(&old.0, planning.owner())), Before::Input(&old))
     };
-    show(args, form, &made, streams);
+    let made = plan(&wanted.0, &actual, &planning.request(&wanted.1));
+    let opening = args.opening.of(&made, (&actual, &before), &wanted, planning);
+    show(args, form, &made, &opening, streams);
     if !made.conflicts.is_empty() {
         planning.tell_conflicts(&made, &wanted, streams);
         return exit::CONFLICT;
     }
     if let Some(path) = &args.out
-        && let Err(code) = save(path, &made, streams)
+        && let Err(code) = save(path, &made, &opening, streams)
     {
+        return code;
+    }
+    if let Some(code) = args.opening.verdict(&opening) {
         return code;
     }
     if args.detailed_exitcode && !made.is_empty() { exit::DIFFERENCES } else { exit::OK }
@@ -92,7 +116,11 @@ fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> 
 
 /// What to write, and the paths of the new input: `--to` means either, by what it says.
 fn form(args: &Args) -> Result<(Form, Vec<PathBuf>), String> {
-    let mut form = if args.planning.input.is_json() { Form::Json } else { Form::Words };
+    let mut form = match &args.planning.input {
+        input if input.is_json() => Form::Json,
+        input if input.is_markdown() => Form::Markdown,
+        _ => Form::Words,
+    };
     let mut new: Vec<PathBuf> = Vec::new();
     for word in &args.to {
         match word.to_str() {
@@ -111,29 +139,24 @@ fn form(args: &Args) -> Result<(Form, Vec<PathBuf>), String> {
 }
 
 #[cfg(feature = "live")]
-fn against_database(
-    args: &Args,
-    (desired, sources): &(Rows, SourceMap),
-    streams: &mut Streams<'_>,
-) -> Result<Plan, u8> {
+fn database(args: &Args, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
     use super::database::{block_on, refuse};
     let reading = || args.planning.database.northbound().and_then(|session| block_on(session.actual()));
-    match tracing::info_span!("read the database").in_scope(reading) {
-        Ok(actual) => Ok(plan(desired, &actual, &args.planning.request(sources))),
-        Err(fault) => Err(refuse(&fault, streams)),
-    }
+    let read = tracing::info_span!("read the database").in_scope(reading);
+    read.map_err(|fault| refuse(&fault, streams))
 }
 
 #[cfg(not(feature = "live"))]
-fn against_database(_: &Args, _: &(Rows, SourceMap), streams: &mut Streams<'_>) -> Result<Plan, u8> {
+fn database(_: &Args, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
     streams.say("error: this northc was built without the feature `live`; it plans with --from only\n");
     Err(exit::USAGE)
 }
 
-fn show(args: &Args, form: Form, made: &Plan, streams: &mut Streams<'_>) {
+fn show(args: &Args, form: Form, made: &Plan, opening: &Opening, streams: &mut Streams<'_>) {
     let text = match form {
-        Form::Words => render::text(made, paint(streams)),
-        Form::Json => format!("{:#}\n", json::document(made)),
+        Form::Words => format!("{}{}", render::text(made, paint(streams)), opening.text(paint(streams))),
+        Form::Json => format!("{:#}\n", json::document_with(made, opening.document())),
+        Form::Markdown => render::markdown(made, &opening.markdown()),
         Form::Nbctl => emit::commands::script(made),
         Form::Ovsdb => emit::operations::transactions(made, &batches(made, &Limits::default())),
     };
@@ -147,8 +170,8 @@ fn show(args: &Args, form: Form, made: &Plan, streams: &mut Streams<'_>) {
     }
 }
 
-fn save(path: &std::path::Path, made: &Plan, streams: &mut Streams<'_>) -> Result<(), u8> {
-    match files::write(path, &format!("{:#}\n", json::document(made))) {
+fn save(path: &Path, made: &Plan, opening: &Opening, streams: &mut Streams<'_>) -> Result<(), u8> {
+    match files::write(path, &format!("{:#}\n", json::document_with(made, opening.document()))) {
         Ok(()) => {
             streams.status(&format!("Saved. Apply exactly this: northc apply {}\n", path.display()));
             Ok(())

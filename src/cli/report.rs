@@ -53,9 +53,14 @@ impl<'r, 's> Reporter<'r, 's> {
         self.streams.data(&text);
     }
 
-    /// Shows the plan and asks, unless the answer is known.
+    /// Does not go on, and exits with this.
+    pub(super) fn decline(&mut self, code: u8) -> bool {
+        self.declined = code;
+        false
+    }
+
+    /// Asks whether to go on, unless the answer is known.
     pub(super) fn approve(&mut self, plan: &Plan) -> bool {
-        self.show(plan);
         let is_terminal = std::io::stdin().is_terminal();
         if let Some(guard) = &plan.guard
             && !self.consent.yes_delete

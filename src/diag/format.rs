@@ -113,6 +113,21 @@ pub fn github(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
     diagnostics.iter().map(line).collect()
 }
 
+/// A list for a comment on a pull request; nothing where there is nothing.
+pub fn markdown(diagnostics: &[Diagnostic], sources: &SourceMap) -> String {
+    let line = |d: &Diagnostic| {
+        let place =
+            d.primary.as_ref().map_or(String::new(), |label| format!(" `{}`:", sources.line(label.span)));
+        let helps: String = d.helps.iter().map(|help| format!("<br>help: {}", one_line(help))).collect();
+        format!("- **{}[{}]**{place} {}{helps}\n", d.severity.name(), d.code, one_line(&d.message))
+    };
+    diagnostics.iter().map(line).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.replace('\n', " ")
+}
+
 fn with_help(d: &Diagnostic) -> String {
     let helps = d.helps.iter().map(|help| format!("\nhelp: {help}"));
     std::iter::once(d.message.clone()).chain(helps).collect()

@@ -46,6 +46,46 @@ pub fn changed_since(plan: &Plan, actual: &Actual) -> Vec<String> {
     changed
 }
 
+/// The database as the plan leaves it, if nobody else writes.
+pub fn outcome(plan: &Plan, actual: &Actual) -> Actual {
+    let mut after = actual.clone();
+    for step in &plan.steps {
+        let table = step.key.table;
+        match &step.action {
+            Action::Insert(row) => {
+                let data = row.data().iter().map(|datum| stored(plan, datum));
+                after.insert(step.uuid, Row::new(table, data.collect()));
+            }
+            Action::Delete(_) => {
+                after.remove(table, step.uuid);
+            }
+            Action::Update(changes) => {
+                let Some(row) = after.get_mut(table, step.uuid) else { continue };
+                changes.iter().for_each(|change| carry_out(plan, change, row));
+            }
+        }
+    }
+    after
+}
+
+fn carry_out(plan: &Plan, Change { column, edit }: &Change, row: &mut Row) {
+    let Some(datum) = row.get_mut(column.name) else { return };
+    *datum = match (edit, &*datum) {
+        (Edit::Replace { before: _, after }, _) => stored(plan, after),
+        (Edit::Members { insert, delete }, Datum::Set(atoms)) => {
+            let gone: Vec<Atom> = delete.iter().map(|atom| stored_atom(plan, atom)).collect();
+            let stay = atoms.iter().filter(|atom| !gone.contains(atom)).cloned();
+            Datum::set(stay.chain(insert.iter().map(|atom| stored_atom(plan, atom))))
+        }
+        (Edit::Pairs(changed), Datum::Map(pairs)) => {
+            let stay = pairs.iter().filter(|(key, _)| !changed.iter().any(|pair| pair.key == *key));
+            let new = changed.iter().filter_map(|pair| Some((pair.key.clone(), pair.after.clone()?)));
+            Datum::map(stay.cloned().chain(new))
+        }
+        (Edit::Members { .. }, Datum::Map(_)) | (Edit::Pairs(_), Datum::Set(_)) => return,
+    };
+}
+
 /// Who has the name that the step gives, and is none of the plan's rows.
 fn namesake(plan: &Plan, step: &Step, actual: &Actual) -> Option<String> {
     let name = step.unindexed_name()?;

@@ -41,9 +41,23 @@ pub fn document(plan: &Plan) -> Value {
         "conflicts": conflicts.iter().map(conflict).collect::<Vec<_>>(),
         "guard": guard.as_ref().map(self::guard),
     });
-    let digest = digest(&document);
-    document["digest"] = json!(digest);
+    seal(&mut document);
     document
+}
+
+/// The same, with what the plan opens and closes.
+pub fn document_with(plan: &Plan, reach: Option<Value>) -> Value {
+    let mut document = document(plan);
+    if let Some(reach) = reach {
+        document["reach"] = reach;
+        seal(&mut document);
+    }
+    document
+}
+
+fn seal(document: &mut Value) {
+    document.as_object_mut().map(|fields| fields.remove("digest"));
+    document["digest"] = json!(digest(document));
 }
 
 /// The digest of a document that has none.

@@ -19,7 +19,8 @@ pub enum Paint {
 }
 
 impl Paint {
-    fn code(self, code: &'static str) -> &'static str {
+    /// The code, or nothing.
+    pub fn code(self, code: &'static str) -> &'static str {
         match self {
             Paint::Plain => "",
             Paint::Ansi => code,
@@ -46,6 +47,19 @@ pub fn text(plan: &Plan, paint: Paint) -> String {
     // Writing to a string cannot fail.
     let _ = write(&mut out, plan, paint);
     out
+}
+
+/// The plan for a comment on a pull request, with what else is to be said of it in the middle.
+pub fn markdown(plan: &Plan, more: &str) -> String {
+    if plan.is_empty() {
+        return format!("### {}\n\n{more}", sum(plan));
+    }
+    // Signs stand first, where a highlighter looks for them.
+    let rows = text(plan, Paint::Plain).replace("\n  ", "\n");
+    format!(
+        "### {}\n\n{more}<details><summary>Rows</summary>\n\n~~~~diff\n{rows}~~~~\n\n</details>\n",
+        sum(plan)
+    )
 }
 
 fn write(out: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {

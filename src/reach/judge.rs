@@ -115,6 +115,15 @@ pub struct Finding {
     pub courses: Vec<Course>,
 }
 
+impl Finding {
+    /// Whether the packets arrive, answered or not, if only by OVN's choice.
+    pub fn may_arrive(&self) -> bool {
+        let arrives = |verdict| matches!(verdict, Verdict::Reachable | Verdict::OneWay);
+        arrives(self.verdict)
+            || self.verdict == Verdict::Ambiguous && self.courses.iter().any(|course| arrives(course.verdict))
+    }
+}
+
 /// Judges questions about one network.
 pub struct Judge<'n> {
     /// The network.

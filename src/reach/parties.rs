@@ -46,6 +46,11 @@ pub fn everybody(judge: &Judge<'_>) -> Vec<Party> {
     guests(judge.network).map(|id| guest(judge, id)).filter(|party| !party.sources.is_none()).collect()
 }
 
+/// What is behind the physical networks; `None` where there are none.
+pub fn outside(judge: &Judge<'_>) -> Option<Party> {
+    (!judge.wires().is_empty()).then(|| internet(judge))
+}
+
 /// What people call a party.
 pub fn name_of(network: &Network, party: &Party) -> String {
     match party.place {

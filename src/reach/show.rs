@@ -77,14 +77,16 @@ impl Writer<'_, '_> {
     }
 
     fn place(&self, row: RowId) -> String {
-        match self.judge.network.row(row).origin {
-            Some(span) => format!("  ({})", self.sources.line(span)),
-            None => String::new(),
-        }
+        self.origin(row).map_or_else(String::new, |place| format!("  ({place})"))
+    }
+
+    /// `file:line` of the YAML behind a row.
+    pub fn origin(&self, row: RowId) -> Option<String> {
+        self.judge.network.row(row).origin.map(|span| self.sources.line(span))
     }
 
     /// A step in words, and the row behind it.
-    fn step(&self, step: &Step, sent: &Header) -> (String, RowId) {
+    pub fn step(&self, step: &Step, sent: &Header) -> (String, RowId) {
         let network = self.judge.network;
         match step {
             Step::In(port) => {
@@ -294,8 +296,7 @@ impl Writer<'_, '_> {
 
     fn row(&self, row: RowId) -> Value {
         let info = self.judge.network.row(row);
-        let origin = info.origin.map(|span| self.sources.line(span));
-        json!({"table": info.table.name(), "name": info.name, "origin": origin})
+        json!({"table": info.table.name(), "name": info.name, "origin": self.origin(row)})
     }
 }
 
@@ -337,7 +338,8 @@ fn field_name(field: Field, packet: &Header) -> String {
     }
 }
 
-fn witness(header: &Header) -> Value {
+/// A packet for machines.
+pub(super) fn witness(header: &Header) -> Value {
     json!({
         "proto": protocol_name(header[Field::IpProto]),
         "src": header.source().to_string(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use northc::apply::apply;
+use northc::nb::actual::Actual;
 use northc::nb::{Atom, Column, Datum, Key, Kind, Ref, Row, Rows, Table, record, stamp};
 use northc::ovsdb::op::{Mutator, Op, Which, values};
 use northc::ovsdb::session::Session;
@@ -150,7 +151,7 @@ impl Lab {
         let adopt = if made.conflicts.is_empty() { Adopt::Never } else { Adopt::InTheWay };
         assert_eq!(adopt == Adopt::InTheWay, what.contains("northc-owner\"), Text(\"changed"), "{what}");
         let request = Request { adopt, ..Request::new(OWNER, &sources) };
-        let (mut yes, mut quiet) = (|_: &Plan| true, |_| ());
+        let (mut yes, mut quiet) = (|_: &Plan, _: &Actual| true, |_| ());
         let options = options(5000, 1000);
         let done = apply(&self.session, &self.wanted, &request, &options, &mut yes, &mut quiet).await;
         assert!(matches!(done, Ok(Some(_))), "{what}: {done:?}");

@@ -8,6 +8,7 @@ use northc::nb::{
     LogicalSwitch, LogicalSwitchPort, Ref, Row, Rows, Table, schema, stamp,
 };
 use northc::plan::batch::{Limits, batches};
+use northc::plan::effect::outcome;
 use northc::plan::step::{Action, Edit, Step, Why};
 use northc::plan::{Adopt, Mode, Plan, Request, as_if_applied, json, plan, render, saved};
 use northc::span::SourceMap;
@@ -168,6 +169,7 @@ proptest! {
         let mut actual = as_if_applied(&b, OWNER);
         let made = plan_of(&a, &actual);
         prop_assert_eq!(&made.conflicts, &vec![]);
+        prop_assert_eq!(&outcome(&made, &actual), &as_if_applied(&a, OWNER));
         apply(&mut actual, &made, &Limits { n_single_max: single, n_batch_max: batch });
         prop_assert_eq!(&actual, &as_if_applied(&a, OWNER));
         prop_assert!(plan_of(&a, &actual).is_empty());

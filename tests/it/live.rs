@@ -47,7 +47,10 @@ pub(crate) async fn bring(
 ) -> Result<Option<Done>, Failure> {
     let sources = SourceMap::new();
     let request = Request::new(owner, &sources);
-    apply(session, desired, &request, options, &mut |_: &Plan| true, &mut |event| events.push(event)).await
+    apply(session, desired, &request, options, &mut |_: &Plan, _: &Actual| true, &mut |event| {
+        events.push(event)
+    })
+    .await
 }
 
 /// The rows without the owners' records.
@@ -304,7 +307,7 @@ fn an_apply_comes_through_a_bad_network() {
             assert!(actual.iter().eq(as_if_applied(&desired, OWNER).iter()), "{mischief:?}");
             let sources = SourceMap::new();
             let request = Request::new(OWNER, &sources);
-            let (mut yes, mut quiet) = (|_: &Plan| true, |_| ());
+            let (mut yes, mut quiet) = (|_: &Plan, _: &Actual| true, |_| ());
             let gone = destroy(&session, &request, &options(6, 4), &mut yes, &mut quiet).await;
             let Ok(Some(gone)) = gone else { panic!("{mischief:?}: {gone:?}") };
             assert!(connect(&server.remote()).actual().await.expect("rows").is_empty(), "{mischief:?}");

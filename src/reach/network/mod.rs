@@ -19,7 +19,7 @@ pub use self::translations::{Peers, Translation, Unfollowed};
 use super::filter::Names;
 use crate::nb::actual::{self, Actual};
 use crate::nb::matching::{Expr, SymbolSet};
-use crate::nb::{DhcpOptions, Key, LogicalRouterPolicy, LogicalRouterStaticRoute, Ref, Rows, Table};
+use crate::nb::{DhcpOptions, Key, LogicalRouterPolicy, LogicalRouterStaticRoute, Ref, Rows, Table, stamp};
 use crate::span::Span;
 use crate::target::Target;
 
@@ -298,11 +298,21 @@ impl Network {
 
     /// The network of a live database.
     pub fn of_actual(actual: &Actual, target: Target) -> Network {
+        Network::of_actual_at(actual, &|_, _| None, target)
+    }
+
+    /// The same, with the YAML behind the rows where somebody knows it.
+    pub fn of_actual_at(
+        actual: &Actual,
+        origin: &dyn Fn(Table, Uuid) -> Option<Span>,
+        target: Target,
+    ) -> Network {
         let ids: BTreeMap<(Table, Uuid), RowId> =
             actual.iter().enumerate().map(|(at, (uuid, row))| ((row.table(), uuid), RowId(at))).collect();
         let found = actual.iter().map(|(uuid, row)| {
-            let name = actual::name(row).map_or_else(|| uuid.to_string(), str::to_owned);
-            (name, row.as_ref(), None)
+            let name = actual::name(row).or_else(|| stamp::external_id(row, stamp::KEY));
+            let name = name.map_or_else(|| uuid.to_string(), str::to_owned);
+            (name, row.as_ref(), origin(row.table(), uuid))
         });
         let resolve = |to: &Ref, table: Table| match to {
             Ref::Foreign(uuid) => ids.get(&(table, *uuid)).copied(),

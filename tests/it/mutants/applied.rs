@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use northc::apply::destroy;
+use northc::nb::actual::Actual;
 use northc::nb::{Rows, Table, record};
 use northc::ovsdb::session::Session;
 use northc::plan::{Plan, Request};
@@ -55,7 +56,7 @@ impl Shared {
     fn clear(&self) -> Result<(), String> {
         let sources = SourceMap::new();
         let request = Request::new(OWNER, &sources);
-        let (mut yes, mut quiet) = (|_: &Plan| true, |_| ());
+        let (mut yes, mut quiet) = (|_: &Plan, _: &Actual| true, |_| ());
         block_on(destroy(&self.session, &request, &options(5000, 500), &mut yes, &mut quiet))
             .map_err(|failure| format!("{failure:?}"))?;
         match northbound::difference(&self.before, &self.stack.everything()) {

@@ -2,6 +2,7 @@
 
 mod against_itself;
 mod against_ovn;
+mod changes;
 mod random;
 mod steps;
 mod translations;
