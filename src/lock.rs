@@ -22,7 +22,8 @@ pub fn read(path: &Path) -> Result<Remembered, String> {
     parse(&text).map_err(|problem| format!("{}:{problem}", path.display()))
 }
 
-fn parse(text: &str) -> Result<Remembered, String> {
+/// What the text of a lock file says; the error begins with the line's number.
+pub fn parse(text: &str) -> Result<Remembered, String> {
     let mut remembered = Remembered::new();
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();

@@ -41,7 +41,7 @@ mod link;
 pub mod message;
 pub mod op;
 #[cfg(feature = "live")]
-mod replica;
+pub mod replica;
 #[cfg(feature = "live")]
 pub mod schema;
 #[cfg(feature = "live")]

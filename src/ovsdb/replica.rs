@@ -83,7 +83,7 @@ impl Wanted {
 
 /// The copy, and where it stands.
 #[derive(Debug)]
-pub(crate) struct Replica {
+pub struct Replica {
     wanted: Wanted,
     method: Method,
     actual: Arc<Actual>,
@@ -92,7 +92,7 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// A replica of nothing yet, for a server with this schema.
-    pub(crate) fn new(schema: &Schema) -> Replica {
+    pub fn new(schema: &Schema) -> Replica {
         let wanted = Wanted::new(schema);
         let actual = Arc::new(Actual::new(wanted.lacks.clone()));
         Replica { wanted, method: Method::CondSince, actual, last_txn: Uuid::nil() }
@@ -156,7 +156,7 @@ impl Replica {
     }
 
     /// Takes the reply to the request: what was missed, or everything.
-    pub(crate) fn start(&mut self, result: &str) -> Result<(), String> {
+    pub fn start(&mut self, result: &str) -> Result<(), String> {
         let layout = match self.method {
             Method::CondSince => Layout::FoundTxn,
             Method::Cond | Method::Plain => Layout::Alone,
@@ -169,7 +169,7 @@ impl Replica {
     }
 
     /// Takes a notification, if it is about rows; false when it is about something else.
-    pub(crate) fn update(&mut self, method: &str, params: &str) -> Result<bool, String> {
+    pub fn update(&mut self, method: &str, params: &str) -> Result<bool, String> {
         let layout = match method {
             "update3" => Layout::MonitorTxn,
             "update2" | "update" => Layout::Monitor,
@@ -184,7 +184,7 @@ impl Replica {
     }
 
     /// What the server has.
-    pub(crate) fn actual(&self) -> &Arc<Actual> {
+    pub fn actual(&self) -> &Arc<Actual> {
         &self.actual
     }
 

@@ -2,6 +2,7 @@
 
 mod asides;
 mod bad_input;
+mod bombs;
 mod cases;
 mod docs;
 #[cfg(feature = "live")]
@@ -9,6 +10,8 @@ mod drift;
 mod explain;
 mod expressions;
 mod fixtures;
+#[cfg(feature = "live")]
+mod fuzzed;
 mod graph;
 mod lab;
 mod laws;

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "live")]
 mod applied;
+mod hostile;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
