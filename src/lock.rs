@@ -1,6 +1,7 @@
 //! The lock file: which addresses were chosen, so that they stay put when other objects come and go.
 //!
-//! One line a name, sorted: `vm1.default: 172.20.10.2 fd00::2`. Lines of different branches merge without
+//! One line a name, sorted: `vm1.default: 172.20.10.2 fd00::2`; a name that would not read as it is, is a string
+//! of JSON. Lines of different branches merge without
 //! conflict unless they give one name two addresses. The file is optional, and a line may be deleted to let
 //! its address go. Refuses to choose.
 
@@ -35,21 +36,36 @@ pub fn parse(text: &str) -> Result<Remembered, String> {
             return Err(format!("{number}: an unresolved merge conflict; keep one line of each name"));
         }
         let (name, addresses) =
-            line.rsplit_once(": ").ok_or_else(|| format!("{number}: a line is `name: address`"))?;
+            name_of(line).ok_or_else(|| format!("{number}: a line is `name: address`"))?;
         let addresses: Result<Vec<IpAddr>, _> = addresses.split_whitespace().map(str::parse).collect();
         let addresses =
             addresses.map_err(|_| format!("{number}: `{name}` has something that is no address"))?;
-        if remembered.insert(name.to_owned(), addresses).is_some() {
+        if remembered.insert(name.clone(), addresses).is_some() {
             return Err(format!("{number}: `{name}` stands here twice; keep one line"));
         }
     }
     Ok(remembered)
 }
 
+/// The name that a line begins with, and what stands behind it.
+fn name_of(line: &str) -> Option<(String, &str)> {
+    if !line.starts_with('"') {
+        return line.split_once(": ").map(|(name, rest)| (name.to_owned(), rest));
+    }
+    let mut names = serde_json::Deserializer::from_str(line).into_iter::<String>();
+    let name = names.next()?.ok()?;
+    Some((name, line[names.byte_offset()..].strip_prefix(": ")?))
+}
+
 /// The text of a lock file.
 pub fn text(chosen: &Remembered) -> String {
     let line = |(name, addresses): (&String, &Vec<IpAddr>)| {
         let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+        let is_plain = name_of(&format!("{name}: ")).is_some_and(|(read, _)| read == *name)
+            && name.trim() == name
+            && !name.starts_with(['#', '<', '=', '>'])
+            && !name.contains(char::is_control);
+        let name = if is_plain { name.clone() } else { serde_json::Value::from(name.as_str()).to_string() };
         format!("{name}: {}\n", addresses.join(" "))
     };
     std::iter::once(HEADER.to_owned()).chain(chosen.iter().map(line)).collect()
