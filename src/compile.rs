@@ -5,7 +5,7 @@
 use tracing::info_span;
 
 use crate::assign::Remembered;
-use crate::check::check;
+use crate::check::{Checked, check};
 use crate::diag::Sink;
 use crate::lower::lower;
 use crate::model::GatewayChassis;
@@ -38,6 +38,16 @@ pub struct Compiled {
 
 /// Compiles every source. `None` when something in `sink` is an error.
 pub fn compile(sources: &SourceMap, options: &Options, sink: &mut Sink) -> Option<Compiled> {
+    compile_and(sources, options, sink, |_, _, _| ())
+}
+
+/// Compiles every source, and has somebody look at what was meant and what came of it.
+pub fn compile_and(
+    sources: &SourceMap,
+    options: &Options,
+    sink: &mut Sink,
+    look: impl FnOnce(&Checked<'_>, &Rows, &mut Sink),
+) -> Option<Compiled> {
     let mut model = info_span!("read").in_scope(|| source::read(sources, sink));
     model.prefer_chassis(&options.gateway_chassis);
     let checking = || check(&model, options.target, &options.remembered, sink);
@@ -46,5 +56,6 @@ pub fn compile(sources: &SourceMap, options: &Options, sink: &mut Sink) -> Optio
     stamp::stamp(&mut rows, &options.owner);
     let problems = schema::problems(&rows);
     assert!(problems.is_empty(), "checked input makes rows that the schema takes: {}", problems.join("; "));
+    look(&checked, &rows, sink);
     Some(Compiled { rows, chosen: checked.assignment().chosen(&model) })
 }

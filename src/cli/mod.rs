@@ -12,7 +12,6 @@ mod confirm;
 mod database;
 #[cfg(feature = "live")]
 mod destroy;
-#[cfg(feature = "live")]
 mod duration;
 pub mod exit;
 mod explain;
@@ -27,6 +26,7 @@ mod report;
 mod schema;
 mod shell;
 mod trace;
+mod verify;
 mod watch;
 
 use std::ffi::OsString;
@@ -95,6 +95,11 @@ enum Verb {
     /// Follows whole sets of packets through the rows, request and answer. Exits with 0 when what was asked is
     /// reachable, 1 when it is not, and 7 when the rows leave it open.
     Reach(reach::Args),
+    /// Prove that the rows mean what the input says
+    ///
+    /// Reads the input and the rows that northc makes of it by two independent ways, and compares what becomes of
+    /// every packet. Exits with 1 when they differ, and 7 when something was left out.
+    Verify(verify::Args),
     /// Write completions for a shell
     Completions(shell::CompletionsArgs),
     /// Write the manual's main page, or all of its pages
@@ -182,6 +187,7 @@ fn act(verb: Verb, streams: &mut Streams<'_>) -> u8 {
         Verb::Graph(args) => graph::run(&args, streams),
         Verb::Schema(args) => schema::run(&args, streams),
         Verb::Reach(args) => reach::run(&args, streams),
+        Verb::Verify(args) => verify::run(&args, streams),
         Verb::Completions(args) => shell::completions(&args, Cli::command(), streams),
         Verb::Man(args) => shell::man(&args, Cli::command(), streams),
     }

@@ -226,6 +226,12 @@ codes! {
     "N0805" TakenBack "taken-back" Error "a provisional apply was not confirmed and is undone";
     "N0806" NotTakenBack "not-taken-back" Error "a provisional apply was not confirmed and could not be undone";
     "N0807" ReadBackDiffers "read-back-differs" Error "what was written was changed by somebody at once";
+
+    "N0900" OverPermissive "over-permissive" Error "rows that let through what the model does not";
+    "N0901" OverRestrictive "over-restrictive" Error "rows that stop what the model lets through";
+    "N0902" Otherwise "otherwise" Error "rows that send packets elsewhere than the model says";
+    "N0903" NotVerified "not-verified" Warning "packets that are not judged, in the model or in the rows";
+    "N0904" NotAllVerified "not-all-verified" Warning "a network too large to be verified in the time given";
 }
 
 impl fmt::Display for Code {

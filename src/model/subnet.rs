@@ -156,7 +156,7 @@ pub struct Underlay {
 }
 
 /// Which way a rule looks, from the guest's side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// Packets that leave a guest.
     FromGuest,

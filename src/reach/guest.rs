@@ -62,6 +62,11 @@ impl<'n> Guests<'n> {
         addresses.iter().flat_map(|address| address.ips.iter().map(IpNet::addr)).collect()
     }
 
+    /// The routes of the machine at a port, most specific first: where to, and by whom.
+    pub fn told(&self, port: PortId) -> Vec<(IpNet, Vec<IpAddr>)> {
+        self.guest(port).routes.into_iter().map(|route| (route.to, route.gateways)).collect()
+    }
+
     pub(super) fn guest(&self, id: PortId) -> Guest {
         let port = self.network.port(id);
         let addresses = self.addresses(id);

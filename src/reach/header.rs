@@ -36,16 +36,20 @@ impl Field {
 }
 
 /// Ethernet types.
-pub(super) const IPV4: u128 = 0x0800;
+pub const IPV4: u128 = 0x0800;
 /// IPv6.
-pub(super) const IPV6: u128 = 0x86dd;
+pub const IPV6: u128 = 0x86dd;
 
-/// Protocols above IP.
-pub(super) const ICMP: u128 = 1;
-pub(super) const TCP: u128 = 6;
-pub(super) const UDP: u128 = 17;
-pub(super) const ICMP6: u128 = 58;
-pub(super) const SCTP: u128 = 132;
+/// ICMP, a protocol above IP.
+pub const ICMP: u128 = 1;
+/// TCP.
+pub const TCP: u128 = 6;
+/// UDP.
+pub const UDP: u128 = 17;
+/// ICMPv6.
+pub const ICMP6: u128 = 58;
+/// SCTP.
+pub const SCTP: u128 = 132;
 
 /// One packet: a value for each field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,7 +117,7 @@ pub(super) fn protocol_name(proto: u128) -> String {
 }
 
 /// The number as an address.
-pub(super) fn address(is_ipv6: bool, bits: u128) -> IpAddr {
+pub fn address(is_ipv6: bool, bits: u128) -> IpAddr {
     match is_ipv6 {
         true => IpAddr::V6(Ipv6Addr::from_bits(bits)),
         false => IpAddr::V4(Ipv4Addr::from_bits(bits as u32)),
@@ -121,7 +125,7 @@ pub(super) fn address(is_ipv6: bool, bits: u128) -> IpAddr {
 }
 
 /// The address as a number.
-pub(super) fn bits(address: IpAddr) -> u128 {
+pub fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(address.to_bits()),
         IpAddr::V6(address) => address.to_bits(),
@@ -129,7 +133,7 @@ pub(super) fn bits(address: IpAddr) -> u128 {
 }
 
 /// The Ethernet type of an address's family.
-pub(super) fn eth_type(address: IpAddr) -> u128 {
+pub fn eth_type(address: IpAddr) -> u128 {
     if address.is_ipv6() { IPV6 } else { IPV4 }
 }
 

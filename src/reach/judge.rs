@@ -184,6 +184,18 @@ impl<'n> Judge<'n> {
         findings
     }
 
+    /// What becomes of packets of one request that may have arrived, part by part, with their answers.
+    pub fn answered(
+        &mut self,
+        from: &Party,
+        to: &Party,
+        request: Outcome,
+    ) -> impl Iterator<Item = (Set, Verdict, Option<Outcome>)> {
+        let mut courses = Vec::new();
+        self.course(from, to, request, &mut courses);
+        courses.into_iter().map(|course| (course.set, course.verdict, course.answer))
+    }
+
     fn course(&mut self, from: &Party, to: &Party, request: Outcome, courses: &mut Vec<Course>) {
         let set = request.flow.set;
         let first = request.flow.obstacles.first().map(|obstacle| &obstacle.why);

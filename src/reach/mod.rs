@@ -14,7 +14,7 @@ pub mod judge;
 pub mod matrix;
 mod nat;
 pub mod network;
-mod outside;
+pub(crate) mod outside;
 pub mod parties;
 mod router;
 pub mod set;

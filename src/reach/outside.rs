@@ -34,7 +34,7 @@ const NOT_PUBLIC: [&str; 14] = [
 ];
 
 /// Headers whose source (`IpSrc`) or destination (`IpDst`) is public.
-pub(super) fn public(sets: &Sets, field: Field) -> Set {
+pub(crate) fn public(sets: &Sets, field: Field) -> Set {
     let v4 = sets.and(sets.value(Field::EthType, IPV4), sets.range(field, 0, u32::MAX.into()));
     let all = sets.or(v4, sets.value(Field::EthType, IPV6));
     let private = NOT_PUBLIC.iter().map(|net| net.parse::<IpNet>().expect("a network"));

@@ -38,4 +38,5 @@ mod tidy;
 mod trace;
 #[cfg(feature = "live")]
 mod verbs;
+mod verify;
 mod worlds;

@@ -1,0 +1,163 @@
+//! What a model means: what becomes of every packet that a machine or the outside may send.
+//!
+//! Read from the checked model alone, by packets: one is followed at a time, and every question that is asked of
+//! it narrows the set of those that fare alike. Nothing here knows rows, nor how they are made: ranks, borders and
+//! translations are written down a second time, so that [`crate::verify`] can hold the two against each other.
+//!
+//! What rules by hand say is read by [`crate::reach::filter`], since they are in OVN's own language.
+//!
+//! Refuses to follow balancers, shared virtual addresses and matches on what is no part of a header.
+
+mod follow;
+mod groups;
+mod guest;
+mod network;
+mod packet;
+mod router;
+mod rules;
+mod segment;
+mod translate;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::check::Checked;
+use crate::model::{GatewayId, PortId, SubnetId, VpcId};
+use crate::nb::matching::SymbolSet;
+use crate::reach::filter::{Names, Reader};
+use crate::reach::header::{Header, Rewrite};
+use crate::reach::set::{Set, Sets};
+use crate::span::Span;
+use crate::target::Target;
+
+pub use self::guest::Told;
+use self::network::Network;
+use self::rules::{Decision, StageKey};
+
+/// A router's side of one of its networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// In one of its VPC's subnets.
+    Subnet(SubnetId),
+    /// On an external network.
+    Gateway(GatewayId),
+    /// Towards a peer: a VPC, and which of its peerings.
+    Peer(VpcId, usize),
+}
+
+/// Somewhere on a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Spot {
+    /// A machine.
+    Port(PortId),
+    /// A router.
+    Router(Side),
+    /// What is behind a bridged subnet.
+    Wire(SubnetId),
+}
+
+/// Where packets end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// At a machine.
+    Port(PortId),
+    /// At a router, which answers.
+    Vpc(VpcId),
+    /// Behind a bridged subnet.
+    Wire(SubnetId),
+    /// At something that the model does not know.
+    Stranger(String),
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fate {
+    /// It does not arrive.
+    Lost,
+    /// It arrives.
+    Arrives {
+        /// Where.
+        place: Place,
+        /// As what.
+        written: Rewrite,
+        /// Whether the answer comes back; `None` where it was not asked for.
+        answered: Option<bool>,
+    },
+    /// That can't be said, for this reason.
+    Unsaid(String),
+}
+
+/// Something that decides about a packet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reason {
+    /// Where it stands, if anywhere.
+    pub span: Option<Span>,
+    /// In words.
+    pub what: String,
+}
+
+/// One thing that may become of packets, and what decided it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What becomes of them.
+    pub fate: Fate,
+    /// What decided, in order.
+    pub reasons: Vec<Reason>,
+}
+
+/// Packets that fare alike, and everything that may become of them.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// The packets.
+    pub set: Set,
+    /// All that is possible.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// The meaning of one model.
+pub struct Meaning<'m> {
+    net: Network<'m>,
+    sets: &'m Sets,
+    reader: Reader<'m>,
+    target: Target,
+    decisions: RefCell<HashMap<StageKey, Rc<Decision>>>,
+}
+
+/// What rules by hand can refer to.
+pub fn names(checked: &Checked<'_>) -> Names {
+    groups::names(checked)
+}
+
+impl<'m> Meaning<'m> {
+    /// The meaning of a model for an OVN; `names` are [`names`] of the same model.
+    pub fn new(checked: &'m Checked<'m>, target: Target, sets: &'m Sets, names: &'m Names) -> Meaning<'m> {
+        let known = |symbols: &SymbolSet| symbols.to_string().parse::<Target>().is_ok_and(|v| v <= target);
+        let symbols = SymbolSet::ALL.into_iter().filter(known).max().unwrap_or(SymbolSet::V23_03);
+        Meaning {
+            net: Network::new(checked),
+            sets,
+            reader: Reader::new(sets, symbols, names),
+            target,
+            decisions: RefCell::default(),
+        }
+    }
+
+    /// What becomes of packets from somewhere, part by part. Answers are asked for of those in `asking`.
+    pub fn regions(&self, from: Spot, set: Set, asking: Set) -> Vec<Region> {
+        let (mut left, mut regions) = (set, Vec::new());
+        while let Some(sent) = self.sets.pick(left, &[]) {
+            let (alike, outcomes) = follow::follow(self, from, sent, asking);
+            let alike = self.sets.and(left, alike);
+            assert!(self.sets.contains(alike, &sent), "a packet fares like itself");
+            left = self.sets.minus(left, alike);
+            regions.push(Region { set: alike, outcomes });
+        }
+        regions
+    }
+
+    /// What becomes of one packet.
+    pub fn outcomes(&self, from: Spot, sent: Header, asking: Set) -> Vec<Outcome> {
+        follow::follow(self, from, sent, asking).1
+    }
+}

@@ -1,0 +1,293 @@
+//! The model as places that packets can be in: who is on which segment, which networks a router has.
+//!
+//! Refuses to follow packets.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::packet::{host, within};
+use super::{Side, Spot};
+use crate::assign::Assignment;
+use crate::check::Checked;
+use crate::model::{Balancer, Gateway, GatewayId, Model, PortId, Public, Subnet, SubnetId, Transport, VpcId};
+use crate::names;
+use crate::reach::header::{Field, SCTP, TCP, UDP};
+use crate::reach::set::{Set, Sets};
+
+/// A model with what is asked of it again and again.
+pub(super) struct Network<'m> {
+    pub(super) model: &'m Model,
+    pub(super) assignment: &'m Assignment,
+    /// The machines on each segment.
+    pub(super) ports: BTreeMap<SubnetId, Vec<PortId>>,
+    /// Who has which address on a segment.
+    pub(super) holders: BTreeMap<SubnetId, BTreeMap<IpAddr, Vec<Spot>>>,
+    /// The addresses of shared virtual addresses, by segment.
+    pub(super) shared: BTreeMap<SubnetId, Vec<IpAddr>>,
+    /// The subnets of each VPC.
+    pub(super) by_vpc: Vec<Vec<SubnetId>>,
+    /// What a router translates.
+    pub(super) translations: Vec<Vec<Translation>>,
+}
+
+/// A port of an address that stands for others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Served {
+    pub(super) address: IpAddr,
+    pub(super) protocol: Transport,
+    pub(super) port: u16,
+}
+
+impl Served {
+    /// Packets for it.
+    pub(super) fn packets(&self, sets: &Sets) -> Set {
+        let proto = match self.protocol {
+            Transport::Tcp => TCP,
+            Transport::Udp => UDP,
+            Transport::Sctp => SCTP,
+        };
+        let service = sets.and(sets.value(Field::IpProto, proto), sets.value(Field::TpDst, self.port.into()));
+        sets.and(within(sets, Field::IpDst, host(self.address)), service)
+    }
+}
+
+/// An address outside that stands for addresses inside.
+#[derive(Clone, Debug)]
+pub(super) struct Translation {
+    /// Whether what comes for it goes inside.
+    pub(super) is_inward: bool,
+    pub(super) outside: IpAddr,
+    pub(super) inside: IpNet,
+    pub(super) gateway: GatewayId,
+    /// Destinations that keep their source's address.
+    pub(super) exempt: Vec<IpNet>,
+    pub(super) span: crate::span::Span,
+}
+
+impl<'m> Network<'m> {
+    pub(super) fn new(checked: &'m Checked<'m>) -> Network<'m> {
+        let (model, assignment) = (checked.model(), checked.assignment());
+        let mut net = Network {
+            model,
+            assignment,
+            ports: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            by_vpc: model.subnets_by_vpc(),
+            translations: Vec::new(),
+        };
+        for (id, port) in model.ports() {
+            net.ports.entry(port.subnet).or_default().push(id);
+            for address in &assignment.port(id).addresses {
+                net.hold(port.subnet, *address, Spot::Port(id));
+            }
+        }
+        for (at, vip) in model.vips.iter().enumerate().filter(|(_, vip)| !vip.parents.is_empty()) {
+            net.shared.entry(vip.subnet).or_default().extend(assignment.vip(at));
+        }
+        for (id, subnet) in model.subnets().filter(|(_, subnet)| subnet.routed) {
+            for block in &subnet.blocks {
+                net.hold(id, block.gateway.value, Spot::Router(Side::Subnet(id)));
+            }
+        }
+        for (id, gateway) in model.gateways() {
+            for address in &assignment.gateway(id).addresses {
+                net.hold(gateway.external, *address, Spot::Router(Side::Gateway(id)));
+            }
+        }
+        net.translations = model.vpcs().map(|(id, _)| net.translations_of(id)).collect();
+        for translation in net.translations.concat() {
+            let spot = Spot::Router(Side::Gateway(translation.gateway));
+            net.hold(model.gateway(translation.gateway).external, translation.outside, spot);
+        }
+        net
+    }
+
+    fn hold(&mut self, subnet: SubnetId, address: IpAddr, spot: Spot) {
+        let holders = self.holders.entry(subnet).or_default().entry(address).or_default();
+        if !holders.contains(&spot) {
+            holders.push(spot);
+        }
+    }
+
+    fn translations_of(&self, vpc: VpcId) -> Vec<Translation> {
+        let (model, assignment) = (self.model, self.assignment);
+        let at = |public: Public| model.gateway_on(vpc, model.external_of(public));
+        let mut all = Vec::new();
+        for floating in model.floating_ips.iter().filter(|one| one.vpc == vpc) {
+            let Some(gateway) = at(floating.public.value) else { continue };
+            for (outside, inside) in assignment.pairs(model, floating.public.value, &floating.inside.value) {
+                let (exempt, span) = (Vec::new(), floating.span);
+                all.push(Translation { is_inward: true, outside, inside, gateway, exempt, span });
+            }
+        }
+        for nat in model.source_nats.iter().filter(|one| one.vpc == vpc) {
+            let Some(gateway) = at(nat.public.value) else { continue };
+            for (outside, inside) in assignment.pairs(model, nat.public.value, &nat.inside.value) {
+                let (exempt, span) = (Vec::new(), nat.span);
+                all.push(Translation { is_inward: false, outside, inside, gateway, exempt, span });
+            }
+        }
+        let by_hand = all.clone();
+        for subnet in self.by_vpc[vpc.0].iter().map(|id| model.subnet(*id)).filter(|subnet| subnet.routed) {
+            let Some(span) = subnet.nat_outgoing else { continue };
+            for (gateway, _) in model.gateways_of(vpc) {
+                for outside in assignment.gateway(gateway).addresses.iter().copied() {
+                    let Some(block) = subnet.block_for(outside) else { continue };
+                    let inside = block.cidr.value;
+                    let is_taken =
+                        |it: &Translation| it.gateway == gateway && it.inside == inside && !it.is_inward;
+                    if !by_hand.iter().any(is_taken) {
+                        let nets = subnet.nat_exempt.iter().map(|net| net.value);
+                        let exempt = nets.filter(|net| net.addr().is_ipv4() == outside.is_ipv4()).collect();
+                        all.push(Translation { is_inward: false, outside, inside, gateway, exempt, span });
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// What a router spreads or forwards.
+    pub(super) fn served_by_router(&self, vpc: VpcId) -> Vec<Served> {
+        let (model, assignment) = (self.model, self.assignment);
+        let forwards = model.port_forwards.iter().filter(|one| one.vpc == vpc).flat_map(|one| {
+            let pairs = assignment.pairs(model, one.public.value, &one.inside.value);
+            let (protocol, port) = (one.protocol, one.public_port.value);
+            pairs.into_iter().map(move |(address, _)| Served { address, protocol, port })
+        });
+        let balancers = model.balancers.iter().filter(|one| one.vpc == vpc).flat_map(|one| {
+            let public = one.public.iter().flat_map(|public| assignment.public(public.value));
+            listeners(one, public.copied().collect())
+        });
+        forwards.chain(balancers).collect()
+    }
+
+    /// What is spread on a segment before a router sees it.
+    pub(super) fn served_on(&self, id: SubnetId) -> Vec<Served> {
+        let here = |one: &&Balancer| self.model.served_subnets(one).any(|(at, _)| at == id);
+        let addresses = |one| self.assignment.balanced(one).into_iter().map(|it| it.value).collect();
+        self.model.balancers.iter().filter(here).flat_map(|one| listeners(one, addresses(one))).collect()
+    }
+
+    pub(super) fn gateway(&self, id: GatewayId) -> &'m Gateway {
+        self.model.gateway(id)
+    }
+
+    /// Whose router a side is of.
+    pub(super) fn vpc_of(&self, side: Side) -> VpcId {
+        match side {
+            Side::Subnet(id) => self.model.subnet(id).vpc,
+            Side::Gateway(id) => self.gateway(id).vpc,
+            Side::Peer(vpc, _) => vpc,
+        }
+    }
+
+    /// The segment that a side is on.
+    pub(super) fn segment_of(&self, side: Side) -> Option<SubnetId> {
+        match side {
+            Side::Subnet(id) => Some(id),
+            Side::Gateway(id) => Some(self.gateway(id).external),
+            Side::Peer(..) => None,
+        }
+    }
+
+    /// The networks of a router, each with its own address there.
+    pub(super) fn sides(&self, vpc: VpcId) -> Vec<(Side, IpAddr, IpNet)> {
+        let model = self.model;
+        let mut sides = Vec::new();
+        for id in &self.by_vpc[vpc.0] {
+            let subnet = model.subnet(*id);
+            let blocks = subnet.blocks.iter().filter(|_| subnet.routed);
+            sides.extend(blocks.map(|block| (Side::Subnet(*id), block.gateway.value, block.cidr.value)));
+        }
+        for (id, gateway) in model.gateways_of(vpc) {
+            for address in self.assignment.gateway(id).addresses.iter().copied() {
+                let block = model.subnet(gateway.external).block_for(address);
+                sides.extend(block.map(|block| (Side::Gateway(id), address, block.cidr.value)));
+            }
+        }
+        for (at, peering) in model.vpc(vpc).peerings.iter().enumerate() {
+            for net in peering.addresses.iter().map(|address| address.value) {
+                sides.push((Side::Peer(vpc, at), net.addr(), net.trunc()));
+            }
+        }
+        sides
+    }
+
+    /// The other end of a peering.
+    pub(super) fn peer(&self, vpc: VpcId, at: usize) -> Option<Side> {
+        let remote = self.model.vpc(vpc).peerings[at].remote_id?;
+        let back = self.model.vpc(remote).peerings.iter().position(|peering| peering.remote_id == Some(vpc));
+        Some(Side::Peer(remote, back?))
+    }
+
+    /// Whether machines on a segment are told how large it is, or have a router beside them that knows; others
+    /// are taken to know their neighbours alone.
+    pub(super) fn is_sized(&self, id: SubnetId, v4: bool) -> bool {
+        let has = |address: &IpAddr| address.is_ipv4() == v4;
+        let is_told = v4 && self.model.subnet(id).dhcp.is_some();
+        is_told
+            || self.routers_on(id).into_iter().any(|side| match side {
+                Side::Gateway(gateway) => self.assignment.gateway(gateway).addresses.iter().any(has),
+                Side::Subnet(_) | Side::Peer(..) => true,
+            })
+    }
+
+    /// The routers on a segment.
+    pub(super) fn routers_on(&self, id: SubnetId) -> Vec<Side> {
+        let subnet = self.model.subnet(id);
+        let own = subnet.routed.then_some(Side::Subnet(id));
+        let here = self.model.gateways().filter(|(_, gateway)| gateway.external == id);
+        own.into_iter().chain(here.map(|(gateway, _)| Side::Gateway(gateway))).collect()
+    }
+
+    /// Who takes what nobody on a segment is known for.
+    pub(super) fn takers(&self, id: SubnetId) -> Vec<Spot> {
+        let ports = self.ports.get(&id).into_iter().flatten();
+        let forwarding = ports.filter(|port| self.model.port(**port).forwards).map(|port| Spot::Port(*port));
+        let wire = self.model.subnet(id).underlay.as_ref().map(|_| Spot::Wire(id));
+        forwarding.chain(wire).collect()
+    }
+
+    /// The name that rules by hand know a place on a segment by.
+    pub(super) fn name(&self, spot: Spot) -> String {
+        let model = self.model;
+        match spot {
+            Spot::Port(id) => model.port(id).name.clone(),
+            Spot::Wire(id) => names::localnet(model.subnet(id)),
+            Spot::Router(side) => {
+                let segment = self.segment_of(side).map(|id| model.subnet(id));
+                let vpc = model.vpc(self.vpc_of(side));
+                segment.map_or_else(String::new, |subnet| names::router_side(vpc, subnet))
+            }
+        }
+    }
+
+    /// The name that policies by hand know a router's side by.
+    pub(super) fn side_name(&self, side: Side) -> String {
+        let vpc = self.model.vpc(self.vpc_of(side));
+        match side {
+            Side::Subnet(id) => names::router_port(vpc, self.model.subnet(id)),
+            Side::Gateway(id) => names::router_port(vpc, self.model.subnet(self.gateway(id).external)),
+            Side::Peer(_, at) => names::peer_port(&vpc.name, &vpc.peerings[at].remote.value),
+        }
+    }
+
+    /// The subnet of a port.
+    pub(super) fn home(&self, port: PortId) -> (SubnetId, &'m Subnet) {
+        let id = self.model.port(port).subnet;
+        (id, self.model.subnet(id))
+    }
+}
+
+/// Every listener at every address.
+fn listeners(balancer: &Balancer, addresses: Vec<IpAddr>) -> Vec<Served> {
+    let all = addresses.into_iter().flat_map(|address| {
+        let listeners = balancer.listeners.iter();
+        listeners.map(move |it| Served { address, protocol: it.protocol, port: it.port.value })
+    });
+    all.collect()
+}

@@ -1,0 +1,161 @@
+//! One packet on its way, and the set of all that have been answered alike so far.
+//!
+//! Refuses to know where it is.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Reason, Side, Spot};
+use crate::model::VpcId;
+use crate::reach::filter::Tracked;
+use crate::reach::header::{Field, Header, Rewrite, bits, eth_type};
+use crate::reach::set::{Set, Sets};
+use crate::span::Span;
+
+/// Which end of a connection a router has written over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Source,
+    Destination,
+}
+
+/// A connection that a router remembers: how its packets came, and how they went on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Memory {
+    pub(super) vpc: VpcId,
+    pub(super) end: End,
+    pub(super) before: Rewrite,
+    pub(super) after: Rewrite,
+}
+
+/// One packet on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Packet {
+    /// What has become of it.
+    pub(super) now: Rewrite,
+    /// For the answer to an echo request, its type.
+    pub(super) echo: Option<u128>,
+    /// Whether it is an answer.
+    pub(super) is_answer: bool,
+    /// What has been said of its connection on the segment that it is on.
+    pub(super) tracked: Tracked,
+    /// Who remembers its connection.
+    pub(super) remembered: BTreeSet<Spot>,
+    /// What routers remember of it.
+    pub(super) memories: Vec<Memory>,
+    /// Who came in by a gateway untranslated, as what, and is remembered there.
+    pub(super) plain: Vec<(VpcId, Rewrite)>,
+    /// Where it has come into routers, as what.
+    pub(super) visited: Vec<(Side, Rewrite)>,
+    /// The last place that it has left a segment from.
+    pub(super) hop: Option<Spot>,
+    /// What has decided.
+    pub(super) reasons: Vec<Reason>,
+}
+
+impl Packet {
+    pub(super) fn first() -> Packet {
+        Packet {
+            now: Rewrite::IDENTITY,
+            echo: None,
+            is_answer: false,
+            tracked: Tracked::Not,
+            remembered: BTreeSet::new(),
+            memories: Vec::new(),
+            plain: Vec::new(),
+            visited: Vec::new(),
+            hop: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    /// What answers it.
+    pub(super) fn answer(&self, echo: Option<u128>) -> Packet {
+        Packet {
+            now: self.now.reply(echo),
+            echo,
+            is_answer: true,
+            remembered: self.remembered.clone(),
+            memories: self.memories.clone(),
+            plain: self.plain.clone(),
+            reasons: self.reasons.clone(),
+            ..Packet::first()
+        }
+    }
+
+    pub(super) fn because(&mut self, span: Option<Span>, what: impl Into<String>) {
+        self.reasons.push(Reason { span, what: what.into() });
+    }
+}
+
+/// Asks questions of a packet and keeps the set of those that would have answered the same.
+pub(super) struct Asker<'s> {
+    pub(super) sets: &'s Sets,
+    pub(super) sent: Header,
+    alike: Cell<Set>,
+}
+
+impl<'s> Asker<'s> {
+    pub(super) fn new(sets: &'s Sets, sent: Header) -> Asker<'s> {
+        Asker { sets, sent, alike: Cell::new(Set::ALL) }
+    }
+
+    /// Everything that has answered alike.
+    pub(super) fn alike(&self) -> Set {
+        self.alike.get()
+    }
+
+    /// Whether the packet, as it is now, is in a set.
+    pub(super) fn is(&self, packet: &Packet, set: Set) -> bool {
+        self.was(self.sets.before(set, &packet.now))
+    }
+
+    /// Whether the packet, as it was sent, is in a set.
+    pub(super) fn was(&self, set: Set) -> bool {
+        let holds = self.sets.contains(set, &self.sent);
+        let alike = self.alike.get();
+        self.alike.set(if holds { self.sets.and(alike, set) } else { self.sets.minus(alike, set) });
+        holds
+    }
+
+    /// Whether it goes to one of these.
+    pub(super) fn goes_to(&self, packet: &Packet, net: IpNet) -> bool {
+        self.is(packet, within(self.sets, Field::IpDst, net))
+    }
+
+    /// Whether two ways of writing the packet over come to the same.
+    pub(super) fn is_same(&self, a: &Rewrite, b: &Rewrite) -> bool {
+        use crate::reach::header::Origin;
+        let sets = self.sets;
+        let same = Field::ALL.into_iter().fold(Set::ALL, |set, field| {
+            let here = match (a[field], b[field]) {
+                (a, b) if a == b => Set::ALL,
+                (Origin::Field(from), Origin::Value(value)) | (Origin::Value(value), Origin::Field(from)) => {
+                    sets.value(from, value)
+                }
+                (Origin::Field(_), Origin::Field(_)) | (Origin::Value(_), Origin::Value(_)) => Set::NONE,
+            };
+            sets.and(set, here)
+        });
+        self.was(same)
+    }
+}
+
+/// Packets whose address lies in a network.
+pub(super) fn within(sets: &Sets, field: Field, net: IpNet) -> Set {
+    let family = sets.value(Field::EthType, eth_type(net.addr()));
+    sets.and(family, sets.range(field, bits(net.network()), bits(net.broadcast())))
+}
+
+/// Packets whose address is one of these.
+pub(super) fn any_of(sets: &Sets, field: Field, nets: impl IntoIterator<Item = IpNet>) -> Set {
+    sets.any(nets.into_iter().map(|net| within(sets, field, net)))
+}
+
+/// A host as a network.
+pub(super) fn host(address: IpAddr) -> IpNet {
+    IpNet::from(address)
+}

@@ -1,0 +1,260 @@
+//! Segments: who is where, what a machine may send, and what the rules let pass.
+//!
+//! On a segment where somebody's rules remember connections all machines' connections are remembered: an answer
+//! passes a machine's rules if what it answers did. Routers and wires remember nothing; what was said of a packet
+//! at a machine holds for the rest of its way across the segment.
+//!
+//! Refuses to route.
+
+use super::Spot;
+use super::follow::{Ended, Run};
+use super::packet::{Packet, any_of, host};
+use super::rules::StageKey;
+use crate::model::{Direction, PortId, SubnetId};
+use crate::reach::filter::Tracked;
+use crate::reach::header::Field;
+use crate::reach::outside::public;
+use crate::reach::set::Set;
+use std::net::IpAddr;
+
+impl Run<'_, '_> {
+    /// A machine sends.
+    pub(super) fn send_from_port(&mut self, id: PortId, packet: Packet) {
+        let net = &self.meaning.net;
+        let (segment, subnet) = net.home(id);
+        let addresses = &net.assignment.port(id).addresses;
+        let is_sized = |own: &&IpAddr| net.is_sized(segment, own.is_ipv4());
+        let blocks = addresses.iter().filter(is_sized).filter_map(|own| subnet.block_for(*own));
+        let known = net.holders.get(&segment).into_iter().flat_map(|holders| holders.keys());
+        let known = known.filter(|other| addresses.iter().any(|own| own.is_ipv4() == other.is_ipv4()));
+        let near = blocks.map(|block| block.cidr.value).chain(known.copied().map(host));
+        let near = any_of(self.meaning.sets, Field::IpDst, near);
+        if self.ask.is(&packet, near) {
+            return self.find(segment, Spot::Port(id), None, packet);
+        }
+        for (to, gateway) in self.meaning.routes(id) {
+            if self.ask.goes_to(&packet, to) {
+                return self.find(segment, Spot::Port(id), Some(gateway), packet);
+            }
+        }
+        let span = Some(net.model.port(id).span);
+        self.lose(packet, span, format!("`{}` has no route there", net.model.port(id).name));
+    }
+
+    /// Somebody behind a bridged subnet sends: to neighbours, else by every router there.
+    pub(super) fn send_from_wire(&mut self, id: SubnetId, packet: Packet) {
+        if !self.is_sendable(&packet) {
+            return self.lose(packet, None, "the Internet knows no way to a private address");
+        }
+        let wire = Spot::Wire(id);
+        let holders = self.holders(id, None, &packet);
+        if !holders.is_empty() {
+            return holders.into_iter().for_each(|spot| self.cross(id, wire, spot, packet.clone()));
+        }
+        let net = &self.meaning.net;
+        let subnet = net.model.subnet(id);
+        let routers = net.routers_on(id);
+        let near = any_of(self.meaning.sets, Field::IpDst, subnet.blocks.iter().map(|it| it.cidr.value));
+        if routers.is_empty() || self.ask.is(&packet, near) {
+            let what = format!("nobody on subnet `{}` has the address", subnet.name);
+            return self.lose(packet, Some(subnet.name.span), what);
+        }
+        for side in routers {
+            self.cross(id, wire, Spot::Router(side), packet.clone());
+        }
+    }
+
+    /// What answers from behind a bridged subnet goes back to whom it came from.
+    pub(super) fn answer_from_wire(&mut self, id: SubnetId, hop: Option<Spot>, packet: Packet) {
+        if !self.is_sendable(&packet) {
+            return self.lose(packet, None, "the Internet knows no way to a private address");
+        }
+        match hop {
+            Some(spot) => self.cross(id, Spot::Wire(id), spot, packet),
+            None => self.lose(packet, None, "nobody was there to answer"),
+        }
+    }
+
+    /// Whether somebody out there knows a way: a neighbour does, and everybody to public addresses.
+    fn is_sendable(&self, packet: &Packet) -> bool {
+        let (sets, model) = (self.meaning.sets, self.meaning.net.model);
+        let bridged = || {
+            let wired = model.subnets.iter().filter(|subnet| subnet.underlay.is_some());
+            wired.flat_map(|subnet| subnet.blocks.iter().map(|block| block.cidr.value))
+        };
+        let far = sets.minus(public(sets, Field::IpSrc), any_of(sets, Field::IpSrc, bridged()));
+        let known = sets.or(public(sets, Field::IpDst), any_of(sets, Field::IpDst, bridged()));
+        self.ask.is(packet, sets.or(sets.not(far), known))
+    }
+
+    /// Whoever has the packet's destination on a segment, or another address.
+    fn holders(&self, segment: SubnetId, address: Option<IpAddr>, packet: &Packet) -> Vec<Spot> {
+        let Some(holders) = self.meaning.net.holders.get(&segment) else { return Vec::new() };
+        if let Some(address) = address {
+            return holders.get(&address).cloned().unwrap_or_default();
+        }
+        let sets = self.meaning.sets;
+        if !self.ask.is(packet, any_of(sets, Field::IpDst, holders.keys().copied().map(host))) {
+            return Vec::new();
+        }
+        let found = holders.iter().find(|(own, _)| self.ask.goes_to(packet, host(**own)));
+        found.map(|(_, spots)| spots.clone()).unwrap_or_default()
+    }
+
+    /// Sends to whoever has an address on a segment: the packet's destination where none is given.
+    pub(super) fn find(&mut self, segment: SubnetId, from: Spot, address: Option<IpAddr>, packet: Packet) {
+        let net = &self.meaning.net;
+        let shared = net.shared.get(&segment).into_iter().flatten().copied();
+        let is_shared = match address {
+            Some(address) => shared.into_iter().any(|it| it == address),
+            None => self.ask.is(&packet, any_of(self.meaning.sets, Field::IpDst, shared.map(host))),
+        };
+        if is_shared {
+            let what = "who holds a virtual address is not followed".to_owned();
+            return self.end(Ended::Unsaid(what), packet);
+        }
+        let holders = self.holders(segment, address, &packet);
+        if !holders.is_empty() {
+            for spot in holders {
+                self.cross(segment, from, spot, packet.clone());
+            }
+            return;
+        }
+        let takers: Vec<Spot> = net.takers(segment).into_iter().filter(|spot| *spot != from).collect();
+        let subnet = net.model.subnet(segment);
+        match takers.as_slice() {
+            [] => {
+                let what = format!("nobody on subnet `{}` has the address", subnet.name);
+                self.lose(packet, Some(subnet.name.span), what);
+            }
+            [only] => self.cross(segment, from, *only, packet),
+            [_, ..] => {
+                let what = format!("several on subnet `{}` take unknown addresses", subnet.name);
+                self.end(Ended::Unsaid(what), packet);
+            }
+        }
+    }
+
+    /// From one place on a segment to another, past the rules of both.
+    fn cross(&mut self, segment: SubnetId, from: Spot, to: Spot, mut packet: Packet) {
+        if self.is_over() {
+            return;
+        }
+        packet.tracked = Tracked::Not;
+        if let Spot::Port(id) = from
+            && !self.may_use(id, Field::IpSrc, &packet)
+        {
+            let port = self.meaning.net.model.port(id);
+            return self.lose(packet, Some(port.span), format!("`{}` may not send as that", port.name));
+        }
+        let model = self.meaning.net.model;
+        for packet in self.filtered(segment, Direction::FromGuest, from, None, packet) {
+            if matches!(from, Spot::Port(_)) && self.is_served(segment, &packet) {
+                self.end(Ended::Unsaid("where a balancer sends packets is not followed".to_owned()), packet);
+                continue;
+            }
+            if from == to {
+                self.lose(packet, None, "it would go back to where it came from");
+                continue;
+            }
+            for mut packet in self.filtered(segment, Direction::ToGuest, from, Some(to), packet) {
+                packet.tracked = Tracked::Not;
+                packet.hop = Some(from);
+                match to {
+                    Spot::Port(id) if self.may_use(id, Field::IpDst, &packet) => {
+                        self.end(Ended::At(to), packet)
+                    }
+                    Spot::Port(id) => {
+                        let port = model.port(id);
+                        let what = format!("`{}` may not have that address", port.name);
+                        self.lose(packet, Some(port.span), what);
+                    }
+                    Spot::Wire(_) => self.end(Ended::At(to), packet),
+                    Spot::Router(side) => self.enter_router(side, packet),
+                }
+            }
+        }
+    }
+
+    /// Whether a balancer takes it before a router sees it.
+    fn is_served(&self, segment: SubnetId, packet: &Packet) -> bool {
+        let served = self.meaning.net.served_on(segment);
+        self.ask.is(packet, self.meaning.sets.any(served.iter().map(|it| it.packets(self.meaning.sets))))
+    }
+
+    /// Whether port security lets a machine use an address.
+    fn may_use(&self, id: PortId, field: Field, packet: &Packet) -> bool {
+        let port = self.meaning.net.model.port(id);
+        if !port.port_security {
+            return true;
+        }
+        let own = self.meaning.net.assignment.port(id).addresses.iter().copied().map(host);
+        let pairs = port.allowed_pairs.iter().map(|pair| pair.value);
+        self.ask.is(packet, any_of(self.meaning.sets, field, own.chain(pairs)))
+    }
+
+    /// What passes the rules of one end.
+    fn filtered(
+        &mut self,
+        subnet: SubnetId,
+        direction: Direction,
+        from: Spot,
+        to: Option<Spot>,
+        mut packet: Packet,
+    ) -> Vec<Packet> {
+        let facing = to.unwrap_or(from);
+        let key = |tracked| StageKey { subnet, direction, from, to, tracked };
+        let is_machine = matches!(facing, Spot::Port(_));
+        if !self.meaning.remembers(subnet) {
+            packet.tracked = Tracked::Not;
+            return self.judged(key(Tracked::Not), packet);
+        }
+        if !is_machine {
+            return self.judged(key(packet.tracked), packet);
+        }
+        let stateless = self.meaning.decision(key(Tracked::Not)).stateless.unwrap_or(Set::NONE);
+        if self.ask.is(&packet, stateless) {
+            let mut through =
+                self.judged(key(Tracked::Not), Packet { tracked: Tracked::Not, ..packet.clone() });
+            if packet.tracked != Tracked::Not {
+                through.extend(self.judged(key(packet.tracked), packet));
+            }
+            return through;
+        }
+        let is_known = packet.is_answer && packet.remembered.contains(&facing);
+        packet.tracked = if is_known { Tracked::Reply } else { Tracked::New };
+        let mut through = self.judged(key(packet.tracked), packet);
+        for packet in through.iter_mut().filter(|_| !is_known) {
+            packet.remembered.insert(facing);
+        }
+        through
+    }
+
+    fn judged(&mut self, key: StageKey, packet: Packet) -> Vec<Packet> {
+        if key.tracked == Tracked::Reply {
+            return vec![packet];
+        }
+        let decision = self.meaning.decision(key);
+        if let Some((set, what)) = &decision.unsaid
+            && self.ask.is(&packet, *set)
+        {
+            self.end(Ended::Unsaid(what.clone()), packet);
+            return Vec::new();
+        }
+        let is = |set: Option<Set>| set.is_some_and(|set| self.ask.is(&packet, set));
+        let (passes, dropped) = (is(decision.passes), is(decision.dropped));
+        let line = |packet: &mut Packet| {
+            let header = packet.now.apply(&self.ask.sent);
+            let line = decision.lines.iter().find(|(set, ..)| self.meaning.sets.contains(*set, &header));
+            if let Some((_, span, what)) = line {
+                packet.because(*span, what.clone());
+            }
+        };
+        let mut packet = packet;
+        line(&mut packet);
+        if dropped {
+            self.end(Ended::Lost, packet.clone());
+        }
+        if passes { vec![packet] } else { Vec::new() }
+    }
+}

@@ -1,0 +1,181 @@
+//! Translations: what a gateway writes over, and back again on the way of the answer.
+//!
+//! What comes in by a gateway is first made what was asked for, if it answers, and otherwise goes to what is inside.
+//! What leaves by one gets back the address that was asked for, if it answers, and otherwise the address outside of
+//! the longest prefix inside. What then is for an address of the gateway comes in by it again.
+//!
+//! Before 25.03 a router does not remember who came in untranslated, and translates the answers.
+//!
+//! Refuses to follow port forwards and balancers.
+
+use super::Side;
+use super::follow::{Ended, Run};
+use super::network::Translation;
+use super::packet::{End, Memory, Packet, any_of, host, within};
+use super::router::Exit;
+use crate::model::{GatewayId, VpcId};
+use crate::reach::header::{Field, Origin, bits};
+use crate::reach::set::Set;
+use crate::target::Target;
+
+impl Run<'_, '_> {
+    fn translations(&self, vpc: VpcId, gateway: GatewayId) -> Vec<Translation> {
+        let all = self.meaning.net.translations[vpc.0].iter();
+        all.filter(|it| it.gateway == gateway).cloned().collect()
+    }
+
+    /// Packets that come into a router.
+    pub(super) fn translate_in(&mut self, side: Side, packet: Packet) -> Vec<Packet> {
+        let vpc = self.meaning.net.vpc_of(side);
+        if self.is_balanced(vpc, &packet) {
+            let what = "where a balancer sends packets is not followed".to_owned();
+            self.end(Ended::Unsaid(what), packet);
+            return Vec::new();
+        }
+        let Side::Gateway(gateway) = side else { return vec![packet] };
+        if let Some(answer) = self.undone(vpc, End::Source, &packet) {
+            return vec![answer];
+        }
+        let here = self.translations(vpc, gateway);
+        let inward: Vec<&Translation> = here.iter().filter(|it| it.is_inward).collect();
+        let outside = any_of(self.meaning.sets, Field::IpDst, inward.iter().map(|it| host(it.outside)));
+        if !self.ask.is(&packet, outside) {
+            return vec![packet];
+        }
+        let ours: Vec<&&Translation> =
+            inward.iter().filter(|it| self.ask.goes_to(&packet, host(it.outside))).collect();
+        let written = ours.into_iter().map(|it| {
+            let mut after = packet.clone();
+            after.now[Field::IpDst] = Origin::Value(bits(it.inside.addr()));
+            self.remember(vpc, End::Destination, &packet, &mut after);
+            after.because(Some(it.span), format!("{} is {} inside", it.outside, it.inside.addr()));
+            after
+        });
+        written.collect()
+    }
+
+    /// Packets that are about to leave a router.
+    pub(super) fn leave(&mut self, exit: Exit, packet: Packet) {
+        let Side::Gateway(gateway) = exit.out else {
+            return self.leave_unshared(exit, packet, Set::NONE);
+        };
+        let (vpc, sets) = (self.meaning.net.vpc_of(exit.out), self.meaning.sets);
+        let here = self.translations(vpc, gateway);
+        let outside = any_of(sets, Field::IpDst, here.iter().map(|it| host(it.outside)));
+        if exit.inside == exit.out && self.ask.is(&packet, outside) {
+            return self.lose(
+                packet,
+                None,
+                "it is for an address outside that stands for nothing of the kind",
+            );
+        }
+        self.leave_unshared(exit, packet, outside);
+    }
+
+    fn leave_unshared(&mut self, exit: Exit, packet: Packet, outside: Set) {
+        let vpc = self.meaning.net.vpc_of(exit.out);
+        let passes = exit.next_hop.is_none() && self.ask.is(&packet, outside);
+        if !passes && self.is_own(vpc, &packet) && self.is_shared(vpc, &packet) {
+            return self.lose(packet, None, "it is for an address of the router itself");
+        }
+        let mut packet = packet;
+        self.note(vpc, exit.inside, &mut packet);
+        let Side::Gateway(gateway) = exit.out else { return self.deliver(exit, packet) };
+        let packet = self.translate_out(vpc, gateway, packet);
+        match self.ask.is(&packet, outside) {
+            true => self.enter_router(exit.out, packet),
+            false => self.deliver(exit, packet),
+        }
+    }
+
+    fn translate_out(&mut self, vpc: VpcId, gateway: GatewayId, packet: Packet) -> Packet {
+        let sets = self.meaning.sets;
+        let here = self.translations(vpc, gateway);
+        let machines = here.iter().filter(|it| it.is_inward).map(|it| it.inside);
+        if self.ask.is(&packet, any_of(sets, Field::IpSrc, machines))
+            && let Some(answer) = self.undone(vpc, End::Destination, &packet)
+        {
+            return answer;
+        }
+        if self.is_noted(vpc, &packet) {
+            return packet;
+        }
+        let mut here: Vec<&Translation> = here.iter().collect();
+        here.sort_by_key(|it| std::cmp::Reverse(it.inside.prefix_len()));
+        for it in here {
+            let inside = within(sets, Field::IpSrc, it.inside);
+            if !self.ask.is(&packet, inside) {
+                continue;
+            }
+            if self.ask.is(&packet, any_of(sets, Field::IpDst, it.exempt.iter().copied())) {
+                return packet;
+            }
+            let mut after = packet.clone();
+            after.now[Field::IpSrc] = Origin::Value(bits(it.outside));
+            self.remember(vpc, End::Source, &packet, &mut after);
+            after.because(Some(it.span), format!("{} is {} outside", it.inside, it.outside));
+            return after;
+        }
+        packet
+    }
+
+    fn remember(&self, vpc: VpcId, end: End, before: &Packet, after: &mut Packet) {
+        let memory = Memory { vpc, end, before: before.now, after: after.now };
+        after.memories.push(memory);
+    }
+
+    /// An answer as it was asked for, if this router has written over what it answers.
+    fn undone(&self, vpc: VpcId, end: End, packet: &Packet) -> Option<Packet> {
+        if !packet.is_answer {
+            return None;
+        }
+        let mut known = packet.memories.iter().filter(|it| it.vpc == vpc && it.end == end);
+        let memory = known.find(|it| self.ask.is_same(&it.after.reply(packet.echo), &packet.now))?;
+        let now = memory.before.reply(packet.echo);
+        Some(Packet { now, ..packet.clone() })
+    }
+
+    /// From 25.03 on a router remembers who comes in by a gateway, untranslated, to what it translates.
+    fn note(&self, vpc: VpcId, inside: Side, packet: &mut Packet) {
+        let Side::Gateway(gateway) = inside else { return };
+        if packet.is_answer || self.meaning.target < Target::TESTED[1] {
+            return;
+        }
+        let is_noted = |it: &Translation| !it.is_inward || self.meaning.target >= Target::TESTED[2];
+        for it in self.translations(vpc, gateway).iter().filter(|it| is_noted(it)) {
+            let peers = any_of(self.meaning.sets, Field::IpSrc, it.exempt.iter().copied());
+            let set = self.meaning.sets.minus(within(self.meaning.sets, Field::IpDst, it.inside), peers);
+            if self.ask.is(packet, set) {
+                packet.plain.push((vpc, packet.now));
+                return;
+            }
+        }
+    }
+
+    /// Whether it answers somebody who is remembered like that.
+    fn is_noted(&self, vpc: VpcId, packet: &Packet) -> bool {
+        let mut plain = packet.plain.iter().filter(|(at, _)| *at == vpc);
+        packet.is_answer && plain.any(|(_, now)| self.ask.is_same(&now.reply(packet.echo), &packet.now))
+    }
+
+    /// Whether a balancer or a port forward of the router is for it.
+    fn is_balanced(&self, vpc: VpcId, packet: &Packet) -> bool {
+        let served = self.meaning.net.served_by_router(vpc);
+        self.ask.is(packet, self.meaning.sets.any(served.iter().map(|it| it.packets(self.meaning.sets))))
+    }
+
+    /// Whether a packet is for an address of the router's own.
+    fn is_own(&self, vpc: VpcId, packet: &Packet) -> bool {
+        let own = self.meaning.net.sides(vpc).into_iter().map(|(_, own, _)| host(own));
+        self.ask.is(packet, any_of(self.meaning.sets, Field::IpDst, own))
+    }
+
+    /// Whether it is for an address that the router shares with what it translates.
+    pub(super) fn is_shared(&self, vpc: VpcId, packet: &Packet) -> bool {
+        let net = &self.meaning.net;
+        let shared = net.translations[vpc.0].iter().filter(|it| !it.is_inward).map(|it| it.outside);
+        let served = net.served_by_router(vpc);
+        let shared = shared.chain(served.iter().map(|it| it.address)).map(host);
+        self.ask.is(packet, any_of(self.meaning.sets, Field::IpDst, shared))
+    }
+}

@@ -1,0 +1,126 @@
+//! Do the rows mean what the model says? Both meanings are worked out apart and held against each other.
+//!
+//! The model's is [`crate::meaning`]'s, the rows' is [`crate::reach`]'s. From every machine and from behind every
+//! bridged subnet whole sets of packets are followed, to any address; the two must name the same ends for all of
+//! them, as the same packets, with answers that come back alike. What a machine is told of routes must be the same.
+//!
+//! | difference | of packets |
+//! |---|---|
+//! | over-permissive | the rows let something arrive, or be answered, that the model does not |
+//! | over-restrictive | the rows stop something that the model lets arrive, or be answered |
+//!
+//! What either side can't judge is left out of the comparison and told, with the reason. Refuses to know how rows
+//! are made, and to look at a clock: whoever calls it says when to stop.
+
+mod compare;
+mod rows;
+mod tell;
+mod universe;
+
+use std::collections::BTreeMap;
+
+use crate::check::Checked;
+use crate::meaning::{self, Meaning, Reason, Spot};
+use crate::reach::header::Header;
+use crate::reach::network::Network;
+use crate::reach::set::Sets;
+use crate::span::Span;
+
+use self::rows::RowsMeaning;
+use self::universe::Universe;
+
+/// Which way the rows differ from the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// They let more through.
+    OverPermissive,
+    /// They let less through.
+    OverRestrictive,
+    /// They send it elsewhere, or as something else.
+    Otherwise,
+}
+
+impl Kind {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::OverPermissive => "over-permissive",
+            Kind::OverRestrictive => "over-restrictive",
+            Kind::Otherwise => "otherwise",
+        }
+    }
+}
+
+/// A row that had a say.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowSaid {
+    /// The row, as people call it.
+    pub row: String,
+    /// What caused it, where that is known.
+    pub origin: Option<Span>,
+}
+
+/// Packets that the rows treat otherwise than the model.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// Which way.
+    pub kind: Kind,
+    /// Who sends.
+    pub from: String,
+    /// One of the packets.
+    pub witness: Option<Header>,
+    /// What the model says of it, all that is possible.
+    pub meant: Vec<String>,
+    /// What the rows do with it, likewise.
+    pub done: Vec<String>,
+    /// What decides in the model, in order.
+    pub reasons: Vec<Reason>,
+    /// What decides in the rows, in order.
+    pub rows: Vec<RowSaid>,
+    /// How many more there are from others, for the same reasons.
+    pub n_more: usize,
+}
+
+/// What came of comparing.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Where the rows differ.
+    pub differences: Vec<Difference>,
+    /// What could not be judged, by reason, with how many senders it concerns.
+    pub undetermined: BTreeMap<String, usize>,
+    /// How many senders there are.
+    pub n_senders: usize,
+    /// How many of them were followed: all, unless it was time to stop.
+    pub n_followed: usize,
+}
+
+impl Report {
+    /// Whether every sender was followed.
+    pub fn is_whole(&self) -> bool {
+        self.n_followed == self.n_senders
+    }
+}
+
+/// Holds rows against the model that they were made from, sender by sender, as long as `goes_on` says so.
+pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &mut dyn FnMut() -> bool) -> Report {
+    let sets = Sets::default();
+    let names = meaning::names(checked);
+    let meaning = Meaning::new(checked, network.target, &sets, &names);
+    let mut done = RowsMeaning::new(checked, network, &sets);
+    let universe = Universe::new(checked, &sets);
+    let senders = universe.senders(checked);
+    let mut report = Report { n_senders: senders.len(), ..Report::default() };
+    for sender in senders {
+        if !goes_on() {
+            break;
+        }
+        if let Spot::Port(id) = sender {
+            let told = compare::told(checked, &meaning, &done, id);
+            report.differences.extend(told);
+        }
+        compare::sender(checked, &meaning, &mut done, &universe, sender, &mut report);
+        report.n_followed += 1;
+    }
+    compare::together(&mut report.differences);
+    report
+}

@@ -1,0 +1,186 @@
+//! What rows do with packets, in the words of the model: who is who is known by names alone.
+//!
+//! Refuses to judge by itself; [`crate::reach`] does.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ipnet::IpNet;
+
+use crate::check::Checked;
+use crate::meaning::{Fate, Place, Spot};
+use crate::model::{PortId, SubnetId, VpcId};
+use crate::names;
+use crate::reach::guest::ByHand;
+use crate::reach::judge::{self, Judge, Party, Verdict};
+use crate::reach::network::{self, Network, RowId};
+use crate::reach::set::{Set, Sets};
+use crate::reach::walk::{End, Flow, Kind, Outcome, Step};
+
+use super::RowSaid;
+
+/// What becomes of some packets by the rows.
+#[derive(Clone, Debug)]
+pub(super) struct Course {
+    pub(super) set: Set,
+    pub(super) fate: Fate,
+    /// The rows that had a say, in order.
+    pub(super) rows: Vec<RowId>,
+}
+
+/// Rows, asked in the words of a model.
+pub(super) struct RowsMeaning<'n> {
+    judge: Judge<'n>,
+    ports: HashMap<String, network::PortId>,
+    guests: HashMap<String, PortId>,
+    wires: HashMap<String, SubnetId>,
+    vpcs: HashMap<String, VpcId>,
+}
+
+impl<'n> RowsMeaning<'n> {
+    pub(super) fn new(checked: &Checked<'_>, network: &'n Network, sets: &'n Sets) -> RowsMeaning<'n> {
+        let model = checked.model();
+        let ports = network.ports.iter().enumerate();
+        let ports: HashMap<String, network::PortId> =
+            ports.map(|(at, port)| (port.name.clone(), network::PortId(at))).collect();
+        let guests: HashMap<String, PortId> =
+            model.ports().map(|(id, port)| (port.name.clone(), id)).collect();
+        let bridged = model.subnets().filter(|(_, subnet)| subnet.underlay.is_some());
+        let wires = bridged.map(|(id, subnet)| (names::localnet(subnet), id)).collect();
+        let vpcs = model.vpcs().map(|(id, vpc)| (names::router(vpc), id)).collect();
+        // A machine that is told nothing has its gateway by hand, where there is one.
+        let is_routed = |id: PortId| model.subnet(model.port(id).subnet).routed;
+        let each = guests.iter().filter_map(|(name, id)| Some((*ports.get(name)?, is_routed(*id))));
+        let each: BTreeMap<network::PortId, bool> = each.collect();
+        let judge = Judge::new(network, sets, ByHand { all: false, each });
+        RowsMeaning { judge, ports, guests, wires, vpcs }
+    }
+
+    pub(super) fn sets(&self) -> &'n Sets {
+        self.judge.sets
+    }
+
+    /// The routes that a machine is told; `None` where it is not in the rows.
+    pub(super) fn told(&self, name: &str) -> Option<Vec<(IpNet, Vec<std::net::IpAddr>)>> {
+        let guests = crate::reach::guest::Guests::new(self.judge.network, ByHand::default());
+        Some(guests.told(*self.ports.get(name)?))
+    }
+
+    /// What becomes of packets; answers are asked for of those in `asking`. `None` where the sender is not there.
+    pub(super) fn courses(
+        &mut self,
+        checked: &Checked<'_>,
+        from: Spot,
+        set: Set,
+        asking: Set,
+    ) -> Vec<Course> {
+        let model = checked.model();
+        let name = match from {
+            Spot::Port(id) => model.port(id).name.clone(),
+            Spot::Wire(id) => names::localnet(model.subnet(id)),
+            Spot::Router(_) => return Vec::new(),
+        };
+        let Some(port) = self.ports.get(&name).copied() else {
+            return vec![Course { set, fate: Fate::Lost, rows: Vec::new() }];
+        };
+        let flow = Flow::new(set);
+        let (requests, place) = match from {
+            Spot::Port(_) => {
+                (self.judge.walker.from_guest(port, flow, Kind::First), judge::Place::Guest(port))
+            }
+            Spot::Wire(_) | Spot::Router(_) => {
+                (self.judge.walker.from_outside(port, flow, Kind::First), judge::Place::Outside)
+            }
+        };
+        let sender = party(place);
+        let mut courses = Vec::new();
+        for request in requests {
+            self.course(&sender, request, asking, &mut courses);
+        }
+        courses
+    }
+
+    fn course(&mut self, from: &Party, request: Outcome, asking: Set, courses: &mut Vec<Course>) {
+        let sets = self.judge.sets;
+        let mut add = |set: Set, fate, rows| {
+            if !set.is_none() {
+                courses.push(Course { set, fate, rows });
+            }
+        };
+        let network = self.judge.network;
+        let (place, to) = match &request.end {
+            End::Port(id) => {
+                let name = &network.port(*id).name;
+                let place = self.guests.get(name).map(|id| Place::Port(*id));
+                (place.unwrap_or_else(|| Place::Stranger(name.clone())), judge::Place::Guest(*id))
+            }
+            End::Outside(id) => {
+                let name = &network.port(*id).name;
+                let place = self.wires.get(name).map(|id| Place::Wire(*id));
+                (place.unwrap_or_else(|| Place::Stranger(name.clone())), judge::Place::Outside)
+            }
+            End::Router(id) => {
+                let name = &network.router(network.router_port(*id).router).name;
+                let place = self.vpcs.get(name).map(|id| Place::Vpc(*id));
+                (place.unwrap_or_else(|| Place::Stranger(name.clone())), judge::Place::Router)
+            }
+            End::Nowhere => return add(request.flow.set, Fate::Lost, rows_of(network, &request)),
+            End::Unjudged { row, what } => {
+                let info = network.row(*row);
+                let what = format!("{} {}: {what}", info.table.name(), info.name);
+                return add(request.flow.set, Fate::Unsaid(what), vec![*row]);
+            }
+        };
+        let written = request.flow.rewrite;
+        let fate = |answered| Fate::Arrives { place: place.clone(), written, answered };
+        add(sets.minus(request.flow.set, asking), fate(None), rows_of(network, &request));
+        let set = sets.and(request.flow.set, asking);
+        if set.is_none() {
+            return;
+        }
+        let asked = Outcome { flow: Flow { set, ..request.flow.clone() }, end: request.end.clone() };
+        let rows = rows_of(network, &request);
+        for (set, verdict, answer) in self.judge.answered(from, &party(to), asked) {
+            let back = answer.iter().flat_map(|answer| rows_of(network, answer));
+            let all: Vec<RowId> = rows.iter().copied().chain(back).collect();
+            let fate = match verdict {
+                Verdict::Reachable => fate(Some(true)),
+                Verdict::OneWay | Verdict::Blocked | Verdict::NoRoute | Verdict::Ambiguous => {
+                    fate(Some(false))
+                }
+                Verdict::Undetermined => match answer.as_ref().map(|answer| &answer.end) {
+                    Some(End::Unjudged { row, what }) => {
+                        let info = network.row(*row);
+                        Fate::Unsaid(format!("{} {}: {what}", info.table.name(), info.name))
+                    }
+                    // It comes back to somebody else, who has not asked.
+                    Some(_) | None => fate(Some(false)),
+                },
+            };
+            add(set, fate, all);
+        }
+    }
+
+    /// What people are told of a row.
+    pub(super) fn said(&self, row: RowId) -> RowSaid {
+        let info = self.judge.network.row(row);
+        let gist = if info.gist.is_empty() { String::new() } else { format!(" ({})", info.gist) };
+        RowSaid { row: format!("{} {}{gist}", info.table.name(), info.name), origin: info.origin }
+    }
+}
+
+/// Somebody who is asked about with any address.
+fn party(place: judge::Place) -> Party {
+    Party { place, sources: Set::ALL, destinations: Set::ALL, public: Set::ALL }
+}
+
+/// The rows that decided on a way.
+fn rows_of(network: &Network, outcome: &Outcome) -> Vec<RowId> {
+    let steps = outcome.flow.path.steps();
+    let row = |step: &Step| match step {
+        Step::Policy(row) | Step::Via { row, .. } | Step::Translated { row, .. } => Some(*row),
+        Step::Stop(obstacle) => Some(obstacle.row),
+        Step::Rule(id) => Some(network.acls[id.0].row),
+        Step::In(_) | Step::Out(_) | Step::Connection(_) | Step::Router(_) => None,
+    };
+    steps.iter().filter_map(row).collect()
+}

@@ -1,0 +1,149 @@
+//! Who sends, and which packets are looked at.
+//!
+//! Every address that a machine may ask for, all protocols and ports, whole and unicast. Its own addresses and those
+//! that it may use beside them are looked at with their answers, where there are such; any other source only for
+//! where it gets to.
+//!
+//! Refuses to follow packets.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::check::Checked;
+use crate::meaning::Spot;
+use crate::model::{Model, PortId, SubnetId};
+use crate::reach::header::{Field, IPV4, IPV6, bits, eth_type};
+use crate::reach::judge::service;
+use crate::reach::outside::public;
+use crate::reach::set::{Set, Sets};
+
+/// What nobody sends to, or from: not unicast, not beyond one machine or link.
+const NOBODY: [&str; 6] = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"];
+
+/// The packets that are looked at.
+pub(super) struct Universe<'s> {
+    sets: &'s Sets,
+    /// Every packet.
+    all: Set,
+    /// Those that somebody answers.
+    service: Set,
+    /// By source: addresses that the model knows.
+    known: Set,
+    /// By source: somebody on the Internet.
+    public: Set,
+    /// By source: the blocks of bridged subnets.
+    bridged: Vec<(SubnetId, Set)>,
+}
+
+impl<'s> Universe<'s> {
+    pub(super) fn new(checked: &Checked<'_>, sets: &'s Sets) -> Universe<'s> {
+        let model = checked.model();
+        let (v4, v6) = (sets.value(Field::EthType, IPV4), sets.value(Field::EthType, IPV6));
+        let short = [Field::IpSrc, Field::IpDst].map(|field| sets.range(field, 0, u32::MAX.into()));
+        let v4 = sets.and(v4, sets.and(short[0], short[1]));
+        let ports = [Field::TpSrc, Field::TpDst].map(|field| sets.range(field, 0, u16::MAX.into()));
+        let protocols = sets.range(Field::IpProto, 0, u8::MAX.into());
+        let all = sets.and(sets.or(v4, v6), sets.and(protocols, sets.and(ports[0], ports[1])));
+        let nobody = NOBODY.iter().map(|net| net.parse::<IpNet>().expect("a network"));
+        let nobody =
+            nobody.flat_map(|net| [Field::IpSrc, Field::IpDst].map(|field| within(sets, field, net)));
+        let all = sets.minus(all, sets.any(nobody.chain(edges(sets, model))));
+        // A router forwards nothing that says to come from itself.
+        let routers = routers(checked).into_iter().map(|own| within(sets, Field::IpSrc, own.into()));
+        let all = sets.minus(all, sets.any(routers));
+        let known = known(checked).into_iter().map(|net| within(sets, Field::IpSrc, net));
+        let bridged = model.subnets().filter(|(_, subnet)| subnet.underlay.is_some()).map(|(id, subnet)| {
+            let blocks = subnet.blocks.iter().map(|block| within(sets, Field::IpSrc, block.cidr.value));
+            (id, sets.any(blocks))
+        });
+        let bridged = bridged.collect();
+        let (service, known) = (service(sets, None, None), sets.any(known));
+        Universe { sets, all, service, known, public: public(sets, Field::IpSrc), bridged }
+    }
+
+    /// Everybody who sends.
+    pub(super) fn senders(&self, checked: &Checked<'_>) -> Vec<Spot> {
+        let ports = checked.model().ports().map(|(id, _)| Spot::Port(id));
+        let wires = self.bridged.iter().map(|(id, _)| Spot::Wire(*id));
+        ports.chain(wires).collect()
+    }
+
+    /// Packets that somebody may send, and those of them whose answers are asked for.
+    pub(super) fn of(&self, checked: &Checked<'_>, sender: Spot) -> (Set, Set) {
+        let sets = self.sets;
+        match sender {
+            Spot::Port(id) => {
+                let own = sets.any(own(checked, id).into_iter().map(|net| within(sets, Field::IpSrc, net)));
+                let is_guarded = checked.model().port(id).port_security;
+                let strange = sets.minus(self.public, self.known);
+                let sources = if is_guarded { Set::ALL } else { sets.or(own, strange) };
+                (sets.and(self.all, sources), sets.and(sets.and(self.all, own), self.service))
+            }
+            Spot::Wire(id) => {
+                let here = self.bridged.iter().filter(|(at, _)| *at == id).map(|(_, set)| *set);
+                let sources = sets.minus(sets.any(here.chain([self.public])), self.known);
+                let all = sets.and(self.all, sources);
+                (all, sets.and(all, self.service))
+            }
+            Spot::Router(_) => (Set::NONE, Set::NONE),
+        }
+    }
+}
+
+/// The first and the last address of an IPv4 block, which nobody has.
+fn edges<'s>(sets: &'s Sets, model: &'s Model) -> impl Iterator<Item = Set> + 's {
+    let blocks = model.subnets.iter().flat_map(|subnet| &subnet.blocks).map(|block| block.cidr.value);
+    let links = model.vpcs.iter().flat_map(|vpc| &vpc.peerings).flat_map(|peering| &peering.addresses);
+    let blocks = blocks.chain(links.map(|link| link.value.trunc()));
+    let blocks = blocks.filter(|net| net.addr().is_ipv4() && net.prefix_len() < 31);
+    let ends = blocks.flat_map(|net| [net.network(), net.broadcast()]);
+    ends.flat_map(|end| [Field::IpSrc, Field::IpDst].map(|field| within(sets, field, end.into())))
+}
+
+/// The addresses of routers.
+fn routers(checked: &Checked<'_>) -> Vec<IpAddr> {
+    let (model, assignment) = (checked.model(), checked.assignment());
+    let routed = model.subnets.iter().filter(|subnet| subnet.routed);
+    let inner = routed.flat_map(|subnet| subnet.blocks.iter().map(|block| block.gateway.value));
+    let outer = model.gateways().flat_map(|(id, _)| assignment.gateway(id).addresses.iter().copied());
+    let links = model.vpcs.iter().flat_map(|vpc| &vpc.peerings).flat_map(|peering| &peering.addresses);
+    inner.chain(outer).chain(links.map(|link| link.value.addr())).collect()
+}
+
+/// What a machine may use.
+fn own(checked: &Checked<'_>, id: PortId) -> Vec<IpNet> {
+    let pairs = checked.model().port(id).allowed_pairs.iter().map(|pair| pair.value);
+    let addresses = checked.assignment().port(id).addresses.iter().copied();
+    addresses.map(IpNet::from).chain(pairs).collect()
+}
+
+/// Every address that somebody in the model has.
+fn known(checked: &Checked<'_>) -> Vec<IpNet> {
+    let (model, assignment): (&Model, _) = (checked.model(), checked.assignment());
+    let mut known: Vec<IpAddr> = Vec::new();
+    known.extend(model.ports().flat_map(|(id, _)| assignment.port(id).addresses.clone()));
+    known.extend(model.gateways().flat_map(|(id, _)| assignment.gateway(id).addresses.clone()));
+    let publics = (0..model.elastic_ips.len()).map(crate::model::ElasticIpId);
+    known.extend(publics.flat_map(|id| assignment.public(crate::model::Public::ElasticIp(id)).to_vec()));
+    known.extend((0..model.vips.len()).flat_map(|at| assignment.vip(at).to_vec()));
+    known.extend(model.balancers.iter().flat_map(|one| assignment.balanced(one)).map(|it| it.value));
+    let mut nets: Vec<IpNet> = known.into_iter().map(IpNet::from).collect();
+    for subnet in &model.subnets {
+        nets.extend(
+            subnet.blocks.iter().map(|block| IpNet::from(block.gateway.value)).filter(|_| subnet.routed),
+        );
+        // What routers have networks of is not the Internet; on a bridged subnet others may have addresses.
+        nets.extend(subnet.blocks.iter().map(|block| block.cidr.value).filter(|_| subnet.underlay.is_none()));
+    }
+    let links = model.vpcs.iter().flat_map(|vpc| &vpc.peerings).flat_map(|peering| &peering.addresses);
+    nets.extend(links.map(|address| address.value.trunc()));
+    let pairs = model.ports.iter().flat_map(|port| &port.allowed_pairs).map(|pair| pair.value);
+    nets.extend(pairs.filter(|pair| pair.prefix_len() > 0));
+    nets
+}
+
+fn within(sets: &Sets, field: Field, net: IpNet) -> Set {
+    let family = sets.value(Field::EthType, eth_type(net.addr()));
+    sets.and(family, sets.range(field, bits(net.network()), bits(net.broadcast())))
+}

@@ -1,0 +1,69 @@
+//! The rows of every case mean what its model says, by two readings that share nothing.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use northc::assign::Remembered;
+use northc::check::Checked;
+use northc::compile::{Options, compile_and};
+use northc::diag::Sink;
+use northc::files;
+use northc::nb::Rows;
+use northc::reach::network::Network;
+use northc::target::Target;
+use northc::verify::{Report, verify};
+
+use crate::cases::{self, Case};
+
+/// What neither reading follows so far.
+const NOT_FOLLOWED: [&str; 3] = [
+    "where a balancer sends packets is not followed",
+    "where a load balancer sends packets is not followed",
+    "who holds a virtual address is not followed",
+];
+
+/// Has somebody look at what a case means and at its rows; false when it does not compile for the target.
+fn compiled(case: &Case, target: Target, look: impl FnOnce(&Checked<'_>, &Rows)) -> bool {
+    let paths: Vec<std::path::PathBuf> = case.sources().into_iter().map(Into::into).collect();
+    let (sources, failures) = files::read(&paths);
+    assert!(failures.is_empty(), "the sources of {} are text", case.name);
+    let options = Options {
+        owner: "default".to_owned(),
+        target,
+        remembered: Remembered::new(),
+        gateway_chassis: Vec::new(),
+    };
+    compile_and(&sources, &options, &mut Sink::new(), |checked, rows, _| look(checked, rows)).is_some()
+}
+
+/// All of a network's packets compared.
+fn compared(checked: &Checked<'_>, rows: &Rows, target: Target) -> Report {
+    verify(checked, &Network::of_rows(rows, target), &mut || true)
+}
+
+#[test]
+fn rows_mean_what_the_model_says() {
+    let (mut n_compared, mut n_senders, mut open, mut wrong) = (0, 0, BTreeSet::new(), String::new());
+    for case in cases::all() {
+        for target in Target::TESTED {
+            compiled(&case, target, |checked, rows| {
+                let report = compared(checked, rows, target);
+                assert!(report.is_whole());
+                n_compared += 1;
+                n_senders += report.n_senders;
+                for difference in &report.differences {
+                    let _ = writeln!(wrong, "{} for {target}: {difference:?}", case.name);
+                }
+                for why in report.undetermined.keys() {
+                    if !NOT_FOLLOWED.iter().any(|known| why.ends_with(known)) {
+                        open.insert(format!("{} for {target}: {why}", case.name));
+                    }
+                }
+            });
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(open.is_empty(), "{open:#?}");
+    let tally = format!("{n_compared} compilations, {n_senders} senders: rows and model mean the same\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), tally.as_bytes());
+}
