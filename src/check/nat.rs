@@ -9,14 +9,15 @@
 //! | a source is translated once at a gateway | N0445 |
 //! | a public port leads to one place, by a router with one gateway | N0446, N0601 |
 //! | a floating IP is distributed only where the machine is known | N0448 |
+//! | a public address has a MAC of its own only where a machine's chassis answers for it | N0120 |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
-use crate::model::{FloatingIp, Inside, Public, SubnetId, Transport, VpcId};
+use crate::model::{ElasticIpId, FloatingIp, Inside, Public, SubnetId, Transport, VpcId};
 use crate::span::{Span, Spanned};
 
 /// How a public address is used.
@@ -67,6 +68,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
     for floating in &ctx.model.floating_ips {
         distributed(ctx, floating);
     }
+    macs(ctx);
 }
 
 /// Every translation, in the order of the input.
@@ -241,4 +243,20 @@ fn distributed(ctx: &mut Ctx<'_>, floating: &FloatingIp) {
     let message =
         format!("floating IP `{}` is served by the gateway, not by a machine's chassis", floating.name);
     ctx.report(Diagnostic::new(Code::FloatingCentralized, floating.inside.span, message).note(what));
+}
+
+/// Where the gateway answers for an address, it does so with its own MAC.
+fn macs(ctx: &mut Ctx<'_>) {
+    let model = ctx.model;
+    let is_distributed =
+        |rule: &FloatingIp| rule.distributed && ctx.assignment.machine(model, rule).is_some();
+    let own: BTreeSet<Public> =
+        model.floating_ips.iter().filter(|rule| is_distributed(rule)).map(|rule| rule.public.value).collect();
+    for (at, eip) in model.elastic_ips.iter().enumerate() {
+        let public = Public::ElasticIp(ElasticIpId(at));
+        let Some(mac) = eip.mac.filter(|_| !own.contains(&public)) else { continue };
+        let message = format!("the MAC address of {} has no effect", model.public_name(public));
+        let note = "the gateway answers for the address, with its own";
+        ctx.report(Diagnostic::new(Code::FieldWithoutEffect, mac.span, message).note(note));
+    }
 }

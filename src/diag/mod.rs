@@ -145,15 +145,38 @@ impl Sink {
     }
 
     /// Everything, sorted by file name, position and code, so that neither the order of stages nor the
-    /// order of files on the command line shows. Identical ones are said once.
+    /// order of files on the command line shows. Identical ones are said once, and so is that a field has no
+    /// effect, wherever it stands.
     pub fn into_sorted(mut self, sources: &SourceMap) -> Vec<Diagnostic> {
         let place = |d: &Diagnostic| {
             d.primary.as_ref().map(|p| (sources.get(p.span.file).name.clone(), p.span.start, p.span.end))
         };
         self.diagnostics.sort_by_cached_key(|d| (place(d), d.code, d.message.clone()));
         self.diagnostics.dedup_by(|a, b| a.code == b.code && a.message == b.message && place(a) == place(b));
-        self.diagnostics
+        once_a_field(self.diagnostics)
     }
+}
+
+/// Of fields without effect, the first of each sort, with how many follow: a server writes some into every object.
+fn once_a_field(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut said: Vec<Diagnostic> = Vec::new();
+    let mut n_more: BTreeMap<(String, Vec<String>), (usize, usize)> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        if diagnostic.code == Code::FieldWithoutEffect && diagnostic.others.is_empty() {
+            let sort = (diagnostic.message.clone(), diagnostic.notes.clone());
+            if let Some((_, n)) = n_more.get_mut(&sort) {
+                *n += 1;
+                continue;
+            }
+            n_more.insert(sort, (said.len(), 0));
+        }
+        said.push(diagnostic);
+    }
+    for (first, n) in n_more.into_values().filter(|(_, n)| *n > 0) {
+        let places = if n == 1 { "one more place".to_owned() } else { format!("{n} more places") };
+        said[first].notes.push(format!("the same in {places}"));
+    }
+    said
 }
 
 /// The user's say on severities: `--deny`, `--allow`.

@@ -20,18 +20,28 @@ use crate::span::{Span, Spanned};
 /// What a field takes.
 #[derive(Clone, Debug)]
 pub(crate) enum Form {
+    /// Anything at all.
+    Anything,
     /// Any text.
     Text,
+    /// Any number of these in one text, with commas between them.
+    Commas(Box<Form>),
     /// An address.
     Address,
     /// A prefix.
     Network,
+    /// A label and its value.
+    Label,
+    /// A prefix or an address.
+    Block,
     /// A prefix, an address, or the name of a PrefixList.
     Cidr,
     /// An address, or the first and the last of several.
     Range,
     /// An Ethernet address.
     Mac,
+    /// A port.
+    Port,
     /// A port, or the first and the last of several.
     Ports,
     /// `true` or `false`.
@@ -67,6 +77,19 @@ pub(crate) struct Field {
     pub required: bool,
     /// What holds where it is left out, if that is worth saying.
     pub default: Option<&'static str>,
+    /// What it is answered with, where no row follows from it.
+    pub unused: Option<Unused>,
+}
+
+/// A field that the API has and that no row follows from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unused {
+    /// What it says where it says nothing: the API's own default.
+    pub nothing: &'static str,
+    /// What it is answered with.
+    pub code: Code,
+    /// Why there is none, or what holds instead.
+    pub why: &'static str,
 }
 
 /// What can be read from a node.
@@ -110,6 +133,47 @@ impl<'d> Fields<'d> {
         }
         absent
     }
+
+    /// A field that no row follows from: one that says something is answered.
+    pub(crate) fn unused<T: Take>(&mut self, name: &'static str, unused: Unused, sink: &mut Sink) {
+        if let Some(node) = self.node(name).filter(|node| !says_nothing(node, unused.nothing)) {
+            T::take(node, name, sink);
+        }
+        self.answer(name, unused, sink);
+    }
+
+    /// Answers a field that no row follows from, if it says something.
+    pub(crate) fn answer(&mut self, name: &'static str, unused: Unused, sink: &mut Sink) {
+        let Some(node) = self.node(name).filter(|node| !says_nothing(node, unused.nothing)) else { return };
+        // A list or mapping is underlined at its key.
+        let is_scalar = matches!(node.value, Yaml::Scalar { .. });
+        let key = self.key_span(name).filter(|_| !is_scalar);
+        unused.answer(key.unwrap_or(node.span), name, sink);
+    }
+}
+
+impl Unused {
+    /// Says that a field has no effect.
+    pub(crate) fn answer(self, span: Span, name: &str, sink: &mut Sink) {
+        let message = match self.code {
+            Code::NotYet => format!("`{name}` is not lowered by this version of northc"),
+            _ => format!("`{name}` has no effect here"),
+        };
+        sink.push(Diagnostic::new(self.code, span, message).note(self.why));
+    }
+}
+
+/// Whether a value is empty, the default, or something that is switched off.
+fn says_nothing(node: &Node<'_>, nothing: &str) -> bool {
+    match &node.value {
+        Yaml::Null => true,
+        Yaml::Scalar { text, .. } => text.trim().is_empty() || text.trim().eq_ignore_ascii_case(nothing),
+        Yaml::Seq(items) => items.is_empty(),
+        Yaml::Map(entries) => match entries.iter().find(|entry| entry.key == "enabled") {
+            Some(switch) => says_nothing(&switch.value, "false"),
+            None => entries.iter().all(|entry| says_nothing(&entry.value, "false")),
+        },
+    }
 }
 
 /// The lines of a doc comment as one text.
@@ -117,13 +181,21 @@ pub(crate) fn joined(lines: &[&str]) -> String {
     lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
 
-/// Declares a mapping: `struct Name "how messages call it" { "key" field: Type = "default", … }`.
+/// Declares a mapping: `struct Name "how messages call it" { "key" field: Type = "default", … }`; after that, in
+/// `unused { "key" Type = "nothing": code, "why"; … }`, the fields that no row follows from. One of which others need
+/// the value stands above, with `=> code, "why"`.
 macro_rules! declare {
     (
         $(#[doc = $about:literal])*
         pub(crate) struct $name:ident $what:literal {
-            $( $(#[doc = $doc:literal])* $key:literal $field:ident: $type:ty $(= $default:literal)?, )*
+            $(
+                $(#[doc = $doc:literal])*
+                $key:literal $field:ident: $type:ty $(= $default:literal)? $(=> $answer:expr, $because:expr)?,
+            )*
         }
+        $( unused {
+            $( $spare:literal $spare_type:ty $(= $nothing:literal)?: $code:expr, $why:expr; )*
+        } )?
     ) => {
         $(#[doc = $about])*
         #[derive(Debug)]
@@ -139,21 +211,33 @@ macro_rules! declare {
             }
 
             fn fields() -> Vec<$crate::source::declare::Field> {
-                use $crate::source::declare::{Field, Take, joined};
-                vec![$( Field {
+                vec![$( $crate::source::declare::Field {
                     name: $key,
-                    about: joined(&[$($doc),*]),
-                    form: <$type as Take>::form(),
-                    required: <$type as Take>::absent().is_none(),
+                    about: $crate::source::declare::joined(&[$($doc),*]),
+                    form: <$type as $crate::source::declare::Take>::form(),
+                    required: <$type as $crate::source::declare::Take>::absent().is_none(),
                     default: None::<&'static str>$(.or(Some($default)))?,
-                } ),*]
+                    unused: None::<$crate::source::declare::Unused>
+                        $(.or(Some($crate::source::declare::unused!($answer, $because))))?,
+                }, )* $( $( $crate::source::declare::Field::unused::<$spare_type>(
+                    $spare,
+                    $crate::source::declare::unused!($code, $why $(, $nothing)?),
+                ), )* )?]
             }
 
             fn read(
                 mut fields: $crate::source::fields::Fields<'_>,
                 sink: &mut $crate::diag::Sink,
             ) -> Option<$name> {
-                $( let $field = fields.take::<$type>($key, sink); )*
+                $(
+                    let $field = fields.take::<$type>($key, sink);
+                    $( fields.answer($key, $crate::source::declare::unused!($answer, $because), sink); )?
+                )*
+                $( $( fields.unused::<$spare_type>(
+                    $spare,
+                    $crate::source::declare::unused!($code, $why $(, $nothing)?),
+                    sink,
+                ); )* )?
                 fields.finish(sink);
                 Some($name { $( $field: $field?, )* })
             }
@@ -161,6 +245,26 @@ macro_rules! declare {
     };
 }
 pub(crate) use declare;
+
+/// What a field without effect is answered with, as [`declare!`] has it.
+macro_rules! unused {
+    ($code:expr, $why:expr $(, $nothing:literal)?) => {
+        $crate::source::declare::Unused {
+            nothing: concat!("" $(, $nothing)?),
+            code: $code,
+            why: $why,
+        }
+    };
+}
+pub(crate) use unused;
+
+impl Field {
+    /// One that no row follows from.
+    pub(crate) fn unused<T: Take>(name: &'static str, unused: Unused) -> Field {
+        let (about, form) = (String::new(), T::form());
+        Field { name, about, form, required: false, default: None, unused: Some(unused) }
+    }
+}
 
 impl<M: Mapping> Take for Spanned<M> {
     fn form() -> Form {
@@ -192,6 +296,11 @@ impl<T: Take> Take for Vec<T> {
     }
 
     fn take<'d>(node: &'d Node<'d>, name: &'static str, sink: &mut Sink) -> Option<Vec<T>> {
+        let is_alone = matches!(node.value, Yaml::Scalar { .. }) && !is_empty(node);
+        if is_alone && matches!(T::form(), Form::Mapping(_)) {
+            sink.push(wrong_type(node, name, "a list"));
+            return None;
+        }
         let items = items_of(node, name, sink).iter().filter(|item| !is_empty(item));
         Some(items.filter_map(|item| T::take(item, name, sink)).collect())
     }
@@ -396,28 +505,41 @@ pub(crate) trait Words: Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
 }
 
+/// What can be read from a text, which may be a part of a longer one.
+pub(crate) trait TakeText: Take {
+    /// Reads it; what is wrong is reported.
+    fn take_text(text: Spanned<&str>, name: &'static str, sink: &mut Sink) -> Option<Self>;
+}
+
 /// Types that are written as a text.
 macro_rules! take_texts {
     ($( $type:ty, $form:expr, $read:expr; )*) => { $(
-        impl Take for Spanned<$type> {
+        impl $crate::source::declare::TakeText for $type {
+            fn take_text(text: Spanned<&str>, name: &'static str, sink: &mut Sink) -> Option<Self> {
+                $read(text, name, sink)
+            }
+        }
+
+        impl $crate::source::declare::Take for $type {
             fn form() -> Form {
                 $form
             }
 
             fn take<'d>(node: &'d Node<'d>, name: &'static str, sink: &mut Sink) -> Option<Self> {
                 let text = text_of(node, name, sink)?.map(str::trim);
-                $read(text, name, sink)
+                $crate::source::declare::TakeText::take_text(text, name, sink)
             }
         }
     )* };
 }
+pub(crate) use take_texts;
 
 take_texts! {
-    String, Form::Text, |text, _: &str, _: &mut Sink| Some(owned(text));
-    IpAddr, Form::Address, |text, name: &str, sink| address(text, &format!("`{name}`"), sink);
-    IpNet, Form::Network, |text, name: &str, sink| network(text, &format!("`{name}`"), sink);
-    AddressRange, Form::Range, |text, name: &str, sink| range(text, &format!("`{name}`"), sink);
-    Mac, Form::Mac, |text, _: &str, sink| mac(text, sink);
+    Spanned<String>, Form::Text, |text, _: &str, _: &mut Sink| Some(owned(text));
+    Spanned<IpAddr>, Form::Address, |text, name: &str, sink| address(text, &format!("`{name}`"), sink);
+    Spanned<IpNet>, Form::Network, |text, name: &str, sink| network(text, &format!("`{name}`"), sink);
+    Spanned<AddressRange>, Form::Range, |text, name: &str, sink| range(text, &format!("`{name}`"), sink);
+    Spanned<Mac>, Form::Mac, |text, _: &str, sink| mac(text, sink);
 }
 
 /// One of an enumeration's words.

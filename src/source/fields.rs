@@ -97,24 +97,8 @@ impl<'d> Fields<'d> {
             Some(span) => {
                 Diagnostic::new(Code::MissingField, span, format!("`{name}` of {} is empty", self.what))
             }
-            None => Diagnostic::new(Code::MissingField, self.span, format!("{} has no `{name}`", self.what))
-                .help(format!("add `{name}`")),
+            None => missing(self.what, self.span, name),
         }
-    }
-
-    /// A boolean.
-    pub(crate) fn bool(&mut self, name: &'static str, sink: &mut Sink) -> Option<Spanned<bool>> {
-        bool_of(self.node(name)?, name, "true or false", sink)
-    }
-
-    /// Where a boolean field is written as `true`.
-    pub(crate) fn flag(&mut self, name: &'static str, sink: &mut Sink) -> Option<Span> {
-        self.bool(name, sink).filter(|b| b.value).map(|b| b.span)
-    }
-
-    /// A whole number, with or without quotes.
-    pub(crate) fn int(&mut self, name: &'static str, sink: &mut Sink) -> Option<Spanned<i64>> {
-        int_of(self.node(name).filter(|node| !is_empty(node))?, name, sink)
     }
 
     /// The elements of a list.
@@ -128,13 +112,6 @@ impl<'d> Fields<'d> {
                 &[]
             }
         }
-    }
-
-    /// The strings of a list, with surrounding blanks removed and empty ones left out.
-    pub(crate) fn texts(&mut self, name: &'static str, sink: &mut Sink) -> Vec<Spanned<&'d str>> {
-        let Some(node) = self.node(name) else { return Vec::new() };
-        let texts = items_of(node, name, sink).iter().filter_map(|node| text_of(node, name, sink));
-        texts.map(|t| t.map(str::trim)).filter(|t| !t.value.is_empty()).collect()
     }
 
     /// A mapping below this one; an empty one if absent.
@@ -169,6 +146,11 @@ impl<'d> Fields<'d> {
             });
         }
     }
+}
+
+/// The diagnostic for a field that must be there and is not, in a mapping at `span`.
+pub(crate) fn missing(what: &str, span: Span, name: &str) -> Diagnostic {
+    Diagnostic::new(Code::MissingField, span, format!("{what} has no `{name}`")).help(format!("add `{name}`"))
 }
 
 /// True for nothing, and for a text without a letter.

@@ -12,7 +12,9 @@ mod kubeovn;
 mod native;
 mod object;
 mod outside;
+mod reference;
 mod resolve;
+mod values;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +32,7 @@ use native::Native;
 use object::{Kind, Object, Scope};
 use yaml::{Node, Yaml};
 
-pub use native::reference::{markdown, schema};
+pub use reference::{Dialect, markdown, schema};
 
 /// Reads every text into a model. What could not be read is reported and left out.
 pub fn read(sources: &SourceMap, sink: &mut Sink) -> Model {

@@ -2,6 +2,7 @@
 //!
 //! Refuses to know what the object says.
 
+use super::declare::Mapping;
 use super::fields::Fields;
 use super::yaml::Node;
 use crate::diag::{Code, Diagnostic, Sink};
@@ -151,6 +152,22 @@ impl<'d> Object<'d> {
             });
         }
         spec
+    }
+
+    /// `spec`, read to the end, and the document with it.
+    pub(crate) fn declared<S: Mapping>(&mut self, sink: &mut Sink) -> Option<S> {
+        let spec = self.spec(S::WHAT, sink)?;
+        self.fields.finish(sink);
+        S::read(spec, sink)
+    }
+
+    /// The same for a kind whose `spec` may be left out.
+    pub(crate) fn declared_if_any<S: Mapping>(&mut self, sink: &mut Sink) -> Option<S> {
+        if self.fields.node("spec").is_some() {
+            return self.declared(sink);
+        }
+        self.fields.finish(sink);
+        S::read(Fields::empty(S::WHAT, self.name.span), sink)
     }
 
     /// What people wrote about it; empty if nothing.

@@ -537,7 +537,7 @@ fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sin
             port.mac = port.mac.or(record.mac);
             continue;
         }
-        let Some(name) = record.subnet else { continue };
+        let name = record.subnet;
         let Some(subnet) = names.find(&name, &record.owner, sink) else { continue };
         model.ports.push(Port {
             name: record.name.value,
@@ -576,7 +576,7 @@ fn vips(
     let declared = unique("Vip", declared, |d| &d.name.value, |d| Some(d.name.span), sink);
     unknown_vips(&declared, &of_subnets, workloads, names, model, sink);
     for d in declared {
-        let Some(subnet) = d.subnet.and_then(|s| names.find(&s, &format!("Vip {}", d.name), sink)) else {
+        let Some(subnet) = names.find(&d.subnet, &format!("Vip {}", d.name), sink) else {
             continue;
         };
         let holds = |w: &&Selectable| {

@@ -18,7 +18,9 @@ fn is_shown_by_yaml(code: Code) -> bool {
 }
 
 /// Codes that can't be shown alone: what else the example yields, no error.
-const IN_COMPANY: [(Code, Code); 3] = [
+const IN_COMPANY: [(Code, Code); 5] = [
+    (Code::NatGatewayInOvn, Code::FieldWithoutEffect),
+    (Code::ConflictingFields, Code::NotYet),
     (Code::PeersOverlap, Code::PeerTransitive),
     (Code::PeerNetworkReused, Code::PeerTransitive),
     (Code::PrivateBlocksExit, Code::NatOutgoingNowhere),

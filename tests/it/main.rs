@@ -13,6 +13,7 @@ mod fixtures;
 #[cfg(feature = "live")]
 mod fuzzed;
 mod graph;
+mod kinds;
 mod lab;
 mod laws;
 #[cfg(feature = "live")]
@@ -21,7 +22,7 @@ mod matching;
 mod membership;
 mod memory;
 mod mutants;
-mod native;
+
 mod northbound;
 mod ovn;
 #[cfg(feature = "live")]

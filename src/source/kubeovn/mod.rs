@@ -16,8 +16,28 @@ pub(crate) mod vip;
 pub(crate) mod vpc;
 pub(crate) mod workload;
 
+use super::declare::Words;
 use crate::diag::{Code, Diagnostic, Sink};
+use crate::model::Transport;
 use crate::span::Span;
+
+/// Why fields about Kubernetes' pods have no effect.
+const KUBERNETES_PODS: &str = "it tells Kubernetes where to put pods, which is not OVN's business";
+
+/// A transport, in small letters or in capitals.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AnyCase(Transport);
+
+impl Words for AnyCase {
+    const WORDS: &'static [(&'static str, AnyCase)] = &[
+        ("tcp", AnyCase(Transport::Tcp)),
+        ("udp", AnyCase(Transport::Udp)),
+        ("sctp", AnyCase(Transport::Sctp)),
+        ("TCP", AnyCase(Transport::Tcp)),
+        ("UDP", AnyCase(Transport::Udp)),
+        ("SCTP", AnyCase(Transport::Sctp)),
+    ];
+}
 
 /// Answers a field that no row of OVN follows from.
 fn no_effect(span: Span, field: &str, why: &str, sink: &mut Sink) {

@@ -1,14 +1,5 @@
 //! `kubeovn.io/v1` OvnEip, OvnFip, OvnSnatRule, OvnDnatRule: public addresses and what is translated to them.
 //!
-//! | kind | meaning here |
-//! |---|---|
-//! | OvnEip of type `nat` | an elastic IP |
-//! | … of type `lrp` | the address and MAC of the gateway `<vpc>-<externalSubnet>` |
-//! | … of type `lsp` | a port on the external network |
-//! | OvnFip | a floating IP: one address inside, one outside, both ways |
-//! | OvnSnatRule | a subnet, interface or block whose packets get the address as their source |
-//! | OvnDnatRule | a port of the address that leads to one inside |
-//!
 //! What is inside is named by its IP record (`ipName`, the port's name), by a Vip, or by VPC and address.
 //! Refuses to resolve names.
 
@@ -16,11 +7,92 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::AnyCase;
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Mac, Transport};
-use crate::source::fields::{Fields, address, choice, conflict, mac, network_or_address, owned};
+use crate::source::declare::{Mapping, Word, Words, declare};
+use crate::source::fields::{conflict, missing};
 use crate::source::object::Object;
+use crate::source::values::{Block, Port};
 use crate::span::{Span, Spanned};
+
+declare! {
+    /// A public address.
+    pub(crate) struct OvnEip "OvnEip.spec" {
+        /// The external network that it is of.
+        "externalSubnet" external: Option<Spanned<String>> = "the default one",
+        /// Its IPv4 address.
+        "v4Ip" v4: Option<Spanned<IpAddr>> = "a free one",
+        /// Its IPv6 address.
+        "v6Ip" v6: Option<Spanned<IpAddr>> = "a free one",
+        /// Its Ethernet address, where it is that of a port.
+        "macAddress" mac: Option<Spanned<Mac>> = "from its name",
+        /// For translations (`nat`), the gateway `<vpc>-<externalSubnet>` of a router (`lrp`), or a port on the external network (`lsp`).
+        "type" kind: Option<Word<EipType>> = "nat",
+    }
+}
+
+declare! {
+    /// A floating IP: one address inside, one outside, both ways.
+    pub(crate) struct OvnFip "OvnFip.spec" {
+        /// The OvnEip outside.
+        "ovnEip" eip: Spanned<String>,
+        /// Whether `ipName` is an IP record's or a Vip's.
+        "ipType" inside_type: Option<Word<InsideType>> = "ip",
+        /// What is inside: an IP record, whose name is that of its port, or a Vip.
+        "ipName" name: Option<Spanned<String>>,
+        /// The VPC of the addresses below.
+        "vpc" vpc: Option<Spanned<String>>,
+        /// The IPv4 address inside, in place of `ipName`.
+        "v4Ip" v4: Option<Spanned<IpAddr>>,
+        /// The IPv6 address inside.
+        "v6Ip" v6: Option<Spanned<IpAddr>>,
+        /// Whether the machine's own chassis translates.
+        "type" kind: Option<Word<FipType>> = "as `ovn-external-gw-config` says",
+    }
+}
+
+declare! {
+    /// Packets to the outside get a public address as their source.
+    pub(crate) struct OvnSnatRule "OvnSnatRule.spec" {
+        /// The OvnEip that they get.
+        "ovnEip" eip: Spanned<String>,
+        /// The Subnet that they come from.
+        "vpcSubnet" subnet: Option<Spanned<String>>,
+        /// The IP record of the port that they come from.
+        "ipName" name: Option<Spanned<String>>,
+        /// The VPC of the blocks below.
+        "vpc" vpc: Option<Spanned<String>>,
+        /// The IPv4 block that they come from.
+        "v4IpCidr" v4: Option<Block>,
+        /// The IPv6 block that they come from.
+        "v6IpCidr" v6: Option<Block>,
+    }
+}
+
+declare! {
+    /// A port of a public address that leads to one inside.
+    pub(crate) struct OvnDnatRule "OvnDnatRule.spec" {
+        /// The OvnEip.
+        "ovnEip" eip: Spanned<String>,
+        /// The transport.
+        "protocol" protocol: Word<AnyCase>,
+        /// The port outside.
+        "externalPort" public_port: Port,
+        /// The port inside.
+        "internalPort" inside_port: Port,
+        /// Whether `ipName` is an IP record's or a Vip's.
+        "ipType" inside_type: Option<Word<InsideType>> = "ip",
+        /// What is inside: an IP record, whose name is that of its port, or a Vip.
+        "ipName" name: Option<Spanned<String>>,
+        /// The VPC of the addresses below.
+        "vpc" vpc: Option<Spanned<String>>,
+        /// The IPv4 address inside, in place of `ipName`.
+        "v4Ip" v4: Option<Spanned<IpAddr>>,
+        /// The IPv6 address inside.
+        "v6Ip" v6: Option<Spanned<IpAddr>>,
+    }
+}
 
 /// What an OvnEip is the address of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +103,35 @@ pub(crate) enum EipType {
     RouterPort,
     /// A switch's port.
     SwitchPort,
+}
+
+impl Words for EipType {
+    const WORDS: &'static [(&'static str, EipType)] =
+        &[("nat", EipType::Nat), ("lrp", EipType::RouterPort), ("lsp", EipType::SwitchPort)];
+}
+
+/// What `ipName` is the name of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InsideType {
+    Record,
+    Vip,
+}
+
+impl Words for InsideType {
+    const WORDS: &'static [(&'static str, InsideType)] =
+        &[("ip", InsideType::Record), ("vip", InsideType::Vip)];
+}
+
+/// Who translates for a floating IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FipType {
+    Distributed,
+    Centralized,
+}
+
+impl Words for FipType {
+    const WORDS: &'static [(&'static str, FipType)] =
+        &[("distributed", FipType::Distributed), ("centralized", FipType::Centralized)];
 }
 
 /// A public address whose names are not resolved yet.
@@ -79,155 +180,104 @@ pub(crate) enum Translation {
 
 /// The public address that an OvnEip describes.
 pub(crate) fn read_eip(mut object: Object<'_>, sink: &mut Sink) -> Option<Eip> {
-    let mut spec = object.spec("OvnEip.spec", sink)?;
-    let external = spec.text("externalSubnet", sink);
-    let texts = [spec.text("v4Ip", sink), spec.text("v6Ip", sink)];
-    let mac = spec.text("macAddress", sink).and_then(|text| mac(text, sink));
-    let kind = spec.text("type", sink);
-    spec.finish(sink);
-    object.fields.finish(sink);
-    let known = [("nat", EipType::Nat), ("lrp", EipType::RouterPort), ("lsp", EipType::SwitchPort)];
-    let kind = match kind {
-        None => Spanned::new(EipType::Nat, object.name.span),
-        Some(text) => Spanned::new(choice(text, "type", &known, sink)?, text.span),
-    };
-    let addresses = texts.into_iter().flatten().filter_map(|text| address(text, "an OvnEip", sink)).collect();
-    Some(Eip { name: owned(object.name), kind, external: external.map(owned), mac, addresses })
+    let said: OvnEip = object.declared(sink)?;
+    let name = object.name.map(str::to_owned);
+    Some(Eip {
+        kind: said.kind.map_or(Spanned::new(EipType::Nat, name.span), |word| word.0),
+        name,
+        external: said.external,
+        mac: said.mac,
+        addresses: said.v4.into_iter().chain(said.v6).collect(),
+    })
 }
 
 /// The floating IP that an OvnFip describes.
 pub(crate) fn read_fip(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule> {
-    let mut spec = object.spec("OvnFip.spec", sink)?;
-    let eip = spec.required("ovnEip", sink);
-    let known = [("distributed", true), ("centralized", false)];
-    let distributed = spec.text("type", sink).and_then(|text| {
-        let is = choice(text, "type", &known, sink)?;
-        Some(Spanned::new(is, text.span))
-    });
-    let inside = host(&mut spec, sink);
-    rule("OvnFip", object, spec, eip, (inside, Some(Translation::Floating { distributed })), sink)
+    let said: OvnFip = object.declared(sink)?;
+    let distributed = said.kind.map(|word| word.0.map(|kind| kind == FipType::Distributed));
+    let named = named(said.inside_type, said.name);
+    let ways = [("ipName", named), ("v4Ip", hosts(said.v4, said.v6))];
+    Some(Rule {
+        kind: "OvnFip",
+        name: object.name.map(str::to_owned),
+        eip: said.eip,
+        inside: inside(OvnFip::WHAT, object.name.span, ways, said.vpc.as_ref(), sink)?,
+        vpc: said.vpc,
+        what: Translation::Floating { distributed },
+    })
 }
 
 /// The translation of sources that an OvnSnatRule describes.
 pub(crate) fn read_snat(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule> {
-    let mut spec = object.spec("OvnSnatRule.spec", sink)?;
-    let eip = spec.required("ovnEip", sink);
-    let subnet = spec.text("vpcSubnet", sink).map(|text| Said::Subnet(owned(text)));
-    let port = spec.text("ipName", sink).map(|text| Said::Port(owned(text)));
-    let blocks = given(&mut spec, ["v4IpCidr", "v6IpCidr"], sink);
-    let inside = one_of([("vpcSubnet", subnet), ("ipName", port), ("v4IpCidr", blocks)], &spec, sink);
-    rule("OvnSnatRule", object, spec, eip, (inside, Some(Translation::Source)), sink)
+    let said: OvnSnatRule = object.declared(sink)?;
+    let blocks: Vec<_> = said.v4.into_iter().chain(said.v6).map(|block| block.0).collect();
+    let ways = [
+        ("vpcSubnet", said.subnet.map(Said::Subnet)),
+        ("ipName", said.name.map(Said::Port)),
+        ("v4IpCidr", (!blocks.is_empty()).then_some(Said::Given(blocks))),
+    ];
+    Some(Rule {
+        kind: "OvnSnatRule",
+        name: object.name.map(str::to_owned),
+        eip: said.eip,
+        inside: inside(OvnSnatRule::WHAT, object.name.span, ways, said.vpc.as_ref(), sink)?,
+        vpc: said.vpc,
+        what: Translation::Source,
+    })
 }
 
 /// The port forward that an OvnDnatRule describes.
 pub(crate) fn read_dnat(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule> {
-    let mut spec = object.spec("OvnDnatRule.spec", sink)?;
-    let eip = spec.required("ovnEip", sink);
-    let what = forward(&mut spec, sink);
-    let inside = host(&mut spec, sink);
-    rule("OvnDnatRule", object, spec, eip, (inside, what), sink)
-}
-
-/// A rule of which its public address, what is inside and what is done are read: the rest.
-fn rule(
-    kind: &'static str,
-    object: Object<'_>,
-    mut spec: Fields<'_>,
-    eip: Option<Spanned<&str>>,
-    (inside, what): (Option<Said>, Option<Translation>),
-    sink: &mut Sink,
-) -> Option<Rule> {
-    let vpc = spec.text("vpc", sink);
-    let inside = in_a_vpc(inside, vpc, &spec, sink);
-    spec.finish(sink);
-    object.fields.finish(sink);
+    let said: OvnDnatRule = object.declared(sink)?;
+    let named = named(said.inside_type, said.name);
+    let ways = [("ipName", named), ("v4Ip", hosts(said.v4, said.v6))];
     Some(Rule {
-        kind,
-        name: owned(object.name),
-        eip: owned(eip?),
-        vpc: vpc.map(owned),
-        inside: inside?,
-        what: what?,
+        kind: "OvnDnatRule",
+        name: object.name.map(str::to_owned),
+        eip: said.eip,
+        inside: inside(OvnDnatRule::WHAT, object.name.span, ways, said.vpc.as_ref(), sink)?,
+        vpc: said.vpc,
+        what: Translation::Forward {
+            protocol: said.protocol.0.value.0,
+            public_port: said.public_port.0,
+            inside_port: said.inside_port.0,
+        },
     })
 }
 
-/// `protocol`, `externalPort` and `internalPort`.
-pub(super) fn forward(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Translation> {
-    let known =
-        [("tcp", Transport::Tcp), ("udp", Transport::Udp), ("TCP", Transport::Tcp), ("UDP", Transport::Udp)];
-    let protocol = spec.required("protocol", sink).and_then(|text| choice(text, "protocol", &known, sink));
-    let public_port = spec.required("externalPort", sink).and_then(|text| port(text, sink));
-    let inside_port = spec.required("internalPort", sink).and_then(|text| port(text, sink));
-    Some(Translation::Forward { protocol: protocol?, public_port: public_port?, inside_port: inside_port? })
+fn named(kind: Option<Word<InsideType>>, name: Option<Spanned<String>>) -> Option<Said> {
+    let is_vip = kind.is_some_and(|kind| kind.0.value == InsideType::Vip);
+    name.map(|name| if is_vip { Said::Vip(name) } else { Said::Port(name) })
 }
 
-fn port(text: Spanned<&str>, sink: &mut Sink) -> Option<Spanned<u16>> {
-    let number = text.value.parse().ok().filter(|number| *number > 0);
-    if number.is_none() {
-        let message = format!("`{text}` is not a port: they are 1 – 65535");
-        sink.push(Diagnostic::new(Code::BadValue, text.span, message));
-    }
-    Some(Spanned::new(number?, text.span))
+fn hosts(v4: Option<Spanned<IpAddr>>, v6: Option<Spanned<IpAddr>>) -> Option<Said> {
+    let hosts: Vec<_> = v4.into_iter().chain(v6).map(|address| address.map(IpNet::from)).collect();
+    (!hosts.is_empty()).then_some(Said::Given(hosts))
 }
 
-/// One host: an IP record, a Vip, or addresses.
-fn host(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Said> {
-    let is_vip = spec.text("ipType", sink).and_then(|text| {
-        let known = [("ip", false), ("vip", true)];
-        choice(text, "ipType", &known, sink)
-    });
-    let named = spec.text("ipName", sink).map(owned);
-    let named = named.map(|name| if is_vip == Some(true) { Said::Vip(name) } else { Said::Port(name) });
-    let addresses = given(spec, ["v4Ip", "v6Ip"], sink);
-    one_of([("ipName", named), ("v4Ip", addresses)], spec, sink)
-}
-
-/// Addresses, and blocks where the fields take them.
-fn given(spec: &mut Fields<'_>, names: [&'static str; 2], sink: &mut Sink) -> Option<Said> {
-    let mut nets = Vec::new();
-    for name in names {
-        let Some(text) = spec.text(name, sink) else { continue };
-        nets.extend(if name.ends_with("Cidr") {
-            network_or_address(text, &format!("`{name}`"), sink)
-        } else {
-            address(text, &format!("`{name}`"), sink).map(|address| address.map(IpNet::from))
-        });
-    }
-    (!nets.is_empty()).then_some(Said::Given(nets))
-}
-
-/// The one of several ways to say a thing that was taken.
-fn one_of<const N: usize>(
+/// The one of several ways to say what is inside that was taken. Addresses alone do not say which VPC's they are.
+fn inside<const N: usize>(
+    what: &str,
+    name: Span,
     ways: [(&'static str, Option<Said>); N],
-    spec: &Fields<'_>,
+    vpc: Option<&Spanned<String>>,
     sink: &mut Sink,
 ) -> Option<Said> {
     let names = ways.each_ref().map(|(name, _)| format!("`{name}`")).join(" or ");
     let mut said = ways.into_iter().filter_map(|(name, said)| Some((name, said?)));
     let Some((first, taken)) = said.next() else {
         let message = format!("the rule does not say what is inside: it has no {names}");
-        sink.push(Diagnostic::new(Code::MissingField, spec.span, message).help("add one of them"));
+        sink.push(Diagnostic::new(Code::MissingField, name, message).help("add one of them"));
         return None;
     };
-    if let Some((second, _)) = said.next() {
-        let place = |name: &str| spec.key_span(name).unwrap_or(spec.span);
-        conflict((first, place(first)), (second, place(second)), sink);
+    if let Some((second, other)) = said.next() {
+        conflict((first, taken.span(name)), (second, other.span(name)), sink);
     }
-    Some(taken)
-}
-
-/// Addresses alone do not say which VPC's they are.
-fn in_a_vpc(
-    inside: Option<Said>,
-    vpc: Option<Spanned<&str>>,
-    spec: &Fields<'_>,
-    sink: &mut Sink,
-) -> Option<Said> {
-    if let (Some(Said::Given(_)), None) = (&inside, vpc) {
-        spec.report_missing("vpc", sink);
+    if let (Said::Given(_), None) = (&taken, vpc) {
+        sink.push(missing(what, name, "vpc"));
         return None;
     }
-    inside
+    Some(taken)
 }
 
 /// Where a rule says what is inside.

@@ -8,12 +8,155 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::nat::{Eip, EipType, Rule, Said, Translation, forward};
-use super::{no_effect, not_yet};
-use crate::diag::Sink;
-use crate::source::fields::{Fields, address, choice, mac, network_or_address, owned};
+use super::nat::{Eip, EipType, Rule, Said, Translation};
+use super::{AnyCase, not_yet};
+use crate::diag::{Code, Sink};
+use crate::model::Mac;
+use crate::source::declare::{Int, Word, Words, declare};
 use crate::source::object::Object;
+use crate::source::values::{Anything, Block, Port};
 use crate::span::Spanned;
+
+/// Why what is about the pod has no effect.
+const POD: &str = "it is about the pod, and OVN itself does its work";
+/// Why what says which packets go there has no effect.
+const ROUTES: &str = "the VPC's routes say what goes to the gateway";
+
+declare! {
+    /// A gateway that translates: OVN's own, in place of the pod that Kube-OVN runs.
+    pub(crate) struct VpcNatGateway "VpcNatGateway.spec" {
+        /// The VPC.
+        "vpc" vpc: Spanned<String>,
+        /// An address inside; as a next hop of the VPC's routes it stands for this gateway.
+        "lanIp" lan_ip: Option<Spanned<IpAddr>>,
+        /// The external networks that it leads to.
+        "externalSubnets" externals: Vec<Spanned<String>>,
+    }
+    unused {
+        "subnet" Spanned<String>: Code::FieldWithoutEffect, POD;
+        "namespace" Spanned<String>: Code::FieldWithoutEffect, POD;
+        "replicas" Int<1, 2147483647> = "1": Code::FieldWithoutEffect, POD;
+        "selector" Vec<Spanned<String>>: Code::FieldWithoutEffect, POD;
+        "affinity" Anything: Code::FieldWithoutEffect, POD;
+        "annotations" Anything: Code::FieldWithoutEffect, POD;
+        "tolerations" Anything: Code::FieldWithoutEffect, POD;
+        "noDefaultEIP" Spanned<bool> = "false": Code::FieldWithoutEffect, POD;
+        "bgpSpeaker" Spanned<BgpSpeaker>: Code::FieldWithoutEffect, POD;
+        "bfd" Spanned<Bfd>: Code::FieldWithoutEffect, POD;
+        "internalSubnets" Vec<Spanned<String>>: Code::FieldWithoutEffect, ROUTES;
+        "internalCIDRs" Vec<Block>: Code::FieldWithoutEffect, ROUTES;
+        "routes" Anything: Code::FieldWithoutEffect, "they are the pod's; the VPC's routes say what goes where";
+        "qosPolicy" Spanned<String>: Code::NotYet, "the gateway's traffic is not limited";
+    }
+}
+
+declare! {
+    /// What the pod says by BGP.
+    pub(crate) struct BgpSpeaker "VpcNatGateway.spec.bgpSpeaker" {
+        /// Whether it speaks.
+        "enabled" _enabled: Option<Spanned<bool>> = "false",
+        /// Its autonomous system.
+        "asn" _asn: Option<Int<0, 4294967295>>,
+        /// That of its neighbours.
+        "remoteAsn" _remote_asn: Option<Int<0, 4294967295>>,
+        /// Whom it speaks to.
+        "neighbors" _neighbours: Vec<Spanned<IpAddr>>,
+        /// How long a silent neighbour is believed.
+        "holdTime" _hold_time: Option<Anything>,
+        /// Its name among routers.
+        "routerId" _router_id: Option<Spanned<String>>,
+        /// What it shares with its neighbours.
+        "password" _password: Option<Spanned<String>>,
+        /// Whether neighbours wait for it to come back.
+        "enableGracefulRestart" _graceful: Option<Spanned<bool>> = "false",
+        /// What it is called with.
+        "extraArgs" _arguments: Vec<Spanned<String>>,
+    }
+}
+
+declare! {
+    /// How it is found out whether the pod lives.
+    pub(crate) struct Bfd "VpcNatGateway.spec.bfd" {
+        /// Whether it is.
+        "enabled" _enabled: Option<Spanned<bool>> = "false",
+        /// The least milliseconds between packets that are taken.
+        "minRX" _min_rx: Option<Int<1, 3600000>> = "1000",
+        /// The least milliseconds between packets that are sent.
+        "minTX" _min_tx: Option<Int<1, 3600000>> = "1000",
+        /// How many may be missing.
+        "multiplier" _multiplier: Option<Int<1, 255>> = "3",
+    }
+}
+
+declare! {
+    /// A public address of a NAT gateway.
+    pub(crate) struct IptablesEip "IptablesEIP.spec" {
+        /// The VpcNatGateway.
+        "natGwDp" gateway: Spanned<String>,
+        /// The external network that it is of.
+        "externalSubnet" external: Option<Spanned<String>> = "the gateway's only one",
+        /// Its IPv4 address.
+        "v4ip" v4: Option<Spanned<IpAddr>> = "a free one",
+        /// Its IPv6 address.
+        "v6ip" v6: Option<Spanned<IpAddr>> = "a free one",
+        /// Its Ethernet address, which is the gateway's: another one has no effect.
+        "macAddress" mac: Option<Spanned<Mac>>,
+    }
+    unused {
+        "qosPolicy" Spanned<String>: Code::NotYet, "the address's traffic is not limited";
+        "namespace" Spanned<String>: Code::FieldWithoutEffect, POD;
+    }
+}
+
+declare! {
+    /// A floating IP: one address inside, one outside, both ways.
+    pub(crate) struct IptablesFipRule "IptablesFIPRule.spec" {
+        /// The IptablesEIP outside.
+        "eip" eip: Spanned<String>,
+        /// The address inside.
+        "internalIp" inside: Spanned<IpAddr>,
+    }
+}
+
+declare! {
+    /// Packets to the outside get a public address as their source.
+    pub(crate) struct IptablesSnatRule "IptablesSnatRule.spec" {
+        /// The IptablesEIP that they get.
+        "eip" eip: Spanned<String>,
+        /// Where they come from.
+        "internalCIDR" inside: Block,
+    }
+}
+
+declare! {
+    /// A port of a public address that leads to one inside.
+    pub(crate) struct IptablesDnatRule "IptablesDnatRule.spec" {
+        /// The IptablesEIP.
+        "eip" eip: Spanned<String>,
+        /// The transport.
+        "protocol" protocol: Word<AnyCase>,
+        /// The port outside.
+        "externalPort" public_port: Port,
+        /// The address inside.
+        "internalIp" inside: Spanned<IpAddr>,
+        /// The port inside.
+        "internalPort" inside_port: Port,
+        /// Whether the port leads to one place or to several; `share` is not lowered yet.
+        "type" kind: Option<Word<DnatType>> = "exclusive",
+    }
+}
+
+/// How many places a port leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DnatType {
+    Exclusive,
+    Share,
+}
+
+impl Words for DnatType {
+    const WORDS: &'static [(&'static str, DnatType)] =
+        &[("exclusive", DnatType::Exclusive), ("share", DnatType::Share)];
+}
 
 /// A NAT gateway whose names are not resolved yet.
 pub(crate) struct NatGateway {
@@ -35,116 +178,58 @@ pub(crate) struct NatEip {
 
 /// The gateway that an object describes.
 pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<NatGateway> {
-    let mut spec = object.spec("VpcNatGateway.spec", sink)?;
-    let vpc = spec.required("vpc", sink);
-    let lan_ip = spec.text("lanIp", sink).and_then(|text| address(text, "`lanIp`", sink));
-    let externals = spec.texts("externalSubnets", sink).into_iter().map(owned).collect();
-    answer_others(&mut spec, sink);
-    spec.finish(sink);
-    object.fields.finish(sink);
-    Some(NatGateway { name: owned(object.name), vpc: owned(vpc?), lan_ip, externals })
-}
-
-/// What is about the pod, and what no row follows from.
-fn answer_others(spec: &mut Fields<'_>, sink: &mut Sink) {
-    spec.skip(&[
-        "affinity",
-        "annotations",
-        "namespace",
-        "noDefaultEIP",
-        "replicas",
-        "selector",
-        "subnet",
-        "tolerations",
-    ]);
-    if let Some(policy) = spec.text("qosPolicy", sink) {
-        not_yet(policy.span, "qosPolicy", "the gateway's traffic is not limited", sink);
-    }
-    for (name, what) in [("bgpSpeaker", "VpcNatGateway.spec.bgpSpeaker"), ("bfd", "VpcNatGateway.spec.bfd")] {
-        let Some(mut part) = spec.map(name, what, sink) else { continue };
-        if let Some(span) = part.flag("enabled", sink) {
-            no_effect(span, name, "it is about the pod, and OVN itself does its work", sink);
-        }
-        part.skip(&["asn", "enableGracefulRestart", "extraArgs", "holdTime", "minRX", "minTX", "multiplier"]);
-        part.skip(&["neighbors", "password", "remoteAsn", "routerId"]);
-        part.finish(sink);
-    }
-    for name in ["internalSubnets", "internalCIDRs"] {
-        if let Some(first) = spec.texts(name, sink).first() {
-            no_effect(first.span, name, "the VPC's routes say what goes to the gateway", sink);
-        }
-    }
-    if let Some(first) = spec.list("routes", sink).first() {
-        no_effect(first.span, "routes", "they are the pod's; the VPC's routes say what goes where", sink);
-    }
+    let said: VpcNatGateway = object.declared(sink)?;
+    let name = object.name.map(str::to_owned);
+    Some(NatGateway { name, vpc: said.vpc, lan_ip: said.lan_ip, externals: said.externals })
 }
 
 /// The public address that an IptablesEIP describes.
 pub(crate) fn read_eip(mut object: Object<'_>, sink: &mut Sink) -> Option<NatEip> {
-    let mut spec = object.spec("IptablesEIP.spec", sink)?;
-    let gateway = spec.required("natGwDp", sink);
-    let external = spec.text("externalSubnet", sink);
-    let texts = [spec.text("v4ip", sink), spec.text("v6ip", sink)];
-    let mac = spec.text("macAddress", sink).and_then(|text| mac(text, sink));
-    if let Some(policy) = spec.text("qosPolicy", sink) {
-        not_yet(policy.span, "qosPolicy", "the address's traffic is not limited", sink);
-    }
-    spec.skip(&["namespace"]);
-    spec.finish(sink);
-    object.fields.finish(sink);
-    let addresses = texts.into_iter().flatten().filter_map(|t| address(t, "an IptablesEIP", sink)).collect();
-    let kind = Spanned::new(EipType::Nat, object.name.span);
-    let eip = Eip { name: owned(object.name), kind, external: external.map(owned), mac, addresses };
-    Some(NatEip { eip, gateway: owned(gateway?) })
+    let said: IptablesEip = object.declared(sink)?;
+    let eip = Eip {
+        name: object.name.map(str::to_owned),
+        kind: Spanned::new(EipType::Nat, object.name.span),
+        external: said.external,
+        mac: said.mac,
+        addresses: said.v4.into_iter().chain(said.v6).collect(),
+    };
+    Some(NatEip { eip, gateway: said.gateway })
 }
 
 /// The floating IP that an IptablesFIPRule describes.
 pub(crate) fn read_fip(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule> {
-    let mut spec = object.spec("IptablesFIPRule.spec", sink)?;
-    let inside = host(&mut spec, "internalIp", sink);
+    let said: IptablesFipRule = object.declared(sink)?;
     let what = Translation::Floating { distributed: Some(Spanned::new(false, object.name.span)) };
-    rule("IptablesFIPRule", object, spec, inside, Some(what), sink)
+    Some(rule("IptablesFIPRule", &object, said.eip, said.inside.map(IpNet::from), what))
 }
 
 /// The translation of sources that an IptablesSnatRule describes.
 pub(crate) fn read_snat(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule> {
-    let mut spec = object.spec("IptablesSnatRule.spec", sink)?;
-    let text = spec.required("internalCIDR", sink);
-    let inside = text.and_then(|text| network_or_address(text, "`internalCIDR`", sink));
-    rule("IptablesSnatRule", object, spec, inside, Some(Translation::Source), sink)
+    let said: IptablesSnatRule = object.declared(sink)?;
+    Some(rule("IptablesSnatRule", &object, said.eip, said.inside.0, Translation::Source))
 }
 
 /// The port forward that an IptablesDnatRule describes.
 pub(crate) fn read_dnat(mut object: Object<'_>, sink: &mut Sink) -> Option<Rule> {
-    let mut spec = object.spec("IptablesDnatRule.spec", sink)?;
-    let inside = host(&mut spec, "internalIp", sink);
-    let what = forward(&mut spec, sink);
-    if let Some(kind) = spec.text("type", sink) {
-        let known = [("exclusive", false), ("share", true)];
-        if choice(kind, "type", &known, sink) == Some(true) {
-            not_yet(kind.span, "type", "a port leads to one place, so a second rule for it is refused", sink);
-        }
+    let said: IptablesDnatRule = object.declared(sink)?;
+    if let Some(Word(kind)) = said.kind.filter(|kind| kind.0.value == DnatType::Share) {
+        not_yet(kind.span, "type", "a port leads to one place, so a second rule for it is refused", sink);
     }
-    rule("IptablesDnatRule", object, spec, inside, what, sink)
+    let what = Translation::Forward {
+        protocol: said.protocol.0.value.0,
+        public_port: said.public_port.0,
+        inside_port: said.inside_port.0,
+    };
+    Some(rule("IptablesDnatRule", &object, said.eip, said.inside.map(IpNet::from), what))
 }
 
-fn host(spec: &mut Fields<'_>, name: &'static str, sink: &mut Sink) -> Option<Spanned<IpNet>> {
-    let text = spec.required(name, sink)?;
-    Some(address(text, &format!("`{name}`"), sink)?.map(IpNet::from))
-}
-
-/// What the kinds have in common.
 fn rule(
     kind: &'static str,
-    object: Object<'_>,
-    mut spec: Fields<'_>,
-    inside: Option<Spanned<IpNet>>,
-    what: Option<Translation>,
-    sink: &mut Sink,
-) -> Option<Rule> {
-    let eip = spec.required("eip", sink);
-    spec.finish(sink);
-    object.fields.finish(sink);
-    let inside = Said::Given(vec![inside?]);
-    Some(Rule { kind, name: owned(object.name), eip: owned(eip?), vpc: None, inside, what: what? })
+    object: &Object<'_>,
+    eip: Spanned<String>,
+    inside: Spanned<IpNet>,
+    what: Translation,
+) -> Rule {
+    let name = object.name.map(str::to_owned);
+    Rule { kind, name, eip, vpc: None, inside: Said::Given(vec![inside]), what }
 }

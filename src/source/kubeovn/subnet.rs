@@ -6,21 +6,171 @@
 
 use std::net::IpAddr;
 
-use super::{no_effect, not_yet};
+use ipnet::IpNet;
+
+use super::{KUBERNETES_PODS, no_effect, not_yet};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Block, Dhcp, Setting, Subnet, VpcId};
+use crate::model::{self, AddressRange, Block, Dhcp, Setting, VpcId};
 use crate::source::acl::{Acl, acl};
 use crate::source::blocks::{blocks, is_v4, set_gateways};
-use crate::source::fields::{
-    Fields, address, choice, comma_list, conflict, network, network_or_address, owned, part, range,
-};
+use crate::source::declare::{Int, Mapping, Word, Words, declare};
+use crate::source::fields::{conflict, missing};
 use crate::source::object::Object;
+use crate::source::values::{self, Anything, Commas, Flag, Whole};
 use crate::span::{Span, Spanned};
+
+/// Why fields about the default VPC's exit have no effect.
+const EXIT_NODES: &str = "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own";
+/// Why fields of `u2oInterconnection` have none.
+const INTERCONNECTION: &str = "it belongs to `u2oInterconnection`";
+/// Why fields about routing tables of Linux have none.
+const NODE_ROUTING: &str = "it is about a node's own routing";
+
+declare! {
+    /// A segment with an address block, and the router's port in it.
+    pub(crate) struct Subnet "Subnet.spec" {
+        /// The VPC that it belongs to.
+        "vpc" vpc: Whole<Option<Spanned<String>>> = "`ovn-cluster`",
+        /// The overlay network that it is bound to, `namespace/name` or `name.namespace.ovn`; `ovn` is the built-in one.
+        "provider" provider: Whole<Option<Spanned<String>>> = "ovn",
+        /// The Vlan that bridges it to a physical network.
+        "vlan" vlan: Whole<Option<Spanned<String>>>,
+        /// Its block, or one of each family; only a bridged subnet may have none.
+        "cidrBlock" cidrs: Whole<Commas<Spanned<IpNet>>>,
+        /// The router's address, or one of each family.
+        "gateway" gateways: Commas<Spanned<IpAddr>> = "the first host of the block",
+        /// Addresses that are never given out: `10.0.1.2` or `10.0.1.2..10.0.1.9`.
+        "excludeIps" exclude: Vec<Spanned<AddressRange>>,
+        /// The families of its blocks, from which it follows; another one is warned about.
+        "protocol" protocol: Option<Word<Families>>,
+        /// Nothing crosses its border, in either direction, but what `allowSubnets` says.
+        "private" private: Flag = "false",
+        /// What may cross a private subnet's border.
+        "allowSubnets" allow: Vec<values::Block>,
+        /// Rules by hand.
+        "acls" acls: Vec<Spanned<Acl>>,
+        /// With `acls`, whether its guests reach each other whatever these say below 1900.
+        "allowEWTraffic" allow_east_west: Flag = "false",
+        /// Whether guests that ask are told their address and router.
+        "enableDHCP" dhcp: Flag = "false",
+        /// DHCPv4 options in OVN's words, `name=value`; `;` stands between the items of a value.
+        "dhcpV4Options" dhcp_v4: Option<Spanned<Commas<values::Pair>>>,
+        /// DHCPv6 options likewise.
+        "dhcpV6Options" dhcp_v6: Option<Spanned<Commas<values::Pair>>>,
+        /// Whether the router advertises itself.
+        "enableIPv6RA" ra: Flag = "false",
+        /// Settings of that in OVN's words, `name=value`.
+        "ipv6RAConfigs" ra_configs: Option<Spanned<Commas<values::Pair>>>,
+        /// The largest packet that guests are told to send.
+        "mtu" mtu: Option<Int<0, 65535>> = "what is left under a tunnel",
+        /// The route table for packets from here.
+        "routeTable" route_table: Option<Spanned<String>> = "the main one",
+        /// Whether packets to the outside get the address of the VPC's gateway as their source.
+        "natOutgoing" nat_outgoing: Flag = "false",
+        /// What `natOutgoing` leaves as it is; the first rule that matches decides.
+        "natOutgoingPolicyRules" nat_rules: Vec<Spanned<NatRule>>,
+        /// A router outside that packets leave by.
+        "externalEgressGateway" egress: Option<Spanned<Commas<Spanned<IpAddr>>>>
+            => Code::NotYet, "packets to the outside are routed as the VPC says",
+        /// Whether multicast goes to those alone who asked for it.
+        "enableMulticastSnoop" multicast_snooping: Flag = "false",
+        /// Whether the router has a port although the subnet is bridged.
+        "logicalGateway" logical_gateway: Flag = "false",
+        /// Whether a bridged subnet and the others of its VPC reach each other.
+        "u2oInterconnection" interconnection: Flag = "false"
+            => Code::NotYet, "the router gets no port in this bridged subnet",
+        /// Namespaces whose workloads live here where they do not say.
+        "namespaces" namespaces: Vec<Spanned<String>>,
+        /// Addresses that workloads may hold in turn.
+        "vips" vips: Vec<Spanned<IpAddr>>,
+        /// What nodes the default VPC leaves by; `centralized` has no effect.
+        "gatewayType" gateway_type: Option<Word<GatewayType>> = "distributed",
+    }
+    unused {
+        "gatewayNode" Spanned<String>: Code::FieldWithoutEffect, EXIT_NODES;
+        "gatewayNodeSelectors" Anything: Code::FieldWithoutEffect, EXIT_NODES;
+        "enableEcmp" Spanned<bool> = "false": Code::FieldWithoutEffect,
+            "it spreads the default VPC's exit over nodes, which are Kubernetes' own";
+        "default" Spanned<bool> = "false": Code::FieldWithoutEffect, KUBERNETES_PODS;
+        "namespaceSelectors" Anything: Code::FieldWithoutEffect, KUBERNETES_PODS;
+        "disableGatewayCheck" Spanned<bool> = "false": Code::FieldWithoutEffect,
+            "it is about a check that the CNI makes when a pod starts";
+        "disableInterConnection" Spanned<bool> = "false": Code::FieldWithoutEffect,
+            "it is about OVN interconnection, which northc does not set up";
+        "enableLb" Spanned<bool> = "true": Code::FieldWithoutEffect,
+            "no service of Kubernetes is lowered, so there is nothing to attach";
+        "enableExternalLBAddress" Spanned<bool> = "false": Code::FieldWithoutEffect,
+            "it is about flows that a node's daemon installs";
+        "nodeNetwork" Spanned<String>: Code::FieldWithoutEffect, "it is about a node's tunnels";
+        "policyRoutingPriority" Int<0, 32765> = "0": Code::FieldWithoutEffect, NODE_ROUTING;
+        "policyRoutingTableID" Int<0, 2147483647> = "0": Code::FieldWithoutEffect, NODE_ROUTING;
+        "u2oInterconnectionIP" Commas<Spanned<IpAddr>>: Code::FieldWithoutEffect, INTERCONNECTION;
+        "u2oFeatures" Anything: Code::FieldWithoutEffect, INTERCONNECTION;
+    }
+}
+
+declare! {
+    /// A rule of what is translated.
+    pub(crate) struct NatRule "a rule of natOutgoingPolicyRules" {
+        /// Whether what matches is translated.
+        "action" action: Word<NatAction>,
+        /// Which packets.
+        "match" matching: Option<Spanned<NatMatch>>,
+    }
+}
+
+declare! {
+    /// Packets of these addresses.
+    pub(crate) struct NatMatch "match" {
+        /// Where they come from; not lowered yet.
+        "srcIPs" sources: Commas<values::Block>,
+        /// Where they go.
+        "dstIPs" destinations: Commas<values::Block>,
+    }
+}
+
+/// The families of a subnet's blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Families {
+    V4,
+    V6,
+    Dual,
+    None,
+}
+
+impl Words for Families {
+    const WORDS: &'static [(&'static str, Families)] =
+        &[("IPv4", Families::V4), ("IPv6", Families::V6), ("Dual", Families::Dual), ("Mac", Families::None)];
+}
+
+/// What nodes the default VPC leaves by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GatewayType {
+    Distributed,
+    Centralized,
+}
+
+impl Words for GatewayType {
+    const WORDS: &'static [(&'static str, GatewayType)] =
+        &[("distributed", GatewayType::Distributed), ("centralized", GatewayType::Centralized)];
+}
+
+/// What becomes of a packet's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NatAction {
+    Translate,
+    Keep,
+}
+
+impl Words for NatAction {
+    const WORDS: &'static [(&'static str, NatAction)] =
+        &[("nat", NatAction::Translate), ("forward", NatAction::Keep)];
+}
 
 /// A subnet whose names are not resolved yet.
 pub(crate) struct Declared {
     /// What is known without looking elsewhere; its VPC is the default one, its provider unset.
-    pub(crate) subnet: Subnet,
+    pub(crate) subnet: model::Subnet,
     /// False when `vpc` or `provider` could not be read: judged in the default VPC, which is meant where they
     /// are absent, it would only seem wrong there.
     pub(crate) placed: bool,
@@ -43,161 +193,118 @@ pub(crate) struct Declared {
 /// The subnet that an object describes.
 pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> {
     let n_errors = sink.n_errors();
-    let mut spec = object.spec("Subnet.spec", sink)?;
-    let vpc = spec.text("vpc", sink);
-    let provider = spec.text("provider", sink);
-    let placed = sink.n_errors() == n_errors;
-    let n_errors_before = n_errors;
-    let n_errors = sink.n_errors();
-    let vlan = spec.text("vlan", sink);
-    let block_text = spec.text("cidrBlock", sink);
-    if block_text.is_none() && vlan.is_none() && sink.n_errors() == n_errors {
-        spec.report_missing("cidrBlock", sink);
+    let said: Subnet = object.declared(sink)?;
+    answer(&said, sink);
+    let is_whole = said.cidrs.whole && said.vlan.whole;
+    if said.cidrs.value.0.is_empty() && said.vlan.value.is_none() && is_whole {
+        sink.push(missing(Subnet::WHAT, object.name.span, "cidrBlock"));
     }
-    let blocks = read_blocks(&mut spec, block_text, sink);
-    check_protocol(&mut spec, &blocks, sink);
-    let private = spec.flag("private", sink);
-    let allow = spec.texts("allowSubnets", sink);
-    let allow = allow.into_iter().filter_map(|t| network_or_address(t, "`allowSubnets`", sink)).collect();
-    let exclude =
-        spec.texts("excludeIps", sink).into_iter().filter_map(|t| range(t, "`excludeIps`", sink)).collect();
-    let vips = spec.texts("vips", sink).into_iter().filter_map(|t| address(t, "`vips`", sink)).collect();
-    let acls: Vec<Spanned<Acl>> = spec.take("acls", sink).unwrap_or_default();
-    let mut subnet = Subnet {
-        name: owned(object.name),
+    let all_known = is_whole && (!said.cidrs.value.0.is_empty() || said.vlan.value.is_some());
+    let mut blocks = blocks(said.cidrs.value.0, sink);
+    set_gateways(&mut blocks, said.gateways.0, all_known, sink);
+    check_protocol(said.protocol, &blocks, sink);
+    let mut subnet = model::Subnet {
+        name: object.name.map(str::to_owned),
         description: object.description(),
         vpc: VpcId(0),
         whole: true,
         blocks,
-        exclude,
+        exclude: said.exclude,
         provider: None,
         routed: true,
-        private,
-        allow,
+        private: said.private.0,
+        allow: said.allow.into_iter().map(|block| block.0).collect(),
         network_acl: None,
-        acls: acls.into_iter().map(acl).collect(),
-        allow_east_west: spec.flag("allowEWTraffic", sink),
-        dhcp: dhcp(&mut spec, sink),
-        ra: ra(&mut spec, sink),
-        mtu: spec.int("mtu", sink).filter(|mtu| mtu.value != 0),
+        acls: said.acls.into_iter().map(acl).collect(),
+        allow_east_west: said.allow_east_west.0,
+        dhcp: said.dhcp.0.map(|span| Dhcp {
+            span,
+            keeps_defaults: false,
+            v4: settings(said.dhcp_v4),
+            v6: settings(said.dhcp_v6),
+        }),
+        ra: said.ra.0.map(|_| settings(said.ra_configs)),
+        mtu: said.mtu.map(|mtu| mtu.0).filter(|mtu| mtu.value != 0),
         underlay: None,
-        route_table: spec.text("routeTable", sink).map(owned),
-        nat_outgoing: None,
+        route_table: said.route_table,
+        nat_outgoing: said.nat_outgoing.0,
         nat_exempt: Vec::new(),
-        multicast_snooping: spec.flag("enableMulticastSnoop", sink),
+        multicast_snooping: said.multicast_snooping.0,
     };
-    let logical_gateway = spec.flag("logicalGateway", sink);
-    let namespaces = spec.texts("namespaces", sink).into_iter().map(|n| n.value.to_owned()).collect();
-    exits(&mut spec, &mut subnet, sink);
-    answer_interconnection(&mut spec, logical_gateway, sink);
-    answer_others(&mut spec, sink);
-    spec.finish(sink);
-    object.fields.finish(sink);
-    subnet.whole = sink.n_errors() == n_errors_before;
+    exits(&mut subnet, said.nat_rules, said.egress.map(|egress| egress.span), sink);
+    subnet.whole = sink.n_errors() == n_errors;
     Some(Declared {
         subnet,
-        placed,
-        vpc: vpc.map(owned),
-        provider: provider.map(owned),
-        vlan: vlan.map(owned),
-        logical_gateway: logical_gateway.is_some(),
-        namespaces,
-        vips,
+        placed: said.vpc.whole && said.provider.whole,
+        vpc: said.vpc.value,
+        provider: said.provider.value,
+        vlan: said.vlan.value,
+        logical_gateway: said.logical_gateway.0.is_some(),
+        namespaces: said.namespaces.into_iter().map(|name| name.value).collect(),
+        vips: said.vips,
         network_acl: None,
     })
 }
 
-/// Blocks with their gateways, IPv4 first. A gateway of a family without a block is reported.
-fn read_blocks(spec: &mut Fields<'_>, text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Block> {
-    let n_errors = sink.n_errors();
-    let cidrs = text.map_or(Vec::new(), comma_list).into_iter();
-    let cidrs: Vec<_> = cidrs.filter_map(|text| network(text, "`cidrBlock`", sink)).collect();
-    let mut blocks = blocks(cidrs, sink);
-    let all_known = sink.n_errors() == n_errors && (text.is_some() || spec.text("vlan", sink).is_some());
-    let gateways = spec.text("gateway", sink).map_or(Vec::new(), comma_list).into_iter();
-    let gateways: Vec<_> = gateways.filter_map(|text| address(text, "`gateway`", sink)).collect();
-    set_gateways(&mut blocks, gateways, all_known, sink);
-    blocks
+/// What has no effect as it stands.
+fn answer(said: &Subnet, sink: &mut Sink) {
+    let mut idle = |name: &str, span: Option<Span>, why: &str| {
+        if let Some(span) = span {
+            no_effect(span, name, why, sink);
+        }
+    };
+    if said.dhcp.0.is_none() {
+        for (name, options) in [("dhcpV4Options", &said.dhcp_v4), ("dhcpV6Options", &said.dhcp_v6)] {
+            let why = "`enableDHCP` is not true, so nobody answers guests";
+            idle(name, options.as_ref().map(|options| options.span), why);
+        }
+    }
+    if said.ra.0.is_none() {
+        let why = "`enableIPv6RA` is not true, so nothing is advertised";
+        idle("ipv6RAConfigs", said.ra_configs.as_ref().map(|configs| configs.span), why);
+    }
+    let centralized = said.gateway_type.as_ref().filter(|said| said.0.value == GatewayType::Centralized);
+    idle("gatewayType", centralized.map(|said| said.0.span), EXIT_NODES);
+    if let (Some(on), Some(logical)) = (said.interconnection.0, said.logical_gateway.0) {
+        conflict(("u2oInterconnection", on), ("logicalGateway", logical), sink);
+    }
 }
 
-fn check_protocol(spec: &mut Fields<'_>, blocks: &[Block], sink: &mut Sink) {
-    let Some(text) = spec.text("protocol", sink) else { return };
-    let known = [("IPv4", "IPv4"), ("IPv6", "IPv6"), ("Dual", "Dual"), ("Mac", "Mac")];
-    let Some(said) = choice(text, "protocol", &known, sink) else { return };
+fn check_protocol(said: Option<Word<Families>>, blocks: &[Block], sink: &mut Sink) {
+    let Some(Word(said)) = said else { return };
     let is = match blocks {
-        [] => "Mac",
-        [one] if is_v4(one.cidr.value) => "IPv4",
-        [_] => "IPv6",
-        _ => "Dual",
+        [] => return,
+        [one] if is_v4(one.cidr.value) => Families::V4,
+        [_] => Families::V6,
+        _ => Families::Dual,
     };
-    if said != is && !blocks.is_empty() {
-        let diagnostic = Diagnostic::new(
-            Code::ProtocolMismatch,
-            text.span,
-            format!("`protocol` says {said}, the block is {is}"),
-        );
+    if said.value != is {
+        let word =
+            |families| Families::WORDS.iter().find(|(_, f)| *f == families).map_or("", |(word, _)| word);
+        let (said_word, is) = (word(said.value), word(is));
+        let message = format!("`protocol` says {said_word}, the block is {is}");
         let help = format!("write `protocol: {is}`, or leave it out: it follows from the block");
-        sink.push(diagnostic.label(blocks[0].cidr.span, format!("{is} by this")).help(help));
+        sink.push(
+            Diagnostic::new(Code::ProtocolMismatch, said.span, message)
+                .label(blocks[0].cidr.span, format!("{is} by this"))
+                .help(help),
+        );
     }
 }
 
-fn dhcp(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Dhcp> {
-    let v4 = spec.text("dhcpV4Options", sink);
-    let v6 = spec.text("dhcpV6Options", sink);
-    let on = spec.flag("enableDHCP", sink);
-    if on.is_none() {
-        for (name, text) in [("dhcpV4Options", v4), ("dhcpV6Options", v6)] {
-            let Some(text) = text else { continue };
-            no_effect(text.span, name, "`enableDHCP` is not true, so nobody answers guests", sink);
-        }
-    }
-    Some(Dhcp { span: on?, keeps_defaults: false, v4: settings(v4, sink), v6: settings(v6, sink) })
-}
-
-fn ra(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Vec<Setting>> {
-    let text = spec.text("ipv6RAConfigs", sink);
-    let on = spec.flag("enableIPv6RA", sink);
-    if let (None, Some(text)) = (on, text) {
-        no_effect(text.span, "ipv6RAConfigs", "`enableIPv6RA` is not true, so nothing is advertised", sink);
-    }
-    on.map(|_| settings(text, sink))
-}
-
-/// `name=value,name=value`, as Kube-OVN writes option lists.
-fn settings(text: Option<Spanned<&str>>, sink: &mut Sink) -> Vec<Setting> {
-    let one = |item: Spanned<&str>| match item.value.split_once('=') {
-        Some((name, value)) => {
-            let (name, value) = (part(item, name.trim()), part(item, value.trim()));
-            Some(Setting { name: owned(name), value: owned(value) })
-        }
-        None => {
-            let message = format!("`{item}` is not `name=value`");
-            sink.push(Diagnostic::new(Code::BadValue, item.span, message));
-            None
-        }
-    };
-    text.map_or(Vec::new(), comma_list).into_iter().filter_map(one).collect()
+fn settings(said: Option<Spanned<Commas<values::Pair>>>) -> Vec<Setting> {
+    said.map_or(Vec::new(), |said| said.value.0).into_iter().map(|pair| pair.0).collect()
 }
 
 /// Ways to the outside, some of which exclude each other.
-fn exits(spec: &mut Fields<'_>, subnet: &mut Subnet, sink: &mut Sink) {
-    let nat = spec.flag("natOutgoing", sink);
-    let gateway = spec.text("externalEgressGateway", sink);
-    if let (Some(nat), Some(gateway)) = (nat, gateway) {
-        spec.skip(&["natOutgoingPolicyRules"]);
-        return conflict(("natOutgoing", nat), ("externalEgressGateway", gateway.span), sink);
+fn exits(subnet: &mut model::Subnet, rules: Vec<Spanned<NatRule>>, egress: Option<Span>, sink: &mut Sink) {
+    if let (Some(nat), Some(egress)) = (subnet.nat_outgoing, egress) {
+        subnet.nat_outgoing = None;
+        return conflict(("natOutgoing", nat), ("externalEgressGateway", egress), sink);
     }
-    subnet.nat_outgoing = nat;
-    nat_rules(spec, subnet, sink);
-    for text in gateway.map_or(Vec::new(), comma_list) {
-        if address(text, "`externalEgressGateway`", sink).is_some() {
-            let so = "packets to the outside are routed as the VPC says";
-            not_yet(text.span, "externalEgressGateway", so, sink);
-        }
-    }
+    nat_rules(subnet, rules, sink);
     let everywhere = subnet.allow.iter().any(|allowed| allowed.value.prefix_len() == 0);
-    if let (Some(exit), Some(private), false) = (nat.or(gateway.map(|g| g.span)), subnet.private, everywhere)
-    {
+    if let (Some(exit), Some(private), false) = (subnet.nat_outgoing.or(egress), subnet.private, everywhere) {
         let message = format!("subnet `{}` is private: nothing gets as far as the outside", subnet.name);
         sink.push(
             Diagnostic::new(Code::PrivateBlocksExit, exit, message)
@@ -209,100 +316,26 @@ fn exits(spec: &mut Fields<'_>, subnet: &mut Subnet, sink: &mut Sink) {
 
 /// Refinements of `natOutgoing`: the first rule that matches decides, and what none matches is translated. OVN
 /// keeps the source by destination alone, so that is what can be said.
-fn nat_rules(spec: &mut Fields<'_>, subnet: &mut Subnet, sink: &mut Sink) {
-    let nodes = spec.list("natOutgoingPolicyRules", sink);
-    if let (Some(first), None) = (nodes.first(), subnet.nat_outgoing) {
+fn nat_rules(subnet: &mut model::Subnet, rules: Vec<Spanned<NatRule>>, sink: &mut Sink) {
+    if let (Some(first), None) = (rules.first(), subnet.nat_outgoing) {
         let why = "`natOutgoing` is not true, so there is nothing to refine";
-        no_effect(first.span, "natOutgoingPolicyRules", why, sink);
-        return;
+        return no_effect(first.span, "natOutgoingPolicyRules", why, sink);
     }
     let mut after_translation = false;
-    for node in nodes {
-        let mut rule = Fields::of("a rule of natOutgoingPolicyRules", node, sink);
-        let known = [("nat", true), ("forward", false)];
-        let action = rule.required("action", sink).and_then(|text| choice(text, "action", &known, sink));
-        let mut what = rule.map("match", "match", sink);
-        let mut ips = |name: &'static str, sink: &mut Sink| {
-            let texts =
-                what.as_mut().and_then(|fields| fields.text(name, sink)).map_or(Vec::new(), comma_list);
-            texts.into_iter().filter_map(|text| network_or_address(text, name, sink)).collect::<Vec<_>>()
+    for rule in rules {
+        let span = rule.span;
+        let (sources, destinations) = match rule.value.matching {
+            Some(matching) => (matching.value.sources.0, matching.value.destinations.0),
+            None => Default::default(),
         };
-        let (sources, destinations) = (ips("srcIPs", sink), ips("dstIPs", sink));
-        if let Some(what) = what {
-            what.finish(sink);
-        }
-        rule.finish(sink);
-        match action {
-            Some(false) if sources.is_empty() && !destinations.is_empty() && !after_translation => {
-                subnet.nat_exempt.extend(destinations);
+        match rule.value.action.0.value {
+            NatAction::Keep if sources.is_empty() && !destinations.is_empty() && !after_translation => {
+                subnet.nat_exempt.extend(destinations.into_iter().map(|block| block.0));
             }
-            Some(false) => {
-                let so = "packets that it matches are translated like all others";
-                not_yet(rule.span, "forward", so, sink);
+            NatAction::Keep => {
+                not_yet(span, "forward", "packets that it matches are translated like all others", sink);
             }
-            Some(true) => after_translation = true,
-            None => {}
+            NatAction::Translate => after_translation = true,
         }
     }
-}
-
-/// A bridged subnet's way to its VPC's router.
-fn answer_interconnection(spec: &mut Fields<'_>, logical_gateway: Option<Span>, sink: &mut Sink) {
-    let Some(on) = spec.flag("u2oInterconnection", sink) else { return };
-    match logical_gateway {
-        Some(logical) => conflict(("u2oInterconnection", on), ("logicalGateway", logical), sink),
-        None => not_yet(on, "u2oInterconnection", "the router gets no port in this bridged subnet", sink),
-    }
-}
-
-/// Fields that say nothing about OVN: the field, its value where it says nothing at all, and the reason.
-const WITHOUT_EFFECT: [(&str, &str, &str); 14] = [
-    ("gatewayNode", "", "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own"),
-    ("enableEcmp", "false", "it spreads the default VPC's exit over nodes, which are Kubernetes' own"),
-    ("default", "false", "it tells Kubernetes where to put pods, which is not OVN's business"),
-    ("disableGatewayCheck", "false", "it is about a check that the CNI makes when a pod starts"),
-    ("disableInterConnection", "false", "it is about OVN interconnection, which northc does not set up"),
-    ("enableLb", "true", "no service of Kubernetes is lowered, so there is nothing to attach"),
-    ("enableExternalLBAddress", "false", "it is about flows that a node's daemon installs"),
-    ("nodeNetwork", "", "it is about a node's tunnels"),
-    ("policyRoutingPriority", "0", "it is about a node's own routing"),
-    ("policyRoutingTableID", "0", "it is about a node's own routing"),
-    ("u2oInterconnectionIP", "", "it belongs to `u2oInterconnection`"),
-    ("namespaceSelectors", "", "it tells Kubernetes where to put pods, which is not OVN's business"),
-    (
-        "gatewayNodeSelectors",
-        "",
-        "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own",
-    ),
-    ("u2oFeatures", "", "it belongs to `u2oInterconnection`"),
-];
-
-fn answer_others(spec: &mut Fields<'_>, sink: &mut Sink) {
-    if let Some(kind) = spec.text("gatewayType", sink) {
-        let known = [("distributed", false), ("centralized", true)];
-        if choice(kind, "gatewayType", &known, sink) == Some(true) {
-            let why = "it chooses the nodes that the default VPC leaves by, which are Kubernetes' own";
-            no_effect(kind.span, "gatewayType", why, sink);
-        }
-    }
-    for (field, nothing, why) in WITHOUT_EFFECT {
-        let Some(node) = spec.node(field) else { continue };
-        let says_nothing = match &node.value {
-            crate::source::yaml::Yaml::Scalar { text, .. } => {
-                let text = text.trim();
-                text.is_empty() || text.eq_ignore_ascii_case(nothing)
-            }
-            crate::source::yaml::Yaml::Seq(items) => items.is_empty(),
-            crate::source::yaml::Yaml::Map(entries) => entries.is_empty(),
-            crate::source::yaml::Yaml::Null => true,
-        };
-        if !says_nothing {
-            no_effect(one_line(node.span, spec, field), field, why, sink);
-        }
-    }
-}
-
-/// A list or mapping is underlined at its key.
-fn one_line(span: Span, spec: &Fields<'_>, field: &str) -> Span {
-    spec.key_span(field).map_or(span, |key| if key.end <= span.start { key } else { span })
 }

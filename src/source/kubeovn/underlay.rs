@@ -4,9 +4,44 @@
 //! nodes and makes no row. Refuses to configure nodes.
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::source::fields::owned;
+use crate::source::declare::{Int, Mapping, declare};
+use crate::source::fields::missing;
 use crate::source::object::Object;
+use crate::source::values::{Anything, Whole};
 use crate::span::Spanned;
+
+declare! {
+    /// A VLAN of a physical network, for bridged subnets.
+    pub(crate) struct VlanSpec "Vlan.spec" {
+        /// The 802.1Q tag; 0 for none.
+        "id" id: Option<Int<0, 4094>> = "0",
+        /// The ProviderNetwork, whose name chassis map to a bridge (`ovn-bridge-mappings`).
+        "provider" provider: Whole<Option<Spanned<String>>>,
+        /// An older name of `id`.
+        "vlanId" old_id: Option<Int<0, 4094>>,
+        /// An older name of `provider`.
+        "providerInterfaceName" old_provider: Whole<Option<Spanned<String>>>,
+    }
+}
+
+/// Why what is about bridges on nodes has no effect.
+const BRIDGES: &str =
+    "northc configures no nodes: map the network's name to a bridge there (`ovn-bridge-mappings`)";
+
+declare! {
+    /// A physical network, by its name.
+    pub(crate) struct ProviderNetworkSpec "ProviderNetwork.spec" {}
+    unused {
+        "defaultInterface" Spanned<String>: Code::FieldWithoutEffect, BRIDGES;
+        "customInterfaces" Anything: Code::FieldWithoutEffect, BRIDGES;
+        "nodeSelector" Anything: Code::FieldWithoutEffect, BRIDGES;
+        "excludeNodes" Vec<Spanned<String>>: Code::FieldWithoutEffect, BRIDGES;
+        "exchangeLinkName" Spanned<bool> = "false": Code::FieldWithoutEffect, BRIDGES;
+        "autoCreateVlanSubinterfaces" Spanned<bool> = "false": Code::FieldWithoutEffect, BRIDGES;
+        "preserveVlanInterfaces" Spanned<bool> = "false": Code::FieldWithoutEffect, BRIDGES;
+        "vlanInterfaces" Vec<Spanned<String>>: Code::FieldWithoutEffect, BRIDGES;
+    }
+}
 
 /// A VLAN of a physical network.
 pub(crate) struct Vlan {
@@ -19,21 +54,18 @@ pub(crate) struct Vlan {
 
 /// The VLAN that an object describes.
 pub(crate) fn read_vlan(mut object: Object<'_>, sink: &mut Sink) -> Option<Vlan> {
-    let mut spec = object.spec("Vlan.spec", sink)?;
-    let id = spec.int("id", sink);
-    let old_id = spec.int("vlanId", sink);
-    let provider = spec.text("provider", sink);
-    let old_provider = spec.text("providerInterfaceName", sink);
-    if spec.node("provider").or(spec.node("providerInterfaceName")).is_none() {
-        spec.report_missing("provider", sink);
+    let said: VlanSpec = object.declared(sink)?;
+    let is_whole = said.provider.whole && said.old_provider.whole;
+    let provider = said.provider.value.or(said.old_provider.value);
+    if provider.is_none() && is_whole {
+        sink.push(missing(VlanSpec::WHAT, object.name.span, "provider"));
     }
-    spec.finish(sink);
-    object.fields.finish(sink);
-    if let Some(id) = id.or(old_id) {
+    let id = said.id.or(said.old_id).map(|id| id.0);
+    if let Some(id) = id {
         check_tag(id, 0, sink);
     }
-    let id = id.or(old_id).unwrap_or(Spanned::new(0, object.name.span));
-    Some(Vlan { name: owned(object.name), id, provider: provider.or(old_provider).map(owned) })
+    let id = id.unwrap_or(Spanned::new(0, object.name.span));
+    Some(Vlan { name: object.name.map(str::to_owned), id, provider })
 }
 
 /// Reports a tag that does not exist; the least one is 0 where that stands for none.
@@ -47,18 +79,6 @@ pub(crate) fn check_tag(id: Spanned<i64>, least: i64, sink: &mut Sink) {
 
 /// The name of the physical network that an object describes.
 pub(crate) fn read_provider_network(mut object: Object<'_>, sink: &mut Sink) -> Option<Spanned<String>> {
-    let mut spec = object.spec("ProviderNetwork.spec", sink)?;
-    spec.skip(&[
-        "autoCreateVlanSubinterfaces",
-        "customInterfaces",
-        "defaultInterface",
-        "exchangeLinkName",
-        "excludeNodes",
-        "nodeSelector",
-        "preserveVlanInterfaces",
-        "vlanInterfaces",
-    ]);
-    spec.finish(sink);
-    object.fields.finish(sink);
-    Some(owned(object.name))
+    let ProviderNetworkSpec {} = object.declared(sink)?;
+    Some(object.name.map(str::to_owned))
 }

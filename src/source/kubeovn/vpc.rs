@@ -1,24 +1,131 @@
-//! `kubeovn.io/v1` Vpc: routes, policies, this side of the peerings.
+//! `kubeovn.io/v1` Vpc: routes, policies, this side of the peerings, ways out.
 //!
-//! | field | meaning here |
-//! |---|---|
-//! | staticRoutes | routes of the router |
-//! | policyRoutes | policies of the router |
-//! | vpcPeerings | one end of a link to another router |
-//! | enableExternal | a gateway on the default external network |
-//! | extraExternalSubnets | with it, gateways on further ones |
-//! | annotation `northc.io/cidrs` | the blocks that the subnets must lie in (the kind has no such field) |
-//! | others | no row in OVN; each answered with a diagnostic when set |
+//! The kind has no blocks; the annotation `northc.io/cidrs` gives the ones that its subnets must lie in. Refuses
+//! to resolve names.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{KUBERNETES_PODS, no_effect};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{NextHop, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
-use crate::source::fields::{
-    Fields, address, choice, comma_list, interface_address, network, network_or_address, owned,
-};
+use crate::model::{self, NextHop, PolicyAction, RouteSelector};
+use crate::source::declare::{Form, Int, Take, Word, Words, declare};
+use crate::source::fields::{comma_list, interface_address, network, text_of};
 use crate::source::object::Object;
+use crate::source::values::{Anything, Block, Commas, Flag, Whole};
+use crate::source::yaml::Node;
 use crate::span::{Span, Spanned};
 
-use super::{no_effect, not_yet};
+declare! {
+    /// A virtual private cloud: a router, to which subnets belong.
+    pub(crate) struct Vpc "Vpc.spec" {
+        /// Routes of the router.
+        "staticRoutes" static_routes: Whole<Vec<Spanned<StaticRoute>>>,
+        /// Policies of the router, which come after its routes.
+        "policyRoutes" policy_routes: Vec<Spanned<PolicyRoute>>,
+        /// This side of links to other VPCs, which must declare the other one.
+        "vpcPeerings" peerings: Whole<Vec<Spanned<VpcPeering>>>,
+        /// Whether the router has a gateway on the default external network.
+        "enableExternal" external: Whole<Flag> = "false",
+        /// With `enableExternal`, the further external networks that it has gateways on.
+        "extraExternalSubnets" extra_externals: Whole<Vec<Spanned<String>>>,
+    }
+    unused {
+        "defaultSubnet" Spanned<String>: Code::FieldWithoutEffect, KUBERNETES_PODS;
+        "namespaces" Vec<Spanned<String>>: Code::FieldWithoutEffect, KUBERNETES_PODS;
+        "enableBfd" Spanned<bool> = "false": Code::NotYet, "next hops are not monitored";
+        "bfdPort" Spanned<BfdPort>: Code::NotYet, "next hops are not monitored";
+    }
+}
+
+declare! {
+    /// A port from which next hops are watched.
+    pub(crate) struct BfdPort "Vpc.spec.bfdPort" {
+        /// Whether there is one.
+        "enabled" _enabled: Flag = "false",
+        /// Its address.
+        "ip" _ip: Commas<Spanned<IpAddr>>,
+        /// The nodes that it is on.
+        "nodeSelector" _node_selector: Option<Anything>,
+    }
+}
+
+declare! {
+    /// A route.
+    pub(crate) struct StaticRoute "a static route" {
+        /// Where packets go, or come from.
+        "cidr" prefix: Block,
+        /// The router that they are handed to.
+        "nextHopIP" next_hop: Spanned<IpAddr>,
+        /// Whether `cidr` is about their destination or their source.
+        "policy" policy: Option<Word<RouteSelector>> = "policyDst",
+        /// The route table that it is in.
+        "routeTable" table: Option<Spanned<String>> = "the main one",
+    }
+    unused {
+        "ecmpMode" Spanned<String>: Code::FieldWithoutEffect,
+            "several next hops of one prefix share its traffic by themselves";
+        "bfdId" Spanned<String>: Code::BfdUnsupported,
+            "a session can't be referred to by the UUID of its row: the next hop is always taken to be alive";
+    }
+}
+
+declare! {
+    /// A policy: what becomes of packets, whatever their route.
+    pub(crate) struct PolicyRoute "a policy route" {
+        /// Higher first.
+        "priority" priority: Int<0, 32767>,
+        /// Which packets, in OVN's expression language.
+        "match" matching: Spanned<String>,
+        /// What happens to them.
+        "action" action: Word<PolicyAction>,
+        /// Where they go instead, where the action is `reroute`; several share them.
+        "nextHopIP" next_hops: Whole<Commas<Spanned<IpAddr>>>,
+    }
+}
+
+declare! {
+    /// This side of a link to another VPC.
+    pub(crate) struct VpcPeering "a VPC peering" {
+        /// The other VPC.
+        "remoteVpc" remote: Spanned<String>,
+        /// The router's address on the link with its prefix length, or one of each family.
+        "localConnectIP" addresses: LinkAddresses,
+    }
+}
+
+impl Words for RouteSelector {
+    const WORDS: &'static [(&'static str, RouteSelector)] =
+        &[("policyDst", RouteSelector::Destination), ("policySrc", RouteSelector::Source)];
+}
+
+/// Addresses on a link, each with its prefix length.
+#[derive(Debug)]
+pub(crate) struct LinkAddresses(Vec<Spanned<IpNet>>);
+
+impl Take for LinkAddresses {
+    fn form() -> Form {
+        Form::Commas(Box::new(Form::Network))
+    }
+
+    fn take<'d>(node: &'d Node<'d>, name: &'static str, sink: &mut Sink) -> Option<LinkAddresses> {
+        let parts = comma_list(text_of(node, name, sink)?);
+        let one =
+            |text: Spanned<&str>| {
+                if text.value.parse::<IpAddr>().is_err() {
+                    return interface_address(text, &format!("`{name}`"), sink);
+                }
+                let message = format!("`{text}` lacks its prefix length");
+                let bits = if text.value.contains(':') { 126 } else { 30 };
+                sink.push(Diagnostic::new(Code::PeerAddressBare, text.span, message).help(format!(
+                    "write `{text}/{bits}`: the link needs a network, one address for each VPC"
+                )));
+                None
+            };
+        Some(LinkAddresses(parts.into_iter().filter_map(one).collect()))
+    }
+}
 
 /// The external networks that a VPC is to have gateways on, by name.
 pub(crate) struct Exits {
@@ -31,160 +138,63 @@ pub(crate) struct Exits {
 }
 
 /// The VPC that an object describes, and its ways out; peers are still names.
-pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<(Vpc, Exits)> {
-    let mut spec = object.fields.map("spec", "Vpc.spec", sink);
+pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<(model::Vpc, Exits)> {
     let cidrs = object.annotation("northc.io/cidrs").map_or(Vec::new(), |text| {
         comma_list(text).into_iter().filter_map(|p| network(p, "`northc.io/cidrs`", sink)).collect()
     });
-    let mut vpc = Vpc {
-        name: object.name.value.to_owned(),
+    let spec: Vpc = object.declared_if_any(sink)?;
+    let mut extra = spec.extra_externals.value;
+    if let (Some(first), None) = (extra.first(), spec.external.value.0) {
+        let why = "`enableExternal` is not true, so the VPC gets no gateway";
+        no_effect(first.span, "extraExternalSubnets", why, sink);
+        extra.clear();
+    }
+    let name = object.name.value.to_owned();
+    let exits = Exits { vpc: name.clone(), default: spec.external.value.0, extra };
+    let vpc = model::Vpc {
+        name,
         span: Some(object.name.span),
         description: object.description(),
-        whole_routes: true,
-        whole_links: true,
-        whole_exits: true,
+        whole_routes: spec.static_routes.whole,
+        whole_links: spec.peerings.whole,
+        whole_exits: spec.external.whole && spec.extra_externals.whole,
         cidrs,
-        static_routes: Vec::new(),
+        static_routes: spec.static_routes.value.into_iter().map(static_route).collect(),
         route_tables: Vec::new(),
-        policy_routes: Vec::new(),
-        peerings: Vec::new(),
+        policy_routes: spec.policy_routes.into_iter().filter_map(policy_route).collect(),
+        peerings: spec.peerings.value.into_iter().map(peering).collect(),
     };
-    let mut exits = Exits { vpc: vpc.name.clone(), default: None, extra: Vec::new() };
-    if let Some(spec) = &mut spec {
-        let n_errors = sink.n_errors();
-        for node in spec.list("staticRoutes", sink) {
-            vpc.static_routes.extend(static_route(Fields::of("a static route", node, sink), sink));
-        }
-        vpc.whole_routes = sink.n_errors() == n_errors;
-        for node in spec.list("policyRoutes", sink) {
-            vpc.policy_routes.extend(policy_route(Fields::of("a policy route", node, sink), sink));
-        }
-        let n_errors = sink.n_errors();
-        for node in spec.list("vpcPeerings", sink) {
-            vpc.peerings.extend(peering(Fields::of("a VPC peering", node, sink), sink));
-        }
-        vpc.whole_links = sink.n_errors() == n_errors;
-        let n_errors = sink.n_errors();
-        exits.default = spec.flag("enableExternal", sink);
-        exits.extra = spec.texts("extraExternalSubnets", sink).into_iter().map(owned).collect();
-        if let (Some(first), None) = (exits.extra.first(), exits.default) {
-            let why = "`enableExternal` is not true, so the VPC gets no gateway";
-            no_effect(first.span, "extraExternalSubnets", why, sink);
-            exits.extra.clear();
-        }
-        vpc.whole_exits = sink.n_errors() == n_errors;
-        answer_others(spec, sink);
-    }
-    if let Some(spec) = spec {
-        spec.finish(sink);
-    }
-    object.fields.finish(sink);
     Some((vpc, exits))
 }
 
-fn answer_others(spec: &mut Fields<'_>, sink: &mut Sink) {
-    if let Some(name) = spec.text("defaultSubnet", sink) {
-        no_effect(
-            name.span,
-            "defaultSubnet",
-            "it tells Kubernetes where to put pods, which is not OVN's business",
-            sink,
-        );
-    }
-    if let Some(first) = spec.texts("namespaces", sink).first() {
-        no_effect(
-            first.span,
-            "namespaces",
-            "it tells Kubernetes where to put pods, which is not OVN's business",
-            sink,
-        );
-    }
-    if let Some(span) = spec.flag("enableBfd", sink) {
-        not_yet(span, "enableBfd", "next hops are not monitored", sink);
-    }
-    if let Some(mut port) = spec.map("bfdPort", "Vpc.spec.bfdPort", sink) {
-        if let Some(span) = port.flag("enabled", sink) {
-            not_yet(span, "bfdPort", "next hops are not monitored", sink);
-        }
-        port.skip(&["ip", "nodeSelector"]);
-        port.finish(sink);
+fn static_route(said: Spanned<StaticRoute>) -> model::StaticRoute {
+    let route = said.value;
+    model::StaticRoute {
+        span: said.span,
+        selector: route.policy.map_or(RouteSelector::Destination, |policy| policy.0.value),
+        prefix: route.prefix.0,
+        next_hop: route.next_hop.map(NextHop::Address),
+        table: route.table,
     }
 }
 
-fn static_route(mut fields: Fields<'_>, sink: &mut Sink) -> Option<StaticRoute> {
-    let prefix = fields.required("cidr", sink);
-    let next_hop = fields.required("nextHopIP", sink);
-    let selector = fields.text("policy", sink).map_or(Some(RouteSelector::Destination), |text| {
-        let known = [("policyDst", RouteSelector::Destination), ("policySrc", RouteSelector::Source)];
-        choice(text, "policy", &known, sink)
-    });
-    let table = fields.text("routeTable", sink);
-    if let Some(mode) = fields.text("ecmpMode", sink) {
-        let why = "several next hops of one prefix share its traffic by themselves";
-        no_effect(mode.span, "ecmpMode", why, sink);
-    }
-    if let Some(id) = fields.text("bfdId", sink) {
-        let message = "a BFD session can't be referred to by the UUID of its row";
-        sink.push(
-            Diagnostic::new(Code::BfdUnsupported, id.span, message)
-                .note("the route is written without it: its next hop is always taken to be alive"),
-        );
-    }
-    let span = fields.span;
-    fields.finish(sink);
-    let prefix = network_or_address(prefix?, "`cidr`", sink);
-    let next_hop = address(next_hop?, "`nextHopIP`", sink);
-    Some(StaticRoute {
-        span,
-        selector: selector?,
-        prefix: prefix?,
-        next_hop: next_hop?.map(NextHop::Address),
-        table: table.map(owned),
+fn policy_route(said: Spanned<PolicyRoute>) -> Option<model::PolicyRoute> {
+    let policy = said.value;
+    policy.next_hops.whole.then_some(model::PolicyRoute {
+        span: said.span,
+        priority: policy.priority.0,
+        matching: policy.matching,
+        action: policy.action.0,
+        next_hops: policy.next_hops.value.0,
     })
 }
 
-fn policy_route(mut fields: Fields<'_>, sink: &mut Sink) -> Option<PolicyRoute> {
-    let priority = fields.int("priority", sink);
-    if priority.is_none() && fields.node("priority").is_none() {
-        fields.report_missing("priority", sink);
+fn peering(said: Spanned<VpcPeering>) -> model::Peering {
+    let peering = said.value;
+    model::Peering {
+        span: said.span,
+        remote: peering.remote,
+        remote_id: None,
+        addresses: peering.addresses.0,
     }
-    let matching = fields.required("match", sink);
-    let action = fields.required("action", sink).and_then(|text| {
-        let known = [
-            ("allow", PolicyAction::Allow),
-            ("drop", PolicyAction::Drop),
-            ("reroute", PolicyAction::Reroute),
-        ];
-        Some(Spanned::new(choice(text, "action", &known, sink)?, text.span))
-    });
-    let hops = fields.text("nextHopIP", sink).map_or(Vec::new(), comma_list);
-    let span = fields.span;
-    fields.finish(sink);
-    let n_hops = hops.len();
-    let next_hops: Vec<_> = hops.into_iter().filter_map(|hop| address(hop, "`nextHopIP`", sink)).collect();
-    let all_good = next_hops.len() == n_hops;
-    Some(PolicyRoute { span, priority: priority?, matching: owned(matching?), action: action?, next_hops })
-        .filter(|_| all_good)
-}
-
-fn peering(mut fields: Fields<'_>, sink: &mut Sink) -> Option<Peering> {
-    let remote = fields.required("remoteVpc", sink);
-    let local = fields.required("localConnectIP", sink);
-    let span = fields.span;
-    fields.finish(sink);
-    let mut addresses = Vec::new();
-    for text in comma_list(local?) {
-        if text.value.parse::<std::net::IpAddr>().is_ok() {
-            let message = format!("`{text}` lacks its prefix length");
-            let bits = if text.value.contains(':') { 126 } else { 30 };
-            sink.push(
-                Diagnostic::new(Code::PeerAddressBare, text.span, message).help(format!(
-                    "write `{text}/{bits}`: the link needs a network, one address for each VPC"
-                )),
-            );
-        } else {
-            addresses.extend(interface_address(text, "`localConnectIP`", sink));
-        }
-    }
-    Some(Peering { span, remote: owned(remote?), remote_id: None, addresses })
 }

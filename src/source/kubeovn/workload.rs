@@ -9,40 +9,67 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::{no_effect, not_yet};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Mac, Provider};
 use crate::nearest::nearest;
+use crate::source::declare::Unused;
 use crate::source::fields::{Fields, address, comma_list, mac, network_or_address, owned};
 use crate::source::object::Object;
 use crate::source::yaml::{self, Node, Yaml};
 use crate::span::{Span, Spanned};
 
-/// What follows the slash in annotations that northc reads or answers.
-const ATTRIBUTES: [&str; 22] = [
-    "aaps",
-    "activation_strategy",
-    "cidr",
-    "default_route",
-    "dhcp-v4-options",
-    "dhcp-v6-options",
-    "egress_rate",
-    "gateway",
-    "ingress_rate",
-    "ip_address",
-    "ip_pool",
-    "layer2_forward",
-    "logical_router",
-    "logical_switch",
-    "mac_address",
-    "mirror",
-    "port_security",
-    "port_vips",
-    "routes",
-    "security_groups",
-    "vips",
-    "vlan_id",
+/// An annotation of an interface.
+pub(crate) struct Attribute {
+    /// What follows the slash.
+    pub(crate) name: &'static str,
+    /// What it means.
+    pub(crate) about: &'static str,
+    /// What it is answered with, where no row follows from it.
+    pub(crate) unused: Option<Unused>,
+}
+
+const fn read(name: &'static str, about: &'static str) -> Attribute {
+    Attribute { name, about, unused: None }
+}
+
+const fn idle(name: &'static str, code: Code, why: &'static str) -> Attribute {
+    Attribute { name, about: "", unused: Some(Unused { nothing: "", code, why }) }
+}
+
+/// Why what nodes and guests act upon has no effect.
+const NOT_OVN: &str = "a node's agent or the guest acts upon it, not OVN";
+/// Why what Kube-OVN writes there has none.
+const RECORD: &str = "it follows from the subnet, and is Kube-OVN's own record of it";
+
+/// Annotations that northc reads or answers.
+pub(crate) const ATTRIBUTES: [Attribute; 22] = [
+    read("aaps", "the Vips that it may hold, with commas between them"),
+    idle("activation_strategy", Code::NotYet, "the port is not bound to a chassis"),
+    idle("cidr", Code::FieldWithoutEffect, RECORD),
+    idle("default_route", Code::FieldWithoutEffect, NOT_OVN),
+    idle("dhcp-v4-options", Code::NotYet, "the interface is told what its subnet says"),
+    idle("dhcp-v6-options", Code::NotYet, "the interface is told what its subnet says"),
+    idle("egress_rate", Code::FieldWithoutEffect, NOT_OVN),
+    idle("gateway", Code::FieldWithoutEffect, RECORD),
+    idle("ingress_rate", Code::FieldWithoutEffect, NOT_OVN),
+    read("ip_address", "its address, or one of each family, with a comma between them"),
+    idle("ip_pool", Code::NotYet, "the address comes from the whole subnet"),
+    read("layer2_forward", "whether it gets what is for a MAC that nobody is known to have"),
+    idle("logical_router", Code::FieldWithoutEffect, RECORD),
+    read("logical_switch", "its Subnet"),
+    read("mac_address", "its Ethernet address"),
+    idle("mirror", Code::FieldWithoutEffect, NOT_OVN),
+    read("port_security", "whether it may send from its own addresses alone"),
+    read("port_vips", "those of the subnet's `vips` that it may hold, with commas between them"),
+    idle("routes", Code::FieldWithoutEffect, NOT_OVN),
+    read("security_groups", "the SecurityGroups that it joins, with commas between them"),
+    read("vips", "further addresses that it may send from, with commas between them"),
+    idle("vlan_id", Code::FieldWithoutEffect, RECORD),
 ];
+
+fn is_attribute(name: &str) -> bool {
+    ATTRIBUTES.iter().any(|attribute| attribute.name == name)
+}
 
 /// An interface whose names are not resolved yet.
 pub(crate) struct Interface {
@@ -157,7 +184,7 @@ fn astray(interfaces: &[Interface], annotations: &[(&str, Span, Spanned<&str>)],
         interfaces.iter().filter_map(|i| Some(domain(&i.network.as_ref()?.value))).collect();
     for (key, span, _) in annotations {
         let Some((said, attribute)) = key.split_once('/') else { continue };
-        let for_network = said.ends_with(".ovn.kubernetes.io") && ATTRIBUTES.contains(&attribute);
+        let for_network = said.ends_with(".ovn.kubernetes.io") && is_attribute(attribute);
         if !for_network || own.iter().any(|own| own == said) {
             continue;
         }
@@ -227,20 +254,9 @@ fn interface<'d>(
 }
 
 fn answer_annotations<'d>(find: &impl Fn(&str) -> Option<Spanned<&'d str>>, sink: &mut Sink) {
-    let waiting = [
-        ("ip_pool", "the address comes from the whole subnet"),
-        ("dhcp-v4-options", "the interface is told what its subnet says"),
-        ("dhcp-v6-options", "the interface is told what its subnet says"),
-        ("activation_strategy", "the port is not bound to a chassis"),
-    ];
-    for (attribute, so) in waiting {
-        if let Some(value) = find(attribute) {
-            not_yet(value.span, attribute, so, sink);
-        }
-    }
-    for attribute in ["ingress_rate", "egress_rate", "mirror", "routes", "default_route"] {
-        if let Some(value) = find(attribute) {
-            no_effect(value.span, attribute, "a node's agent or the guest acts upon it, not OVN", sink);
+    for attribute in &ATTRIBUTES {
+        if let (Some(unused), Some(value)) = (attribute.unused, find(attribute.name)) {
+            unused.answer(value.span, attribute.name, sink);
         }
     }
 }
@@ -250,12 +266,12 @@ fn near_misses(prefix: &str, annotations: &[(&str, Span, Spanned<&str>)], sink: 
     for (key, span, _) in annotations {
         let Some((domain, attribute)) = key.split_once('/') else { continue };
         let right = format!("{prefix}.kubernetes.io");
-        let meant = if domain == right && !ATTRIBUTES.contains(&attribute) {
-            match nearest(attribute, ATTRIBUTES) {
+        let meant = if domain == right && !is_attribute(attribute) {
+            match nearest(attribute, ATTRIBUTES.iter().map(|attribute| attribute.name)) {
                 Some(near) => near,
                 None => continue,
             }
-        } else if domain == prefix && prefix != "ovn" && ATTRIBUTES.contains(&attribute) {
+        } else if domain == prefix && prefix != "ovn" && is_attribute(attribute) {
             attribute
         } else {
             continue;

@@ -10,7 +10,6 @@ mod network_acl;
 pub(super) mod outside;
 mod peering;
 mod prefix_list;
-pub(super) mod reference;
 mod route;
 mod security_group;
 mod subnet;
@@ -20,7 +19,6 @@ use std::collections::BTreeSet;
 
 use super::Declarations;
 use super::declare::Mapping;
-use super::fields::Fields;
 use super::kubeovn::nat::Rule;
 use super::object::Object;
 use super::outside::Declared as Outside;
@@ -79,14 +77,8 @@ impl<S> Declared<S> {
 /// Reads an object of a native kind.
 pub(super) fn read<S: Mapping>(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared<S>> {
     let n_errors = sink.n_errors();
-    let has_spec = object.fields.node("spec").is_some();
-    let spec = if has_spec || S::fields().iter().any(|field| field.required) {
-        object.spec(S::WHAT, sink)?
-    } else {
-        Fields::empty(S::WHAT, object.name.span)
-    };
-    object.fields.finish(sink);
-    let spec = S::read(spec, sink)?;
+    let needs_spec = S::fields().iter().any(|field| field.required);
+    let spec: S = if needs_spec { object.declared(sink)? } else { object.declared_if_any(sink)? };
     Some(Declared {
         name: object.name.map(str::to_owned),
         annotated: object.description(),
