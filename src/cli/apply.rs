@@ -5,18 +5,17 @@ use std::time::Duration;
 
 use super::database::{DatabaseArgs, block_on, refuse};
 use super::opening::{Before, OpeningArgs};
-use super::planning::{PlanningArgs, paint};
+use super::planning::{PlanningArgs, paint, saved_plan};
 use super::report::{Consent, Reporter, finish};
 use super::{Streams, duration, exit};
 use crate::apply::provisional::{Outcome, hold};
 use crate::apply::{Done, Failure, Options, Wait, apply, execute};
 use crate::diag::Code;
-use crate::files;
 use crate::nb::Rows;
 use crate::nb::actual::Actual;
 use crate::ovsdb::fault::Fault;
 use crate::ovsdb::session::Session;
-use crate::plan::{Plan, plan, saved};
+use crate::plan::{Plan, plan};
 use crate::span::SourceMap;
 
 const EXAMPLES: &str = "Examples:
@@ -86,7 +85,7 @@ impl ApplyingArgs {
 }
 
 pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
-    let reviewed = match reviewed(args) {
+    let reviewed = match saved_plan(&args.planning.input.paths) {
         Ok(reviewed) => reviewed,
         Err(unusable) => {
             streams.say(&format!(
@@ -113,19 +112,6 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let options = Options { is_provisional: args.confirm_within.is_some(), ..options };
     let _stage = tracing::info_span!("apply").entered();
     block_on(carry_out(args, reviewed, &wanted, &session, &options, streams))
-}
-
-/// The saved plan, when the only path is one.
-fn reviewed(args: &Args) -> Result<Option<Plan>, saved::Unusable> {
-    let [path] = args.planning.input.paths.as_slice() else { return Ok(None) };
-    if path.is_dir() || path.as_os_str() == "-" {
-        return Ok(None);
-    }
-    let (sources, _) = files::read(std::slice::from_ref(path));
-    match sources.iter().next() {
-        Some((_, source)) if saved::is_plan(&source.text) => saved::read(&source.text).map(Some),
-        Some(_) | None => Ok(None),
-    }
 }
 
 async fn carry_out(

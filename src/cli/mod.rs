@@ -18,6 +18,7 @@ mod explain;
 mod graph;
 mod input;
 mod opening;
+mod overlay;
 mod plan;
 mod planning;
 mod reach;

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use super::{Streams, input};
 use crate::compile::{Options, compile};
 use crate::diag::{Code, Diagnostic, Sink};
+use crate::files;
 use crate::nb::Rows;
 use crate::plan::ownership::{Cause, Conflict};
 use crate::plan::render::Paint;
-use crate::plan::{Adopt, Guard, Mode, Plan, Request};
+use crate::plan::{Adopt, Guard, Mode, Plan, Request, saved};
 use crate::span::SourceMap;
 
 /// What is wanted, what may be done for it, and where.
@@ -98,6 +99,19 @@ impl PlanningArgs {
             sink.push(diagnostic);
         }
         self.input.tell(sink, sources, streams, false);
+    }
+}
+
+/// The saved plan, when the only path is one.
+pub(super) fn saved_plan(paths: &[PathBuf]) -> Result<Option<Plan>, saved::Unusable> {
+    let [path] = paths else { return Ok(None) };
+    if path.is_dir() || path.as_os_str() == "-" {
+        return Ok(None);
+    }
+    let (sources, _) = files::read(std::slice::from_ref(path));
+    match sources.iter().next() {
+        Some((_, source)) if saved::is_plan(&source.text) => saved::read(&source.text).map(Some),
+        Some(_) | None => Ok(None),
     }
 }
 

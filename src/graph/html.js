@@ -4,7 +4,8 @@ const svg = main.querySelector("svg");
 const panel = document.getElementById("panel");
 const search = document.getElementById("search");
 const found = document.getElementById("found");
-const whole = { ...["x", "y", "width", "height"].reduce((o, k) => ({ ...o, [k]: svg.viewBox.baseVal[k] }), {}) };
+const { x, y, width, height } = svg.viewBox.baseVal;
+const whole = { x, y, width, height };
 const templates = [...document.querySelectorAll("template")];
 
 let view = { ...whole };
@@ -47,23 +48,53 @@ function go(group) {
   show();
 }
 
-function choose(group) {
+// Where a template's object is drawn: itself, else what it is in.
+function drawn(template) {
+  return document.getElementById(template.dataset.for) ?? document.getElementById(template.dataset.in);
+}
+
+function named(id) {
+  return templates.find((template) => template.dataset.for === id);
+}
+
+function choose(template) {
   svg.querySelectorAll(".chosen").forEach((other) => other.classList.remove("chosen"));
-  const template = group && templates.find((t) => t.dataset.for === group.id);
+  paint(null);
   panel.hidden = !template;
-  if (template) {
-    group.classList.add("chosen");
-    panel.replaceChildren(template.content.cloneNode(true));
-    panel.scrollTop = 0;
-  }
+  if (!template) return;
+  drawn(template)?.classList.add("chosen");
+  panel.replaceChildren(template.content.cloneNode(true));
+  panel.scrollTop = 0;
+  panel.querySelectorAll("[data-open]").forEach((row) => {
+    row.addEventListener("click", () => choose(named(row.dataset.open)));
+  });
+  panel.querySelectorAll("[data-reach]").forEach((place) => {
+    const group = templates.find((other) => other.dataset.group === place.dataset.reach);
+    place.replaceChildren(group.content.cloneNode(true));
+    paint(group);
+  });
+}
+
+// Shows on everything that is in a group whether the chosen one reaches it.
+function paint(group) {
+  const answers = new Map(group?.dataset.to.split(" ").map((pair) => pair.split(":")) ?? []);
+  svg.querySelectorAll("[data-group]").forEach((object) => {
+    object.classList.remove("r-yes", "r-partly", "r-no", "r-open");
+    const answer = answers.get(object.dataset.group);
+    if (answer) object.classList.add(`r-${answer}`);
+  });
 }
 
 function find() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const isHit = (template) => words.every((word) => template.dataset.words.includes(word));
-  const hits = words.length ? templates.filter(isHit).map((t) => document.getElementById(t.dataset.for)) : [];
+  const isHit = (template) => words.every((word) => template.dataset.words?.includes(word));
+  const hits = words.length ? templates.filter(isHit) : [];
   svg.querySelectorAll(".hit").forEach((other) => other.classList.remove("hit"));
-  hits.forEach((group) => group.classList.add("hit"));
+  hits.forEach((template) => {
+    const group = drawn(template);
+    group?.classList.add("hit");
+    group?.closest(".subnet")?.classList.add("hit");
+  });
   main.classList.toggle("searched", words.length > 0);
   found.textContent = words.length ? `${hits.length} found` : "";
   return hits;
@@ -89,7 +120,10 @@ window.addEventListener("pointermove", (event) => {
   show();
 });
 window.addEventListener("pointerup", (event) => {
-  if (drag && !drag.moved) choose(event.target.closest?.("main .subnet, main .link, main .vpc"));
+  if (drag && !drag.moved) {
+    const group = event.target.closest?.("main .workload, main .subnet, main .link, main .vpc");
+    choose(group && named(group.id));
+  }
   drag = null;
   main.classList.remove("dragged");
 });
@@ -98,7 +132,7 @@ search.addEventListener("input", find);
 search.addEventListener("keydown", (event) => {
   const hit = event.key === "Enter" && find()[0];
   if (hit) {
-    go(hit);
+    go(drawn(hit));
     choose(hit);
   }
 });

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::{Mark, Picture, Vpc, dot};
+use super::{Legend, Mark, Picture, Sign, Tone, Vpc, dot};
 
 /// The picture as a flowchart.
 pub fn mermaid(picture: &Picture) -> String {
@@ -13,21 +13,27 @@ pub fn mermaid(picture: &Picture) -> String {
         add_vpc(&mut out, at, vpc);
     }
     for link in &picture.links {
-        let label = quote(dot::ends(picture, link));
-        let _ = writeln!(out, "  r{} ---|{label}| r{}", link.ends[0].vpc, link.ends[1].vpc);
+        let [a, b] = link.ends.each_ref().map(dot::node);
+        let _ = writeln!(out, "  {a} ---|{}| {b}", quote(dot::ends(picture, link)));
     }
+    picture.legend.iter().for_each(|legend| add_legend(&mut out, legend));
     out.push_str("  classDef private stroke:#bf8700,stroke-width:2px\n");
+    if picture.legend.is_some() {
+        out.push_str("  classDef added stroke:#1a7f37,stroke-width:3px\n");
+        out.push_str("  classDef changed stroke:#9a6700,stroke-width:3px\n");
+        out.push_str("  classDef removed stroke:#cf222e,stroke-width:3px,stroke-dasharray:4\n");
+    }
     out
 }
 
 fn add_vpc(out: &mut String, at: usize, vpc: &Vpc) {
-    let kind = if vpc.is_default { "default VPC" } else { "VPC" };
-    let title = [format!("{kind} {}", vpc.name), vpc.description.clone(), vpc.cidrs.join(", ")];
-    let _ = writeln!(out, "  subgraph v{at}[{}]", quote(title.iter().filter(|line| !line.is_empty())));
-    let router = ["router".to_owned()].into_iter().chain(vpc.router_lines());
-    let _ = writeln!(out, "    r{at}([{}])", quote(router));
+    let _ = writeln!(out, "  subgraph v{at}[{}]", quote(dot::title(vpc)));
+    if let Some(router) = dot::router(vpc) {
+        let _ = writeln!(out, "    r{at}([{}])", quote(router));
+    }
     for (nth, subnet) in vpc.subnets.iter().enumerate() {
-        let class = if subnet.marks.contains(&Mark::Private) { ":::private" } else { "" };
+        let private = if subnet.marks.contains(&Mark::Private) { ":::private" } else { "" };
+        let class = subnet.sign.as_ref().map_or(private, class);
         let _ = writeln!(out, "    s{at}_{nth}[{}]{class}", quote(dot::lines(subnet)));
         let gateways: Vec<&String> = subnet.blocks.iter().map(|(_, gateway)| gateway).collect();
         if subnet.routed {
@@ -36,6 +42,36 @@ fn add_vpc(out: &mut String, at: usize, vpc: &Vpc) {
                 false => writeln!(out, "    r{at} ---|{}| s{at}_{nth}", quote(gateways)),
             };
         }
+    }
+    out.push_str("  end\n");
+    if let Some(class) = vpc.sign.as_ref().map(class).filter(|class| !class.is_empty()) {
+        let _ = writeln!(out, "  class v{at} {}", class.trim_start_matches(":::"));
+    }
+}
+
+/// What a plan does to an object, as a class; the other signs are words enough.
+fn class(sign: &Sign) -> &'static str {
+    match sign.tone {
+        Tone::Added => ":::added",
+        Tone::Changed => ":::changed",
+        Tone::Removed => ":::removed",
+        Tone::Asked | Tone::Yes | Tone::Partly | Tone::No | Tone::Open | Tone::Group(_) => "",
+    }
+}
+
+/// A node a line, and who reaches whom between them.
+fn add_legend(out: &mut String, legend: &Legend) {
+    let _ = writeln!(out, "  subgraph legend[{}]", quote([&legend.title]));
+    for (at, (sign, who, what)) in legend.lines.iter().enumerate() {
+        let what = Some(what).filter(|what| !what.is_empty() && legend.arrows.is_empty());
+        let label = quote([&dot::signed(Some(sign), who)].into_iter().chain(what));
+        let _ = writeln!(out, "    l{at}[{label}]{}", class(sign));
+    }
+    for (from, to, what) in &legend.arrows {
+        let _ = match what.is_empty() {
+            true => writeln!(out, "    l{from} --> l{to}"),
+            false => writeln!(out, "    l{from} -->|{}| l{to}", quote([what])),
+        };
     }
     out.push_str("  end\n");
 }

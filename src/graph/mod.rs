@@ -1,58 +1,102 @@
 //! The network as people picture it, before anybody draws it: VPCs, subnets in them, links between them.
 //!
-//! `dot` and `mermaid` write it down for others to lay out; `layout` places it on paper, `svg` draws
-//! that, and `html` makes it a page. Names in a [`Picture`] are shown as written but for characters that would not be seen.
-//! Refuses to judge the network, which is checked, and to know OVN.
+//! `draw` makes it of a model; `change` and `reach` put signs on it. `dot` and `mermaid` write it down for others to
+//! lay out; `layout` places it on paper, `svg` draws that, and `html` makes it a page. Names in a [`Picture`] are
+//! shown as written but for characters that would not be seen. Refuses to judge the network, which is checked, and
+//! to know OVN.
 
+pub mod change;
 pub mod dot;
+mod draw;
 pub mod html;
 pub mod layout;
 pub mod mermaid;
+pub mod reach;
 pub mod svg;
 
-use crate::check::Checked;
-use crate::model::{self, DEFAULT_VPC, Model, PortId, SubnetId, VpcId};
-use crate::span::{SourceMap, Span};
+pub use draw::picture;
+
+use crate::span::Span;
 
 /// More workloads than these are counted rather than named.
 pub const NAMED_MAX: usize = 5;
-/// More routes than these are counted rather than listed.
+/// More routes than these are counted rather than listed; balancers likewise.
 pub const ROUTES_MAX: usize = 4;
 
-/// Everything that is drawn. VPCs and subnets by name, the default VPC first.
-#[derive(Debug)]
+/// Everything that is drawn. VPCs by name, the default VPC first, and then physical networks.
+#[derive(Debug, Default)]
 pub struct Picture {
     /// The boxes. The default VPC is one of them where it is declared or has a subnet.
     pub vpcs: Vec<Vpc>,
-    /// Peerings, each once.
+    /// Peerings and ways out, each once.
     pub links: Vec<Link>,
+    /// What the signs mean, where there are any.
+    pub legend: Option<Legend>,
 }
 
-/// A VPC: a box with a router.
-#[derive(Debug)]
+/// What a box stands for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A VPC, with its router.
+    #[default]
+    Vpc,
+    /// The VPC that exists without being declared.
+    Default,
+    /// A physical network, where the world outside begins. It has no router of ours.
+    Physical,
+}
+
+impl Kind {
+    /// In words.
+    pub fn text(self) -> &'static str {
+        match self {
+            Kind::Vpc => "VPC",
+            Kind::Default => "default VPC",
+            Kind::Physical => "physical network",
+        }
+    }
+}
+
+/// A box: a VPC with a router, or a physical network.
+#[derive(Debug, Default)]
 pub struct Vpc {
     /// Its name.
     pub name: String,
     /// A text for people; empty if none.
     pub description: String,
-    /// Whether it is the one that exists without being declared.
-    pub is_default: bool,
+    /// What it is.
+    pub kind: Kind,
     /// The blocks that its subnets must lie in; empty where nobody said.
     pub cidrs: Vec<String>,
     /// The router's routes by hand: what, and where to.
     pub routes: Vec<(String, String)>,
     /// How many policies the router has.
     pub n_policies: usize,
-    /// Its gateways on external networks, and what is translated there, line by line.
+    /// What is translated at its gateways, line by line.
     pub exits: Vec<String>,
+    /// Its load balancers.
+    pub balancers: Vec<Balancer>,
     /// What is in it.
     pub subnets: Vec<Subnet>,
+    /// Where it is declared.
+    pub place: Option<Place>,
+    /// What an overlay says of it.
+    pub sign: Option<Sign>,
+}
+
+/// An address that stands for several workloads.
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    /// Its name.
+    pub name: String,
+    /// Where it listens and how many stand behind it: `10.0.9.9 tcp/80 → 2 backends`.
+    pub text: String,
     /// Where it is declared.
     pub place: Option<Place>,
 }
 
 /// A subnet: a card in its VPC's box.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Subnet {
     /// Its name.
     pub name: String,
@@ -70,6 +114,8 @@ pub struct Subnet {
     pub workloads: Vec<Workload>,
     /// Where it is declared.
     pub place: Option<Place>,
+    /// What an overlay says of it.
+    pub sign: Option<Sign>,
 }
 
 /// Something to notice about a subnet.
@@ -126,22 +172,32 @@ pub struct Workload {
     pub kind: WorkloadKind,
     /// At most one a family, IPv4 first.
     pub addresses: Vec<String>,
+    /// The name that it is plugged in by; empty for a virtual address.
+    pub port: String,
     /// Where it is declared.
     pub place: Option<Place>,
+    /// What an overlay says of it.
+    pub sign: Option<Sign>,
 }
 
-/// A peering: a line between two boxes.
+/// A line between two boxes.
 #[derive(Debug)]
 pub struct Link {
     /// The VPC that comes first, then the other.
     pub ends: [LinkEnd; 2],
+    /// Whether it leads out of a VPC rather than to a peer.
+    pub is_exit: bool,
+    /// What an overlay says of it.
+    pub sign: Option<Sign>,
 }
 
-/// One side of a peering.
+/// One side of a link.
 #[derive(Debug)]
 pub struct LinkEnd {
     /// An index into [`Picture::vpcs`].
     pub vpc: usize,
+    /// The subnet in it that a way out leads to, an index into [`Vpc::subnets`].
+    pub subnet: Option<usize>,
     /// This side's addresses on the link.
     pub address: String,
     /// Where this side is declared.
@@ -157,18 +213,64 @@ pub struct Place {
     pub span: Span,
 }
 
-/// Draws up what is to be drawn.
-pub fn picture(checked: &Checked<'_>, sources: &SourceMap) -> Picture {
-    let model = checked.model();
-    let ctx = Ctx { checked, sources, workloads: workloads_by_subnet(checked) };
-    let by_vpc = model.subnets_by_vpc();
-    let is_drawn = |id: VpcId| {
-        let has_gateway = model.gateways_of(id).next().is_some();
-        model.vpc(id).span.is_some() || !by_vpc[id.0].is_empty() || has_gateway
-    };
-    let drawn: Vec<VpcId> = model.vpcs().map(|(id, _)| id).filter(|id| is_drawn(*id)).collect();
-    let vpcs = drawn.iter().map(|id| ctx.vpc(*id, &by_vpc[id.0])).collect();
-    Picture { vpcs, links: ctx.links(&drawn) }
+/// What an overlay says of an object, in a few letters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sign {
+    /// The letters.
+    pub text: String,
+    /// What they mean.
+    pub tone: Tone,
+}
+
+/// What a sign means, for its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tone {
+    /// It is new.
+    Added,
+    /// It becomes another.
+    Changed,
+    /// It goes.
+    Removed,
+    /// The one that is asked about.
+    Asked,
+    /// It is reached.
+    Yes,
+    /// Some packets reach it.
+    Partly,
+    /// It is not reached.
+    No,
+    /// Nobody can say.
+    Open,
+    /// It behaves like all of this number.
+    Group(usize),
+}
+
+impl Tone {
+    /// For style sheets.
+    pub fn class(self) -> &'static str {
+        match self {
+            Tone::Added => "added",
+            Tone::Changed => "changed",
+            Tone::Removed => "removed",
+            Tone::Asked => "asked",
+            Tone::Yes => "yes",
+            Tone::Partly => "partly",
+            Tone::No => "no",
+            Tone::Open => "open",
+            Tone::Group(_) => "group",
+        }
+    }
+}
+
+/// What the signs of a picture mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Legend {
+    /// Above the lines.
+    pub title: String,
+    /// A sign, what has it, and what follows for that.
+    pub lines: Vec<(Sign, String, String)>,
+    /// From one line to another, with what passes: for those who draw arrows. Empty where they would be too many.
+    pub arrows: Vec<(usize, usize, String)>,
 }
 
 impl Picture {
@@ -177,48 +279,79 @@ impl Picture {
         let subnets = self.vpcs.iter().flat_map(|vpc| &vpc.subnets);
         let (n_subnets, n_workloads) =
             subnets.fold((0, 0), |(n, w), subnet| (n + 1, w + subnet.workloads.len()));
+        let n_physical = self.vpcs.iter().filter(|vpc| vpc.kind == Kind::Physical).count();
         let mut parts = vec![
-            counted(self.vpcs.len(), "VPC", "VPCs"),
+            counted(self.vpcs.len() - n_physical, "VPC", "VPCs"),
             counted(n_subnets, "subnet", "subnets"),
             counted(n_workloads, "workload", "workloads"),
         ];
-        if !self.links.is_empty() {
-            parts.push(counted(self.links.len(), "peering", "peerings"));
+        let n_peerings = self.links.iter().filter(|link| !link.is_exit).count();
+        if n_peerings > 0 {
+            parts.push(counted(n_peerings, "peering", "peerings"));
+        }
+        if n_physical > 0 {
+            parts.push(counted(n_physical, "physical network", "physical networks"));
         }
         parts.join(", ")
+    }
+
+    /// What a link's end leads to: the subnet, else the VPC.
+    pub fn end_name(&self, end: &LinkEnd) -> &str {
+        let vpc = &self.vpcs[end.vpc];
+        end.subnet.map_or(&vpc.name, |at| &vpc.subnets[at].name)
     }
 }
 
 impl Subnet {
     /// `12 machines, 3 containers`, by kind; empty where nothing is plugged in.
     pub fn census(&self) -> String {
-        let kinds = [
-            (WorkloadKind::Machine, "machine", "machines"),
-            (WorkloadKind::Container, "container", "containers"),
-            (WorkloadKind::VirtualAddress, "virtual address", "virtual addresses"),
-        ];
-        let count = |(kind, one, many): (WorkloadKind, &str, &str)| {
-            let n = self.workloads.iter().filter(|w| w.kind == kind).count();
-            (n > 0).then(|| counted(n, one, many))
-        };
-        kinds.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
+        census(&self.workloads.iter().collect::<Vec<_>>())
     }
+
+    /// The workloads by what an overlay says of them, where they are too many to name.
+    pub fn by_sign(&self) -> Vec<(Option<&Sign>, Vec<&Workload>)> {
+        let mut by_sign: std::collections::BTreeMap<Option<&Sign>, Vec<&Workload>> = Default::default();
+        for workload in &self.workloads {
+            by_sign.entry(workload.sign.as_ref()).or_default().push(workload);
+        }
+        by_sign.into_iter().collect()
+    }
+}
+
+/// `12 machines, 3 containers`, by kind; empty where there are none.
+pub fn census(workloads: &[&Workload]) -> String {
+    let kinds = [
+        (WorkloadKind::Machine, "machine", "machines"),
+        (WorkloadKind::Container, "container", "containers"),
+        (WorkloadKind::VirtualAddress, "virtual address", "virtual addresses"),
+    ];
+    let count = |(kind, one, many): (WorkloadKind, &str, &str)| {
+        let n = workloads.iter().filter(|w| w.kind == kind).count();
+        (n > 0).then(|| counted(n, one, many))
+    };
+    kinds.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
 }
 
 impl Vpc {
     /// What its router does beyond its own subnets, line by line.
     pub fn router_lines(&self) -> Vec<String> {
         let mut lines = self.exits.clone();
-        match self.routes.len() {
-            n if n <= ROUTES_MAX => {
-                lines.extend(self.routes.iter().map(|(what, to)| format!("{what} → {to}")));
-            }
-            n => lines.push(counted(n, "route", "routes")),
-        }
+        let route = |(what, to): &(String, String)| format!("{what} → {to}");
+        add_few(&mut lines, self.routes.iter().map(route).collect(), "route", "routes");
+        let balancer = |it: &Balancer| format!("{} {}", it.name, it.text);
+        add_few(&mut lines, self.balancers.iter().map(balancer).collect(), "balancer", "balancers");
         if self.n_policies > 0 {
             lines.push(counted(self.n_policies, "policy", "policies"));
         }
         lines
+    }
+}
+
+/// All of some lines, or how many they are.
+fn add_few(lines: &mut Vec<String>, more: Vec<String>, one: &str, many: &str) {
+    match more.len() {
+        n if n <= ROUTES_MAX => lines.extend(more),
+        n => lines.push(counted(n, one, many)),
     }
 }
 
@@ -227,201 +360,9 @@ pub fn counted(n: usize, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-struct Ctx<'c> {
-    checked: &'c Checked<'c>,
-    sources: &'c SourceMap,
-    workloads: Vec<Vec<Plugged>>,
-}
-
-/// A port or a virtual address, by index.
-#[derive(Clone, Copy)]
-enum Plugged {
-    Port(PortId),
-    Vip(usize),
-}
-
-fn workloads_by_subnet(checked: &Checked<'_>) -> Vec<Vec<Plugged>> {
-    let model: &Model = checked.model();
-    let mut by_subnet = vec![Vec::new(); model.subnets.len()];
-    for (id, port) in model.ports() {
-        by_subnet[port.subnet.0].push(Plugged::Port(id));
-    }
-    for (at, vip) in model.vips.iter().enumerate() {
-        by_subnet[vip.subnet.0].push(Plugged::Vip(at));
-    }
-    by_subnet
-}
-
-impl Ctx<'_> {
-    fn place(&self, span: Span) -> Option<Place> {
-        Some(Place { line: visible(&self.sources.line(span)), span })
-    }
-
-    fn vpc(&self, id: VpcId, subnets: &[SubnetId]) -> Vpc {
-        let model = self.checked.model();
-        let vpc = model.vpc(id);
-        let route = |route: &model::StaticRoute| {
-            let from = match route.selector {
-                model::RouteSelector::Destination => "",
-                model::RouteSelector::Source => "from ",
-            };
-            let table = route.table.as_ref().map_or(String::new(), |t| format!(" in {}", visible(&t.value)));
-            let to = match self.checked.assignment().next_hop(route) {
-                Some(address) => address.to_string(),
-                None => "dropped".to_owned(),
-            };
-            (format!("{from}{}{table}", route.prefix), to)
-        };
-        let implied = model.default_routes(id).into_iter();
-        let implied = implied.map(|route| (route.prefix.to_string(), route.next_hop.to_string()));
-        Vpc {
-            name: visible(&vpc.name),
-            description: visible(&vpc.description),
-            is_default: vpc.name == DEFAULT_VPC,
-            cidrs: vpc.cidrs.iter().map(ToString::to_string).collect(),
-            routes: vpc.static_routes.iter().map(route).chain(implied).collect(),
-            n_policies: vpc.policy_routes.len(),
-            exits: self.exits(id),
-            subnets: subnets.iter().map(|id| self.subnet(*id)).collect(),
-            place: vpc.span.and_then(|span| self.place(span)),
-        }
-    }
-
-    /// `external: 203.0.113.2`, `2 floating IPs`.
-    fn exits(&self, id: VpcId) -> Vec<String> {
-        let model = self.checked.model();
-        let line = |(at, gateway): (model::GatewayId, &model::Gateway)| {
-            let addresses = self.checked.assignment().gateway(at).addresses.iter();
-            let addresses: Vec<String> = addresses.map(ToString::to_string).collect();
-            format!("{}: {}", visible(&model.subnet(gateway.external).name.value), addresses.join(", "))
-        };
-        let mut lines: Vec<String> = model.gateways_of(id).map(line).collect();
-        let count = |vpcs: &mut dyn Iterator<Item = VpcId>| vpcs.filter(|vpc| *vpc == id).count();
-        let n_floating = count(&mut model.floating_ips.iter().map(|rule| rule.vpc));
-        let n_forwards = count(&mut model.port_forwards.iter().map(|rule| rule.vpc));
-        if n_floating > 0 {
-            lines.push(counted(n_floating, "floating IP", "floating IPs"));
-        }
-        if n_forwards > 0 {
-            lines.push(counted(n_forwards, "port forward", "port forwards"));
-        }
-        lines
-    }
-
-    fn subnet(&self, id: SubnetId) -> Subnet {
-        let subnet = self.checked.model().subnet(id);
-        let block = |b: &model::Block| {
-            let gateway = if subnet.routed { b.gateway.to_string() } else { String::new() };
-            (b.cidr.to_string(), gateway)
-        };
-        let mut workloads: Vec<Workload> =
-            self.workloads[id.0].iter().map(|plugged| self.workload(*plugged)).collect();
-        workloads.sort_by(|a, b| (a.kind, &a.name, &a.addresses).cmp(&(b.kind, &b.name, &b.addresses)));
-        Subnet {
-            name: visible(&subnet.name.value),
-            description: visible(&subnet.description),
-            blocks: subnet.blocks.iter().map(block).collect(),
-            network: subnet.provider.as_ref().map_or(String::new(), |p| visible(&p.to_string())),
-            routed: subnet.routed,
-            marks: marks(subnet),
-            workloads,
-            place: self.place(subnet.name.span),
-        }
-    }
-
-    fn workload(&self, plugged: Plugged) -> Workload {
-        let model = self.checked.model();
-        let texts = |addresses: &[std::net::IpAddr]| addresses.iter().map(ToString::to_string).collect();
-        match plugged {
-            Plugged::Port(id) => {
-                let port = &model.ports[id.0];
-                let kind = if port.is_machine { WorkloadKind::Machine } else { WorkloadKind::Container };
-                Workload {
-                    name: visible(short_owner(&port.owner)),
-                    kind,
-                    addresses: texts(&self.checked.assignment().port(id).addresses),
-                    place: self.place(port.span),
-                }
-            }
-            Plugged::Vip(at) => Workload {
-                name: visible(&model.vips[at].name),
-                kind: WorkloadKind::VirtualAddress,
-                addresses: texts(self.checked.assignment().vip(at)),
-                place: self.place(model.vips[at].span),
-            },
-        }
-    }
-
-    /// Peerings between drawn VPCs, each from the side that comes first.
-    fn links(&self, drawn: &[VpcId]) -> Vec<Link> {
-        let model = self.checked.model();
-        let end = |vpc: usize, peering: Option<&model::Peering>| LinkEnd {
-            vpc,
-            address: peering.map_or(String::new(), addresses),
-            place: peering.and_then(|p| self.place(p.span)),
-        };
-        let mut links = Vec::new();
-        for (near, id) in drawn.iter().enumerate() {
-            for peering in &model.vpc(*id).peerings {
-                let Some(remote) = peering.remote_id.filter(|remote| remote > id) else { continue };
-                let Ok(far) = drawn.binary_search(&remote) else { continue };
-                let back = model.vpc(remote).peerings.iter().find(|p| p.remote_id == Some(*id));
-                links.push(Link { ends: [end(near, Some(peering)), end(far, back)] });
-            }
-        }
-        links.sort_by_key(|link| (link.ends[0].vpc, link.ends[1].vpc));
-        links
-    }
-}
-
-fn addresses(peering: &model::Peering) -> String {
-    peering.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// More blocks than these that may cross a private subnet's border are counted.
-const ALLOWED_MAX: usize = 3;
-
-fn marks(subnet: &model::Subnet) -> Vec<Mark> {
-    let mut marks = Vec::new();
-    if subnet.private.is_some() {
-        marks.push(Mark::Private);
-        if subnet.allow.len() <= ALLOWED_MAX {
-            marks.extend(subnet.allow.iter().map(|block| Mark::Allows(block.to_string())));
-        } else {
-            marks.push(Mark::Allows(counted(subnet.allow.len(), "block", "blocks")));
-        }
-    }
-    if let Some(underlay) = &subnet.underlay {
-        let physical = visible(&underlay.physical.value);
-        marks.push(Mark::Underlay(match &underlay.vlan {
-            Some(vlan) => format!("{physical} VLAN {vlan}"),
-            None => physical,
-        }));
-    }
-    if !subnet.routed {
-        marks.push(Mark::Unrouted);
-    }
-    if let Some(table) = &subnet.route_table {
-        marks.push(Mark::Table(visible(&table.value)));
-    }
-    if !subnet.acls.is_empty() {
-        marks.push(Mark::Rules(subnet.acls.len()));
-    }
-    if subnet.dhcp.is_some() {
-        marks.push(Mark::Dhcp);
-    }
-    marks
-}
-
-/// `VirtualMachine default/web-1` → `web-1`, `Pod shop/db` → `shop/db`.
-fn short_owner(owner: &str) -> &str {
-    let name = owner.split_once(' ').map_or(owner, |(_, name)| name);
-    name.strip_prefix("default/").unwrap_or(name)
-}
-
 /// The text with a stand-in for what draws nothing, breaks a line, or turns the direction of what follows.
 /// Joiners stay: letters and emoji need them.
-fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let show = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
         '\u{200b}'

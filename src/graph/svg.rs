@@ -6,8 +6,8 @@
 use std::fmt::Write;
 
 use super::layout::text::{self, Style};
-use super::layout::{Anchor, Card, Chip, Frame, Layout, Point, Rect, Text, Wire};
-use super::{Mark, Picture, Subnet, Vpc, WorkloadKind};
+use super::layout::{Anchor, Badge, Card, Chip, Frame, Item, Layout, Point, Rect, Text, Wire};
+use super::{Kind, Mark, Picture, Sign, Subnet, Tone, Vpc, WorkloadKind};
 
 /// Colours and fonts.
 const CSS: &str = include_str!("svg.css");
@@ -35,6 +35,10 @@ pub fn svg(picture: &Picture, layout: &Layout) -> String {
     for wire in &layout.wires {
         add_wire(&mut out, picture, wire);
     }
+    for (badge, texts) in &layout.legend {
+        badge.iter().for_each(|badge| add_badge(&mut out, badge));
+        texts.iter().for_each(|text| add_text(&mut out, text));
+    }
     add_text(&mut out, &layout.footer);
     out.push_str("</svg>\n");
     out
@@ -51,24 +55,34 @@ fn description(picture: &Picture) -> String {
         });
         let subnets = subnets.collect::<Vec<_>>().join(", ");
         let holds = if subnets.is_empty() { "no subnet".to_owned() } else { subnets };
-        lines.push(format!("VPC {} holds {holds}.", vpc.name));
+        let kind = if vpc.kind == Kind::Physical { "Physical network" } else { "VPC" };
+        lines.push(format!("{kind} {} holds {holds}.", vpc.name));
     }
     for link in &picture.links {
-        let [a, b] = [0, 1].map(|end| &picture.vpcs[link.ends[end].vpc].name);
-        lines.push(format!("{a} and {b} are peers."));
+        let [a, b] = [0, 1].map(|end| picture.end_name(&link.ends[end]));
+        lines.push(match link.is_exit {
+            true => format!("{a} has a gateway on {b}."),
+            false => format!("{a} and {b} are peers."),
+        });
     }
     lines.join(" ")
 }
 
 fn add_frame(out: &mut String, at: usize, frame: &Frame, vpc: &Vpc) {
-    let class = if vpc.is_default { "vpc default" } else { "vpc" };
-    let _ = writeln!(out, "<g class=\"{class}\" id=\"vpc-{at}\">");
-    add_title(out, "VPC", &vpc.name, vpc.place.as_ref());
+    let class = match vpc.kind {
+        Kind::Vpc => "vpc",
+        Kind::Default => "vpc default",
+        Kind::Physical => "vpc physical",
+    };
+    let class = signed(class, vpc.sign.as_ref());
+    let _ = writeln!(out, "<g class=\"{class}\" id=\"vpc-{at}\"{}>", group(vpc.sign.as_ref()));
+    add_title(out, vpc.kind.text(), &vpc.name, vpc.place.as_ref());
     add_box(out, "box", frame.at, 10);
     for rail in &frame.rails {
         add_line(out, "rail", rail);
     }
-    add_chip(out, "router", &frame.router, 11);
+    frame.router.iter().for_each(|router| add_chip(out, "router", router, 11));
+    frame.badge.iter().for_each(|badge| add_badge(out, badge));
     frame.texts.iter().for_each(|text| add_text(out, text));
     for card in &frame.cards {
         add_card(out, at, card, &vpc.subnets[card.subnet]);
@@ -83,9 +97,11 @@ fn add_card(out: &mut String, vpc: usize, card: &Card, subnet: &Subnet) {
             class.push_str(name);
         }
     }
+    let class = signed(&class, subnet.sign.as_ref());
     let _ = writeln!(out, "<g class=\"{class}\" id=\"subnet-{vpc}-{}\">", card.subnet);
     add_title(out, "subnet", &subnet.name, subnet.place.as_ref());
     add_box(out, "box", card.at, 7);
+    card.badge.iter().for_each(|badge| add_badge(out, badge));
     card.texts.iter().for_each(|text| add_text(out, text));
     for chip in &card.chips {
         let class = match subnet.marks[chip.mark] {
@@ -98,10 +114,49 @@ fn add_card(out: &mut String, vpc: usize, card: &Card, subnet: &Subnet) {
     if let Some(rule) = &card.rule {
         add_line(out, "rule", rule);
     }
-    for glyph in &card.glyphs {
-        add_glyph(out, glyph.at, glyph.kind);
+    for lines in card.items.chunk_by(|a, b| a.workload.is_some() && a.workload == b.workload) {
+        add_items(out, &format!("{vpc}-{}", card.subnet), lines, subnet);
     }
     out.push_str("</g>\n");
+}
+
+/// What is said of one workload, or of several.
+fn add_items(out: &mut String, card: &str, lines: &[Item], subnet: &Subnet) {
+    let of = lines.first().and_then(|item| item.workload);
+    if let Some(at) = of {
+        let sign = subnet.workloads[at].sign.as_ref();
+        let class = signed("workload", sign);
+        let _ = writeln!(out, "<g class=\"{class}\" id=\"workload-{card}-{at}\"{}>", group(sign));
+    }
+    for item in lines {
+        item.glyph.iter().for_each(|glyph| add_glyph(out, glyph.at, glyph.kind));
+        item.badge.iter().for_each(|badge| add_badge(out, badge));
+        item.texts.iter().for_each(|text| add_text(out, text));
+    }
+    if of.is_some() {
+        out.push_str("</g>\n");
+    }
+}
+
+/// A class, and what an overlay adds to it.
+fn signed(class: &str, sign: Option<&Sign>) -> String {
+    sign.map_or(class.to_owned(), |sign| format!("{class} {}", sign.tone.class()))
+}
+
+/// Which group of those that behave alike an object is in, as an attribute.
+fn group(sign: Option<&Sign>) -> String {
+    match sign.map(|sign| sign.tone) {
+        Some(Tone::Group(n)) => format!(" data-group=\"{n}\""),
+        _ => String::new(),
+    }
+}
+
+fn add_badge(out: &mut String, badge: &Badge) {
+    let hue = match badge.tone {
+        Tone::Group(n) => format!(" g{}", n % N_HUES),
+        _ => String::new(),
+    };
+    add_labelled(out, &format!("sign {}{hue}", badge.tone.class()), badge.at, 4, &badge.text);
 }
 
 /// A square, a disc, a diamond.
@@ -127,10 +182,12 @@ fn add_glyph(out: &mut String, at: Rect, kind: WorkloadKind) {
 
 fn add_wire(out: &mut String, picture: &Picture, wire: &Wire) {
     let link = &picture.links[wire.link];
-    let _ = writeln!(out, "<g class=\"link h{}\" id=\"link-{}\">", wire.link % N_HUES, wire.link);
+    let hue = if link.is_exit { "exit".to_owned() } else { format!("h{}", wire.link % N_HUES) };
+    let class = signed(&format!("link {hue}"), link.sign.as_ref());
+    let _ = writeln!(out, "<g class=\"{class}\" id=\"link-{}\">", wire.link);
     let ends = link.ends.each_ref().map(|end| {
-        let name = &picture.vpcs[end.vpc].name;
-        if end.address.is_empty() { name.clone() } else { format!("{name} {}", end.address) }
+        let name = picture.end_name(end);
+        if end.address.is_empty() { name.to_owned() } else { format!("{name} {}", end.address) }
     });
     let _ = writeln!(out, "<title>{}</title>", escape(&ends.join(" – ")));
     let _ = writeln!(out, "<path d=\"{}\"/>", path(&wire.points));
@@ -177,12 +234,16 @@ fn add_box(out: &mut String, class: &str, at: Rect, radius: i32) {
 }
 
 fn add_chip(out: &mut String, class: &str, chip: &Chip, radius: i32) {
-    let Rect { x, y, w, h } = chip.at;
+    add_labelled(out, class, chip.at, radius, &chip.text);
+}
+
+fn add_labelled(out: &mut String, class: &str, at: Rect, radius: i32, text: &Text) {
+    let Rect { x, y, w, h } = at;
     let _ = write!(
         out,
         "<g class=\"{class}\"><rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" rx=\"{radius}\"/>"
     );
-    add_text(out, &chip.text);
+    add_text(out, text);
     out.truncate(out.trim_end().len());
     out.push_str("</g>\n");
 }

@@ -57,21 +57,23 @@ pub fn external_id<'r>(row: &'r Row, name: &str) -> Option<&'r str> {
     row.pair(EXTERNAL_IDS, name)
 }
 
-/// A digest of a row's managed columns, `northc-digest` itself and other people's `external_ids` left out:
-/// 16 hexadecimal digits.
+/// A digest of a row's managed columns, marks of ownership and other people's `external_ids` left out: 16 hexadecimal
+/// digits, the same before the row is stamped and after.
 /// References count by key, so the digest does not depend on UUIDs. Children do not count: a switch
 /// whose `external_ids` changed with each new port would make northd recompute everything, while it
 /// takes a change of `ports` alone incrementally (OVN 25.03 and later).
 pub fn digest(row: &Row) -> String {
     let mut bytes = Vec::with_capacity(256);
     for (column, datum) in row.set_columns().filter(|(column, _)| !column.holds_children()) {
+        if column.name == EXTERNAL_IDS && !says_anything(datum) {
+            continue;
+        }
         bytes.extend_from_slice(column.name.as_bytes());
         bytes.push(0x1f);
         match datum {
             Datum::Set(atoms) => atoms.iter().for_each(|atom| write_atom(&mut bytes, atom)),
             Datum::Map(pairs) => {
-                let is_digest = |k: &Atom| matches!(k, Atom::Text(k) if **k == *DIGEST);
-                let counts = |k: &Atom| column.name != EXTERNAL_IDS || is_ours(k) && !is_digest(k);
+                let counts = |k: &Atom| column.name != EXTERNAL_IDS || is_said(k);
                 for (k, v) in pairs.iter().filter(|(k, _)| counts(k)) {
                     write_atom(&mut bytes, k);
                     write_atom(&mut bytes, v);
@@ -81,6 +83,15 @@ pub fn digest(row: &Row) -> String {
         bytes.push(0x1e);
     }
     short_digest(&bytes)
+}
+
+/// True for an `external_ids` key of ours that says something about the network.
+fn is_said(key: &Atom) -> bool {
+    is_ours(key) && !is_mark(key)
+}
+
+fn says_anything(external_ids: &Datum) -> bool {
+    matches!(external_ids, Datum::Map(pairs) if pairs.iter().any(|(key, _)| is_said(key)))
 }
 
 /// A digest of all rows, children included: what `northc-rows` of the owner's record holds.

@@ -4,9 +4,14 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use northc::graph::layout::{Frame, Layout, Rect, layout};
-use northc::graph::{Link, LinkEnd, Mark, Picture, Subnet, Vpc, Workload, WorkloadKind, dot, mermaid, svg};
+use northc::graph::{
+    Kind, Legend, Link, LinkEnd, Mark, Picture, Sign, Subnet, Tone, Vpc, Workload, WorkloadKind, dot,
+    mermaid, svg,
+};
 
 use crate::cases::{Ran, northc, root};
 
@@ -16,12 +21,17 @@ fn graph(path: &str, format: &str) -> Ran {
     northc(["graph", path, "--format", format])
 }
 
-#[test]
-fn pictures_of_fixtures() {
+fn snapshots() -> insta::Settings {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(root().join("tests/it/snapshots/graph"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
+    settings
+}
+
+#[test]
+fn pictures_of_fixtures() {
+    let settings = snapshots();
     for case in ["harvester/vpc-1", "harvester/diagram", "addresses/private-dual-stack"] {
         for format in FORMATS {
             let ran = graph(&format!("fixtures/{case}"), format);
@@ -30,6 +40,58 @@ fn pictures_of_fixtures() {
             settings.bind(|| insta::assert_snapshot!(name, ran.out));
         }
     }
+}
+
+/// The three tiers before and after an edit of everything, in a folder of their own.
+fn edited(dir: &Path) -> [String; 2] {
+    let old = fs::read_to_string(root().join("fixtures/native/three-tier/shop.yaml")).expect("it is there");
+    let new = old.replace("name: app-1", "name: app-2").replace("ports: 8080", "ports: [22, 8080]");
+    let new = new
+        .replace("10.0.3.0/24", "10.0.30.0/24")
+        .replace("name: web}\nspec: {vpc", "name: front}\nspec: {vpc");
+    let new = new
+        .replace("subnet: web", "subnet: front")
+        .replace("{vpc: shop, externalNetwork", "{vpc: mall, externalNetwork");
+    let new = new.replace("{name: shop}", "{name: mall}").replace("vpc: shop", "vpc: mall");
+    [("old", old), ("new", new)].map(|(name, text)| {
+        fs::write(dir.join(format!("{name}.yaml")), text).expect("it can be written");
+        format!("{name}.yaml")
+    })
+}
+
+/// Runs northc in a folder, so that no path of this machine is in what it says.
+fn within(dir: &Path, args: &[&str]) -> String {
+    let ran =
+        Command::new(env!("CARGO_BIN_EXE_northc")).args(args).current_dir(dir).output().expect("it runs");
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{args:?}: {said}");
+    String::from_utf8(ran.stdout).expect("text")
+}
+
+#[test]
+fn pictures_of_changes_and_of_who_reaches_whom() {
+    let settings = snapshots();
+    let dir = tempfile::tempdir().expect("a temporary directory can be made");
+    let [old, new] = edited(dir.path());
+    let said = within(dir.path(), &["plan", "--from", &old, "--to", &new, "--out", "net.plan"]);
+    assert!(!said.contains("outside northc"), "between two inputs there is no drift: {said}");
+    let overlays = [
+        ("reach", vec![old.as_str(), "--reach"]),
+        ("reach-web-1", vec![&old, "--reach=web-1"]),
+        ("reach-internet", vec![&old, "--reach=internet"]),
+        ("diff", vec![&new, "--diff", &old]),
+        ("diff-plan", vec![&new, "--diff", "net.plan"]),
+    ];
+    for (name, args) in &overlays {
+        let format = if *name == "reach" { "dot" } else { "mermaid" };
+        let drawn = within(dir.path(), &[&["graph", "--format", format], args.as_slice()].concat());
+        settings.bind(|| insta::assert_snapshot!(format!("{name}.{format}"), drawn));
+        let svg = within(dir.path(), &[&["graph"], args.as_slice()].concat());
+        roxmltree::Document::parse(&svg).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+    let ran = northc(["graph", "fixtures/native/three-tier", "--reach=wbe-1"]);
+    assert_eq!((ran.code, ran.out.as_str()), (64, ""));
+    assert!(ran.err.contains("did you mean `web-1`?"), "{}", ran.err);
 }
 
 #[test]
@@ -126,20 +188,20 @@ fn tame() -> Vec<String> {
 #[test]
 fn no_name_breaks_a_picture() {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
-    let draw = |names: &[&str], format: &str| {
-        let file = dir.path().join("net.yaml");
-        fs::write(&file, world_named(names)).expect("it can be written");
-        let ran = graph(file.to_str().expect("text"), format);
-        assert_eq!(ran.code, 0, "{}", ran.err);
-        ran.out
+    let draw = |names: &[&str], format: &str, more: &[&str]| {
+        fs::write(dir.path().join("net.yaml"), world_named(names)).expect("it can be written");
+        fs::write(dir.path().join("old.yaml"), world_named(&names[1..])).expect("it can be written");
+        within(dir.path(), &[&["graph", "net.yaml", "--format", format], more].concat())
     };
     let tame = tame();
     let tame: Vec<&str> = tame.iter().map(String::as_str).collect();
     for format in ["dot", "mermaid"] {
-        let (hostile, tame) = (draw(&HOSTILE, format), draw(&tame, format));
-        assert_eq!(skeleton(&hostile, format), skeleton(&tame, format), "{format}");
+        for more in [&[][..], &["--reach"], &["--diff", "old.yaml"]] {
+            let (hostile, tame) = (draw(&HOSTILE, format, more), draw(&tame, format, more));
+            assert_eq!(skeleton(&hostile, format), skeleton(&tame, format), "{format} {more:?}");
+        }
     }
-    let drawn = draw(&HOSTILE, "svg");
+    let drawn = draw(&HOSTILE, "svg", &["--reach"]);
     let document = roxmltree::Document::parse(&drawn).unwrap_or_else(|e| panic!("{e}"));
     let known = ["svg", "title", "desc", "style", "rect", "g", "path", "circle", "text"];
     for node in document.descendants().filter(roxmltree::Node::is_element) {
@@ -279,10 +341,33 @@ fn world(seed: u64) -> Picture {
             pairs.insert((a.min(b), a.max(b)));
         }
     }
-    let end =
-        |vpc: usize, host: usize| LinkEnd { vpc, address: format!("169.254.{vpc}.{host}/30"), place: None };
-    let links = pairs.into_iter().map(|(a, b)| Link { ends: [end(a, 1), end(b, 2)] }).collect();
-    Picture { vpcs, links }
+    let end = |vpc: usize, host: usize| LinkEnd {
+        vpc,
+        subnet: None,
+        address: format!("169.254.{vpc}.{host}/30"),
+        place: None,
+    };
+    let link =
+        |(a, b)| Link { ends: [end(a, 1), end(b, 2)], is_exit: dice.below(2) == 0, sign: sign(&mut dice) };
+    let links = pairs.into_iter().map(link).collect();
+    let n_lines = [0, 1, 3, 40][dice.below(4)];
+    let line = |dice: &mut Dice| {
+        let text = if dice.below(3) == 0 {
+            String::new()
+        } else {
+            "→ D; B for tcp/80+443, icmp ".repeat(dice.below(9))
+        };
+        (Sign { text: "AB".to_owned(), tone: Tone::Group(3) }, dice.word(), text)
+    };
+    let lines = (0..n_lines).map(|_| line(&mut dice)).collect();
+    let legend = Legend { title: "Who reaches whom".to_owned(), lines, arrows: Vec::new() };
+    Picture { vpcs, links, legend: (n_lines > 0).then_some(legend) }
+}
+
+fn sign(dice: &mut Dice) -> Option<Sign> {
+    let tones = [Tone::Added, Tone::Changed, Tone::Removed, Tone::Asked, Tone::Group(30)];
+    let texts = ["+", "part", "AAB"];
+    (dice.below(3) == 0).then(|| Sign { text: texts[dice.below(3)].to_owned(), tone: tones[dice.below(5)] })
 }
 
 fn vpc(dice: &mut Dice, n: usize) -> Vpc {
@@ -294,15 +379,17 @@ fn vpc(dice: &mut Dice, n: usize) -> Vpc {
         } else {
             String::new()
         },
-        is_default: n == 0,
+        kind: [Kind::Vpc, Kind::Vpc, Kind::Default, Kind::Physical][if n == 0 { 2 } else { dice.below(4) }],
         cidrs: (0..dice.below(3)).map(|c| format!("10.{c}.0.0/16")).collect(),
         routes: (0..dice.below(7))
             .map(|r| (format!("10.{r}.0.0/16"), "169.254.100.200".to_owned()))
             .collect(),
         n_policies: dice.below(3),
         exits: (0..dice.below(3)).map(|n| format!("exit-{n}: 203.0.113.{n}")).collect(),
+        balancers: Vec::new(),
         subnets: (0..n_subnets).map(|_| subnet(dice)).collect(),
         place: None,
+        sign: sign(dice),
     }
 }
 
@@ -329,7 +416,9 @@ fn subnet(dice: &mut Dice) -> Subnet {
         name: dice.word(),
         kind: kinds[dice.below(3)],
         addresses: addresses(dice),
+        port: String::new(),
         place: None,
+        sign: sign(dice),
     };
     Subnet {
         name: dice.word(),
@@ -340,6 +429,7 @@ fn subnet(dice: &mut Dice) -> Subnet {
         marks,
         workloads: (0..[0, 1, 3, 5, 40][dice.below(5)]).map(|_| workload(dice)).collect(),
         place: None,
+        sign: sign(dice),
     }
 }
 
@@ -348,6 +438,14 @@ fn boxes(drawn: &Layout) -> Result<(), String> {
     let paper = Rect { x: 0, y: 0, w: drawn.w, h: drawn.h };
     apart(&drawn.frames.iter().map(|frame| frame.at).collect::<Vec<_>>(), "boxes")?;
     inside(paper, &[drawn.footer.rect()], "the footer on the paper")?;
+    let badges = drawn.legend.iter().filter_map(|(badge, _)| Some(badge.as_ref()?.at));
+    let texts = drawn.legend.iter().flat_map(|(_, texts)| texts).map(|text| text.rect());
+    let legend: Vec<Rect> = badges.chain(texts).collect();
+    inside(paper, &legend, "the legend on the paper")?;
+    apart(&[&legend[..], &[drawn.footer.rect()]].concat(), "what is below the boxes")?;
+    if let Some(frame) = drawn.frames.iter().find(|frame| legend.iter().any(|it| it.overlaps(frame.at))) {
+        return Err(format!("the legend is on a box: {:?}", frame.at));
+    }
     for frame in &drawn.frames {
         inside(paper, &[frame.at], "a box on the paper")?;
         self::frame(frame)?;
@@ -361,10 +459,13 @@ fn boxes(drawn: &Layout) -> Result<(), String> {
 fn frame(frame: &Frame) -> Result<(), String> {
     let cards: Vec<Rect> = frame.cards.iter().map(|card| card.at).collect();
     inside(frame.at, &cards, "a card in its box")?;
-    let header: Vec<Rect> = frame.texts.iter().map(|text| text.rect()).collect();
+    let badge = frame.badge.iter().map(|badge| badge.at);
+    let header: Vec<Rect> = frame.texts.iter().map(|text| text.rect()).chain(badge).collect();
     inside(frame.at, &header, "a text in its box")?;
-    inside(frame.router.at, &[frame.router.text.rect()], "the router's label")?;
-    apart(&[&cards[..], &header, &[frame.router.at]].concat(), "what a box holds")?;
+    let router: Vec<Rect> = frame.router.iter().map(|router| router.at).collect();
+    let label: Vec<Rect> = frame.router.iter().map(|router| router.text.rect()).collect();
+    inside(router.first().copied().unwrap_or_default(), &label, "the router's label")?;
+    apart(&[&cards[..], &header, &router].concat(), "what a box holds")?;
     for rail in &frame.rails {
         let rail = thick(rail[0], rail[1]);
         if let Some(hit) = cards.iter().chain(&header).find(|rect| rect.overlaps(rail)) {
@@ -374,8 +475,12 @@ fn frame(frame: &Frame) -> Result<(), String> {
     for card in &frame.cards {
         let chips: Vec<Rect> = card.chips.iter().map(|chip| chip.at).collect();
         let texts: Vec<Rect> = card.texts.iter().map(|text| text.rect()).collect();
-        let glyphs: Vec<Rect> = card.glyphs.iter().map(|glyph| glyph.at).collect();
-        let all = [chips, texts, glyphs].concat();
+        let badge = card.badge.iter().map(|badge| badge.at);
+        let items: Vec<Rect> = card.items.iter().flat_map(|item| item.rects()).chain(badge).collect();
+        for badge in card.items.iter().filter_map(|item| item.badge.as_ref()) {
+            inside(badge.at, &[badge.text.rect()], "a sign's letters")?;
+        }
+        let all = [chips, texts, items].concat();
         inside(card.at, &all, "what a card holds, in it")?;
         apart(&all, "what a card holds")?;
         for chip in &card.chips {

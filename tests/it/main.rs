@@ -3,6 +3,7 @@
 mod asides;
 mod bad_input;
 mod bombs;
+mod browser;
 mod cases;
 mod docs;
 #[cfg(feature = "live")]

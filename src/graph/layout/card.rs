@@ -3,8 +3,8 @@
 //! Made at the origin; its parent moves it. Refuses to choose its own width.
 
 use super::text::{self, Style};
-use super::{Card, Chip, Glyph, Point, Rect, Text};
-use crate::graph::{NAMED_MAX, Subnet, WorkloadKind};
+use super::{Badge, Card, Chip, Glyph, Item, Point, Rect, Text};
+use crate::graph::{NAMED_MAX, Sign, Subnet, WorkloadKind, census};
 
 const PAD: i32 = 12;
 const WIDTH_MIN: i32 = 190;
@@ -20,13 +20,15 @@ const APART: i32 = 14;
 
 /// The width that the subnet would like to have.
 pub(super) fn wanted_width(subnet: &Subnet) -> i32 {
-    let name = text::width(&subnet.name, Style::Name);
+    let name = text::width(&subnet.name, Style::Name) + Badge::room(subnet.sign.as_ref());
     let notes = notes(subnet).into_iter().map(|note| text::width(note, Style::Note));
     let blocks = subnet.blocks.iter().map(block_width);
     let chips = subnet.marks.iter().map(|mark| chip_width(&mark.text()));
     let members = members(subnet).into_iter().map(|m| {
         let apart = if m.address.is_empty() { 0 } else { APART };
-        MEMBER_X - PAD + text::width(&m.name, Style::Member) + apart + text::width(&m.address, Style::Address)
+        let sign = Badge::room(m.sign);
+        let name = sign + text::width(&m.name, Style::Member);
+        MEMBER_X - PAD + name + apart + text::width(&m.address, Style::Address)
     });
     let widest = notes.chain(blocks).chain(chips).chain(members).chain([name]).max().unwrap_or(0);
     (widest + 2 * PAD).clamp(WIDTH_MIN, WIDTH_MAX)
@@ -51,24 +53,46 @@ fn chip_width(words: &str) -> i32 {
 }
 
 /// A line about workloads.
-struct Member {
+struct Member<'s> {
     kind: Option<WorkloadKind>,
+    sign: Option<&'s Sign>,
+    /// The workload, an index into the subnet's; `None` for several.
+    of: Option<usize>,
     name: String,
     address: String,
 }
 
-/// A line an address, or one for all where they are many.
-fn members(subnet: &Subnet) -> Vec<Member> {
+/// A line an address, or one for all of which an overlay says the same where they are many.
+fn members(subnet: &Subnet) -> Vec<Member<'_>> {
     if subnet.workloads.len() > NAMED_MAX {
-        let kind = subnet.workloads.first().map(|w| w.kind);
-        return vec![Member { kind, name: subnet.census(), address: String::new() }];
+        let lines = subnet.by_sign().into_iter();
+        return lines
+            .map(|(sign, workloads)| Member {
+                kind: workloads.first().map(|w| w.kind),
+                sign,
+                of: None,
+                name: census(&workloads),
+                address: String::new(),
+            })
+            .collect();
     }
     let mut lines = Vec::new();
-    for workload in &subnet.workloads {
+    for (at, workload) in subnet.workloads.iter().enumerate() {
         let mut addresses = workload.addresses.iter().cloned();
-        let address = addresses.next().unwrap_or_default();
-        lines.push(Member { kind: Some(workload.kind), name: workload.name.clone(), address });
-        lines.extend(addresses.map(|address| Member { kind: None, name: String::new(), address }));
+        lines.push(Member {
+            kind: Some(workload.kind),
+            sign: workload.sign.as_ref(),
+            of: Some(at),
+            name: workload.name.clone(),
+            address: addresses.next().unwrap_or_default(),
+        });
+        lines.extend(addresses.map(|address| Member {
+            kind: None,
+            sign: None,
+            of: Some(at),
+            name: String::new(),
+            address,
+        }));
     }
     lines
 }
@@ -79,9 +103,15 @@ pub(super) fn card(subnet: &Subnet, index: usize, width: i32) -> Card {
     let mut card = Card {
         at: Rect { x: 0, y: 0, w: width, h: 0 },
         subnet: index,
-        texts: vec![Text::new((PAD, 21), Style::Name, &subnet.name, inner)],
+        texts: vec![Text::new(
+            (PAD, 21),
+            Style::Name,
+            &subnet.name,
+            inner - Badge::room(subnet.sign.as_ref()),
+        )],
+        badge: subnet.sign.as_ref().map(|sign| Badge::ending((width - PAD, 21), sign)),
         chips: Vec::new(),
-        glyphs: Vec::new(),
+        items: Vec::new(),
         rule: None,
     };
     let mut y = 21;
@@ -135,20 +165,22 @@ fn add_chips(card: &mut Card, subnet: &Subnet, top: i32, width: i32) -> i32 {
 fn add_members(card: &mut Card, subnet: &Subnet, mut y: i32, inner: i32) -> i32 {
     for member in members(subnet) {
         y += LINE + 1;
-        if let Some(kind) = member.kind {
-            card.glyphs.push(Glyph { at: Rect { x: PAD, y: y - GLYPH, w: GLYPH, h: GLYPH }, kind });
-        }
-        let beside_name = inner - (MEMBER_X - PAD) - text::width(&member.name, Style::Member) - APART;
-        let room = beside_name.max(inner * 3 / 5);
+        let glyph =
+            member.kind.map(|kind| Glyph { at: Rect { x: PAD, y: y - GLYPH, w: GLYPH, h: GLYPH }, kind });
+        let name_x = MEMBER_X + Badge::room(member.sign);
+        let before_name = name_x - PAD;
+        let beside_name = inner - before_name - text::width(&member.name, Style::Member) - APART;
+        let room = beside_name.max(inner * 3 / 5 - (name_x - MEMBER_X));
         let address = Text::new((PAD + inner, y), Style::Address, &member.address, room).ending_here();
         let taken = if member.address.is_empty() { 0 } else { address.width() + APART };
-        let room = inner - (MEMBER_X - PAD) - taken;
-        if !member.name.is_empty() {
-            card.texts.push(Text::new((MEMBER_X, y), Style::Member, &member.name, room));
-        }
-        if !member.address.is_empty() {
-            card.texts.push(address);
-        }
+        let name = Text::new((name_x, y), Style::Member, &member.name, inner - before_name - taken);
+        let texts = [(&member.name, name), (&member.address, address)].into_iter();
+        card.items.push(Item {
+            workload: member.of,
+            glyph,
+            badge: member.sign.map(|sign| Badge::beginning((MEMBER_X, y), sign)),
+            texts: texts.filter(|(said, _)| !said.is_empty()).map(|(_, text)| text).collect(),
+        });
     }
     y
 }

@@ -3,8 +3,8 @@
 //! Made at the origin; its parent moves it. Refuses to know where it will stand.
 
 use super::text::{self, Style};
-use super::{Anchor, Card, Chip, Frame, PITCH, Point, Rect, Text, card};
-use crate::graph::Vpc;
+use super::{Anchor, Badge, Card, Chip, Frame, PITCH, Point, Rect, Text, card};
+use crate::graph::{Kind, Vpc};
 
 const PAD: i32 = 18;
 /// Where the line from the router down to the subnets is.
@@ -58,7 +58,7 @@ pub(super) struct Sketch {
 
 /// The width that the box would like to have.
 pub(super) fn wanted_width(vpc: &Vpc, peers: &Peers<'_>) -> i32 {
-    let title = text::width(&vpc.name, Style::Title).min(420) + 24 + text::width(kind(vpc), Style::Kind);
+    let title = text::width(&vpc.name, Style::Title).min(420) + 24 + label_width(vpc);
     let cidrs = text::width(&cidrs(vpc), Style::Address).min(420);
     let note = text::width(&vpc.description, Style::Note).min(420);
     let routes = vpc.router_lines().iter().map(|line| text::width(line, Style::Address)).max().unwrap_or(0);
@@ -82,8 +82,14 @@ fn peers_width(peers: &Peers<'_>) -> i32 {
     }
 }
 
-fn kind(vpc: &Vpc) -> &'static str {
-    if vpc.is_default { "default VPC" } else { "VPC" }
+/// What the box is, and what an overlay says of it.
+fn label_width(vpc: &Vpc) -> i32 {
+    text::width(vpc.kind.text(), Style::Kind) + Badge::room(vpc.sign.as_ref())
+}
+
+/// Where cards begin: there is room for a line from the router before them.
+fn cards_x(vpc: &Vpc) -> i32 {
+    if vpc.kind == Kind::Physical { PAD } else { CARDS_X }
 }
 
 fn cidrs(vpc: &Vpc) -> String {
@@ -114,7 +120,7 @@ fn grid_width(vpc: &Vpc) -> i32 {
         ((width * 10).max(height * GRID_RATIO), holes)
     };
     let best = (1..=n.min(64)).min_by_key(score).unwrap_or(1);
-    CARDS_X + best * (w + CARD_GAP) - CARD_GAP + PAD
+    cards_x(vpc) + best * (w + CARD_GAP) - CARD_GAP + PAD
 }
 
 fn count(n: usize) -> i32 {
@@ -125,8 +131,10 @@ fn count(n: usize) -> i32 {
 pub(super) fn frame(vpc: &Vpc, width: i32, peers: &Peers<'_>) -> Sketch {
     let inner = width - 2 * PAD;
     let mut texts = Vec::new();
-    let label = Text::new((width - PAD, 29), Style::Kind, kind(vpc), inner).ending_here();
-    texts.push(Text::new((PAD, 30), Style::Title, &vpc.name, inner - label.width() - 20));
+    let badge = vpc.sign.as_ref().map(|sign| Badge::ending((width - PAD, 29), sign));
+    let label_x = width - PAD - Badge::room(vpc.sign.as_ref());
+    let label = Text::new((label_x, 29), Style::Kind, vpc.kind.text(), inner).ending_here();
+    texts.push(Text::new((PAD, 30), Style::Title, &vpc.name, inner - label_width(vpc) - 20));
     texts.push(label);
     let mut y = 30;
     for (line, style) in [(vpc.description.clone(), Style::Note), (cidrs(vpc), Style::Address)] {
@@ -141,11 +149,18 @@ pub(super) fn frame(vpc: &Vpc, width: i32, peers: &Peers<'_>) -> Sketch {
         add_peers(&mut texts, peers, first_port_y, width);
         y = first_port_y + (peers.n_rows() - 1) * PITCH + PITCH / 2;
     }
-    let (router, lines_end) = add_router(&mut texts, vpc, y + 14, inner);
-    let trunk_top: Point = (TRUNK_X, router.at.bottom());
+    let (router, lines_end) = match vpc.kind {
+        Kind::Vpc | Kind::Default => {
+            let (router, end) = add_router(&mut texts, vpc, y + 14, inner);
+            (Some(router), end)
+        }
+        Kind::Physical => (None, y),
+    };
+    let trunk_top: Point = (TRUNK_X, router.as_ref().map_or(lines_end, |router| router.at.bottom()));
     let (cards, rails, bottom) = grid(vpc, width, trunk_top, lines_end);
     let height = bottom + PAD;
-    let frame = Frame { at: Rect { x: 0, y: 0, w: width, h: height }, texts, router, rails, cards };
+    let at = Rect { x: 0, y: 0, w: width, h: height };
+    let frame = Frame { at, texts, badge, router, rails, cards };
     Sketch { frame, first_port_y }
 }
 
@@ -200,7 +215,8 @@ fn add_router(texts: &mut Vec<Text>, vpc: &Vpc, top: i32, inner: i32) -> (Chip, 
 
 /// The cards below `top`, the lines to them from the router, and where it all ends.
 fn grid(vpc: &Vpc, width: i32, trunk_top: Point, top: i32) -> (Vec<Card>, Vec<[Point; 2]>, i32) {
-    let inner = width - CARDS_X - PAD;
+    let cards_x = cards_x(vpc);
+    let inner = width - cards_x - PAD;
     let wanted = card_width(vpc).max(1);
     let n_fitting = ((inner + CARD_GAP) / (wanted + CARD_GAP)).max(1);
     // As even a grid as the same number of rows allows.
@@ -217,8 +233,9 @@ fn grid(vpc: &Vpc, width: i32, trunk_top: Point, top: i32) -> (Vec<Card>, Vec<[P
         let mut made: Vec<Card> =
             subnets.iter().enumerate().map(|(n, subnet)| card::card(subnet, first + n, w)).collect();
         let h = made.iter().map(|card| card.at.h).max().unwrap_or(0);
-        let routed: Vec<i32> = (0..).zip(subnets).filter(|(_, s)| s.routed).map(|(n, _)| n).collect();
-        let x_of = |n: i32| CARDS_X + n * (w + CARD_GAP);
+        let routed = (0..).zip(subnets).filter(|(_, s)| s.routed && vpc.kind != Kind::Physical);
+        let routed: Vec<i32> = routed.map(|(n, _)| n).collect();
+        let x_of = |n: i32| cards_x + n * (w + CARD_GAP);
         if let Some(last) = routed.last() {
             trunk_bottom = if n_columns == 1 { y + 17 } else { y - ROW_GAP_RAIL / 2 };
             if n_columns == 1 {

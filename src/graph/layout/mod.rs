@@ -7,11 +7,12 @@
 mod card;
 mod frame;
 mod lanes;
+mod legend;
 mod place;
 pub mod text;
 mod wire;
 
-use super::Picture;
+use super::{Picture, Sign, Tone};
 use text::Style;
 use wire::Heights;
 
@@ -138,6 +139,79 @@ pub struct Chip {
     pub mark: usize,
 }
 
+/// What an overlay says, in a frame of its own.
+#[derive(Clone, Debug)]
+pub struct Badge {
+    /// Its frame.
+    pub at: Rect,
+    /// Its letters.
+    pub text: Text,
+    /// What they mean.
+    pub tone: Tone,
+}
+
+impl Badge {
+    const PAD: i32 = 4;
+    /// Between a badge and what it is about.
+    const APART: i32 = 6;
+
+    fn width(sign: &Sign) -> i32 {
+        text::width(&sign.text, Style::Chip) + 2 * Badge::PAD
+    }
+
+    /// What a sign takes away from what it stands beside.
+    fn room(sign: Option<&Sign>) -> i32 {
+        sign.map_or(0, |sign| Badge::width(sign) + Badge::APART)
+    }
+
+    /// The badge whose left edge is here; `y` is the baseline of the text beside it.
+    fn beginning((x, y): Point, sign: &Sign) -> Badge {
+        let w = Badge::width(sign);
+        let text = Text::new((x + w / 2, y), Style::Chip, &sign.text, w).centred_here();
+        Badge { at: Rect { x, y: y - 11, w, h: 14 }, text, tone: sign.tone }
+    }
+
+    /// The badge whose right edge is here.
+    fn ending((x, y): Point, sign: &Sign) -> Badge {
+        Badge::beginning((x - Badge::width(sign), y), sign)
+    }
+
+    fn shifted(self, dx: i32, dy: i32) -> Badge {
+        Badge { at: self.at.shifted(dx, dy), text: self.text.shifted(dx, dy), ..self }
+    }
+}
+
+/// A line about a workload, or about several.
+#[derive(Clone, Debug)]
+pub struct Item {
+    /// An index into the subnet's workloads; `None` for several.
+    pub workload: Option<usize>,
+    /// What it is, before the first of its lines.
+    pub glyph: Option<Glyph>,
+    /// What an overlay says of it.
+    pub badge: Option<Badge>,
+    /// Its name, its address.
+    pub texts: Vec<Text>,
+}
+
+impl Item {
+    fn shifted(self, dx: i32, dy: i32) -> Item {
+        Item {
+            glyph: self.glyph.map(|glyph| Glyph { at: glyph.at.shifted(dx, dy), ..glyph }),
+            badge: self.badge.map(|badge| badge.shifted(dx, dy)),
+            texts: self.texts.into_iter().map(|text| text.shifted(dx, dy)).collect(),
+            ..self
+        }
+    }
+
+    /// Everything that it holds.
+    pub fn rects(&self) -> impl Iterator<Item = Rect> {
+        let texts = self.texts.iter().map(Text::rect);
+        let glyph = self.glyph.iter().map(|glyph| glyph.at);
+        texts.chain(glyph).chain(self.badge.iter().map(|badge| badge.at))
+    }
+}
+
 /// A workload's sign.
 #[derive(Clone, Copy, Debug)]
 pub struct Glyph {
@@ -154,12 +228,14 @@ pub struct Card {
     pub at: Rect,
     /// An index into the VPC's subnets.
     pub subnet: usize,
-    /// Its texts, all but those of chips.
+    /// Its texts, all but those of chips and items.
     pub texts: Vec<Text>,
     /// Its marks.
     pub chips: Vec<Chip>,
-    /// The signs of its workloads.
-    pub glyphs: Vec<Glyph>,
+    /// What an overlay says of it.
+    pub badge: Option<Badge>,
+    /// Its workloads, line by line.
+    pub items: Vec<Item>,
     /// The line above its workloads.
     pub rule: Option<[Point; 2]>,
 }
@@ -171,8 +247,10 @@ pub struct Frame {
     pub at: Rect,
     /// Name, notes, peers, routes.
     pub texts: Vec<Text>,
-    /// The router.
-    pub router: Chip,
+    /// What an overlay says of it.
+    pub badge: Option<Badge>,
+    /// The router, where it has one.
+    pub router: Option<Chip>,
     /// From the router to the subnets.
     pub rails: Vec<[Point; 2]>,
     /// The subnets.
@@ -199,6 +277,8 @@ pub struct Layout {
     pub frames: Vec<Frame>,
     /// The peerings, as in the picture.
     pub wires: Vec<Wire>,
+    /// What signs mean: a title, and lines of a sign and its texts.
+    pub legend: Vec<(Option<Badge>, Vec<Text>)>,
     /// What the picture holds, in a line.
     pub footer: Text,
 }
@@ -222,29 +302,34 @@ pub fn layout(picture: &Picture) -> Layout {
         frames.iter().map(|f| f.at.bottom()).chain(wires.iter().flat_map(|w| w.points.iter().map(|p| p.1)));
     let summary = picture.summary();
     let needed = text::width(&summary, Style::Note) + MARGIN;
+    let needed = needed.max(legend::wanted_width(picture.legend.as_ref()));
     let w = right.max().unwrap_or(0).max(needed) + MARGIN;
     let bottom = bottom.max().unwrap_or(0).max(MARGIN);
+    let (legend, bottom) = legend::legend(picture.legend.as_ref(), bottom, w);
     let footer = Text::new((MARGIN, bottom + 26), Style::Note, &summary, w - 2 * MARGIN);
-    Layout { w, h: bottom + 26 + 18, frames, wires, footer }
+    Layout { w, h: bottom + 26 + 18, frames, wires, legend, footer }
 }
 
 impl Layout {
     /// Every text, those of chips too.
     pub fn texts(&self) -> impl Iterator<Item = &Text> {
-        self.frames.iter().flat_map(Frame::texts).chain([&self.footer])
+        let legend = self.legend.iter().flat_map(|(_, texts)| texts);
+        self.frames.iter().flat_map(Frame::texts).chain(legend).chain([&self.footer])
     }
 }
 
 impl Frame {
     /// Every text, those of chips and cards too.
     pub fn texts(&self) -> impl Iterator<Item = &Text> {
-        self.texts.iter().chain([&self.router.text]).chain(self.cards.iter().flat_map(Card::texts))
+        let router = self.router.iter().map(|router| &router.text);
+        self.texts.iter().chain(router).chain(self.cards.iter().flat_map(Card::texts))
     }
 
     fn shifted(mut self, dx: i32, dy: i32) -> Frame {
         self.at = self.at.shifted(dx, dy);
         self.texts = self.texts.into_iter().map(|text| text.shifted(dx, dy)).collect();
-        self.router = self.router.shifted(dx, dy);
+        self.badge = self.badge.map(|badge| badge.shifted(dx, dy));
+        self.router = self.router.map(|router| router.shifted(dx, dy));
         self.rails = self.rails.into_iter().map(|rail| shifted(rail, dx, dy)).collect();
         self.cards = self.cards.into_iter().map(|card| card.shifted(dx, dy)).collect();
         self
@@ -266,13 +351,15 @@ impl Card {
         self.at = self.at.shifted(dx, dy);
         self.texts = self.texts.into_iter().map(|text| text.shifted(dx, dy)).collect();
         self.chips = self.chips.into_iter().map(|chip| chip.shifted(dx, dy)).collect();
-        self.glyphs.iter_mut().for_each(|glyph| glyph.at = glyph.at.shifted(dx, dy));
+        self.badge = self.badge.map(|badge| badge.shifted(dx, dy));
+        self.items = self.items.into_iter().map(|item| item.shifted(dx, dy)).collect();
         self.rule = self.rule.map(|rule| shifted(rule, dx, dy));
         self
     }
 
     /// Every text, those of chips too.
     pub fn texts(&self) -> impl Iterator<Item = &Text> {
-        self.texts.iter().chain(self.chips.iter().map(|chip| &chip.text))
+        let items = self.items.iter().flat_map(|item| &item.texts);
+        self.texts.iter().chain(self.chips.iter().map(|chip| &chip.text)).chain(items)
     }
 }

@@ -56,7 +56,7 @@ impl Ctx {
             let [a, b] = &link.ends;
             for (near, far) in [(a, b), (b, a)] {
                 neighbours[near.vpc].push(far.vpc);
-                let row = Peer { name: &picture.vpcs[far.vpc].name, address: &near.address };
+                let row = Peer { name: picture.end_name(far), address: &near.address };
                 let peers: &mut Peers<'_> = &mut peers[near.vpc];
                 let side =
                     if peers.left.len() < peers.right.len() { &mut peers.left } else { &mut peers.right };

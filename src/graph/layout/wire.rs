@@ -126,7 +126,7 @@ fn ports<'p>(picture: &'p Picture, columns: &Columns, routes: &[Route], heights:
             rows[at][end] = row;
             let link = &picture.links[at];
             let own = if end == 0 { routes[at].first_end } else { 1 - routes[at].first_end };
-            let name = &picture.vpcs[link.ends[1 - own].vpc].name;
+            let name = picture.end_name(&link.ends[1 - own]);
             let peer = Peer { name, address: &link.ends[own].address };
             if is_right { peers[vpc].right.push(peer) } else { peers[vpc].left.push(peer) }
         }
