@@ -7,6 +7,7 @@ use super::database::{DatabaseArgs, block_on, refuse};
 use super::opening::{Before, OpeningArgs};
 use super::planning::{PlanningArgs, paint, saved_plan};
 use super::report::{Consent, Reporter, finish};
+use super::verify::Proof;
 use super::{Streams, duration, exit};
 use crate::apply::provisional::{Outcome, hold};
 use crate::apply::{Done, Failure, Options, Wait, apply, execute};
@@ -37,9 +38,21 @@ pub(super) struct Args {
     /// Undo it after this time unless `northc confirm` comes
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     confirm_within: Option<Duration>,
+    /// Do not prove first that the rows mean what the input says
+    #[arg(long)]
+    no_verify: bool,
+    /// How long to take for that proof; what is not done then is told, and not waited for
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration::parse)]
+    verify_budget: Duration,
     /// Show the plan and write nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+impl Args {
+    fn proof(&self) -> Proof {
+        if self.no_verify { Proof::None } else { Proof::Within(self.verify_budget) }
+    }
 }
 
 /// How to apply; the same for `destroy`.
@@ -98,7 +111,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     };
     let wanted = match &reviewed {
         Some(_) => (Rows::new(), SourceMap::new()),
-        None => match args.planning.wanted(&args.planning.input.paths, streams) {
+        None => match args.planning.wanted(&args.planning.input.paths, args.proof(), streams) {
             Some(wanted) => wanted,
             None => return exit::NO,
         },

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use tracing::info_span;
 
+use super::verify::Proof;
 use super::{Streams, exit, input};
-use crate::compile::{Options, compile};
+use crate::compile::{Options, compile_and};
 use crate::diag::Sink;
 use crate::emit;
 use crate::{files, lock};
@@ -31,6 +32,9 @@ pub(super) struct Args {
     /// Whose rows they are: several owners share a database without seeing each other
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = owner)]
     owner: String,
+    /// Prove first that the rows mean what the input says
+    #[arg(long)]
+    verify: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -60,7 +64,10 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
         remembered: args.input.remembered(&mut sink),
         gateway_chassis: args.input.gateway_chassis(),
     };
-    let compiled = compile(&sources, &options, &mut sink);
+    let proof = if args.verify { Proof::Whole } else { Proof::None };
+    let compiled = compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
+        proof.look(checked, rows, options.target, sink);
+    });
     let good = args.input.tell(sink, &sources, streams, false);
     let Some(compiled) = compiled.filter(|_| good) else { return exit::NO };
     let emitting = info_span!("emit").entered();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::opening::{Before, Opening, OpeningArgs};
 use super::planning::{PlanningArgs, guard_text, paint};
+use super::verify::Proof;
 use super::{Streams, exit, watch};
 use crate::diag::Code;
 use crate::emit;
@@ -38,6 +39,9 @@ pub(super) struct Args {
     /// Save the plan, to apply exactly it later
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Prove first that the rows mean what the input says
+    #[arg(long)]
+    verify: bool,
     /// Exit with 2 when there are differences
     #[arg(long)]
     detailed_exitcode: bool,
@@ -82,7 +86,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
 
 fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> u8 {
     let planning = &args.planning;
-    let Some(wanted) = planning.wanted(new, streams) else { return exit::NO };
+    let Some(wanted) = planning.wanted(new, args.proof(), streams) else { return exit::NO };
     let old;
     let (actual, before) = if args.from.is_empty() {
         match database(args, streams) {
@@ -90,7 +94,7 @@ fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> 
             Err(code) => return code,
         }
     } else {
-        old = match planning.wanted(&args.from, streams) {
+        old = match planning.wanted(&args.from, Proof::None, streams) {
             Some(old) => old,
             None => return exit::NO,
         };
@@ -112,6 +116,12 @@ fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> 
         return code;
     }
     if args.detailed_exitcode && !made.is_empty() { exit::DIFFERENCES } else { exit::OK }
+}
+
+impl Args {
+    fn proof(&self) -> Proof {
+        if self.verify { Proof::Whole } else { Proof::None }
+    }
 }
 
 /// What to write, and the paths of the new input: `--to` means either, by what it says.

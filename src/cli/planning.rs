@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
+use super::verify::Proof;
 use super::{Streams, input};
-use crate::compile::{Options, compile};
+use crate::compile::{Options, compile_and};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::files;
 use crate::nb::Rows;
@@ -65,8 +66,13 @@ impl PlanningArgs {
         Request { owner, mode, adopt, percent_deleted_max: *max_delete, sources }
     }
 
-    /// The wanted rows of the input at `paths`; `None` when it has errors, which were told.
-    pub(super) fn wanted(&self, paths: &[PathBuf], streams: &mut Streams<'_>) -> Option<(Rows, SourceMap)> {
+    /// The wanted rows of the input at `paths`, proven as far as asked; `None` when it has errors, which were told.
+    pub(super) fn wanted(
+        &self,
+        paths: &[PathBuf],
+        proof: Proof,
+        streams: &mut Streams<'_>,
+    ) -> Option<(Rows, SourceMap)> {
         let mut sink = Sink::new();
         let sources = self.input.read_paths(paths, &mut sink);
         let options = Options {
@@ -75,7 +81,9 @@ impl PlanningArgs {
             remembered: self.input.remembered(&mut sink),
             gateway_chassis: self.input.gateway_chassis(),
         };
-        let compiled = compile(&sources, &options, &mut sink);
+        let compiled = compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
+            proof.look(checked, rows, options.target, sink);
+        });
         let good = self.input.tell(sink, &sources, streams, false);
         compiled.filter(|_| good).map(|compiled| (compiled.rows, sources))
     }

@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     };
     let mut report = None;
     compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
-        report = Some(within(args.budget, checked, rows, target, sink));
+        report = args.budget.map_or(Proof::Whole, Proof::Within).look(checked, rows, target, sink);
     });
     let good = args.input.tell(sink, &sources, streams, true);
     let Some(report) = report.filter(|_| good) else { return exit::NO };
@@ -54,24 +54,42 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     exit::OK
 }
 
-/// Verifies as long as the budget lasts, and says what was found.
-pub(super) fn within(
-    budget: Option<Duration>,
-    checked: &Checked<'_>,
-    rows: &Rows,
-    target: Target,
-    sink: &mut Sink,
-) -> Report {
-    let _stage = info_span!("verify").entered();
-    let began = Instant::now();
-    let network = Network::of_rows(rows, target);
-    let report = verify(checked, &network, &mut || budget.is_none_or(|budget| began.elapsed() < budget));
-    report.tell(sink);
-    if !report.is_whole() {
-        let (done, all, time) = (report.n_followed, report.n_senders, duration::show(began.elapsed()));
-        let message = format!("{done} of {all} senders were verified in {time}");
-        let help = "`northc verify --budget TIME` takes more time";
-        sink.push(Diagnostic::general(Code::NotAllVerified, message).help(help));
+/// How much of the proof a verb does beside its own work.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Proof {
+    /// Nothing.
+    None,
+    /// All of it.
+    Whole,
+    /// As much as this time allows.
+    Within(Duration),
+}
+
+impl Proof {
+    /// Does it, and says what was found; nothing where nobody asked.
+    pub(super) fn look(
+        self,
+        checked: &Checked<'_>,
+        rows: &Rows,
+        target: Target,
+        sink: &mut Sink,
+    ) -> Option<Report> {
+        let budget = match self {
+            Proof::None => return None,
+            Proof::Whole => None,
+            Proof::Within(budget) => Some(budget),
+        };
+        let _stage = info_span!("verify").entered();
+        let began = Instant::now();
+        let network = Network::of_rows(rows, target);
+        let report = verify(checked, &network, &mut || budget.is_none_or(|budget| began.elapsed() < budget));
+        report.tell(sink);
+        if !report.is_whole() {
+            let (done, all, time) = (report.n_followed, report.n_senders, duration::show(began.elapsed()));
+            let message = format!("{done} of {all} senders were verified in {time}");
+            let help = "`northc verify` takes the time it needs, `--budget TIME` sets a limit";
+            sink.push(Diagnostic::general(Code::NotAllVerified, message).help(help));
+        }
+        Some(report)
     }
-    report
 }

@@ -230,8 +230,8 @@ codes! {
     "N0900" OverPermissive "over-permissive" Error "rows that let through what the model does not";
     "N0901" OverRestrictive "over-restrictive" Error "rows that stop what the model lets through";
     "N0902" Otherwise "otherwise" Error "rows that send packets elsewhere than the model says";
-    "N0903" NotVerified "not-verified" Warning "packets that are not judged, in the model or in the rows";
-    "N0904" NotAllVerified "not-all-verified" Warning "a network too large to be verified in the time given";
+    "N0903" NotVerified "not-verified" Note "packets that are not judged, in the model or in the rows";
+    "N0904" NotAllVerified "not-all-verified" Note "a network too large to be verified in the time given";
 }
 
 impl fmt::Display for Code {

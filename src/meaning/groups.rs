@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use ipnet::IpNet;
-
 use super::Meaning;
 use super::packet::{any_of, host, within};
 use super::rules::{Ranked, Says};
@@ -47,7 +45,7 @@ impl Meaning<'_> {
             };
             if group.same_group.is_some() {
                 let far = if direction == Direction::ToGuest { Field::IpSrc } else { Field::IpDst };
-                let set = any_of(self.sets, far, self.members(group_id, vpc));
+                let set = self.members(group_id, vpc, far);
                 extra(group.tier, 2005, set, Says::Pass, group.same_group, "its own members");
             }
             if group.vrrp.is_some() {
@@ -88,16 +86,19 @@ impl Meaning<'_> {
         self.sets.or(of(Family::V4, 68, 67), of(Family::V6, 546, 547))
     }
 
-    /// The addresses of a group's members in a VPC and its peers.
-    fn members(&self, group: GroupId, vpc: VpcId) -> Vec<IpNet> {
-        let model = self.net.model;
-        let near: Vec<VpcId> = model.neighbourhood(vpc).collect();
-        let is_one = |port: &Port| {
-            near.contains(&model.subnet(port.subnet).vpc) && port.groups.iter().any(|it| it.value == group)
-        };
-        let ports = model.ports().filter(|(_, port)| is_one(port));
-        let addresses = ports.flat_map(|(id, _)| &self.net.assignment.port(id).addresses);
-        addresses.copied().map(host).collect()
+    /// Packets from (`IpSrc`) or to (`IpDst`) a group's members in a VPC and its peers.
+    fn members(&self, group: GroupId, vpc: VpcId, field: Field) -> Set {
+        *self.members.borrow_mut().entry((group, vpc, field)).or_insert_with(|| {
+            let model = self.net.model;
+            let near: Vec<VpcId> = model.neighbourhood(vpc).collect();
+            let is_one = |port: &Port| {
+                near.contains(&model.subnet(port.subnet).vpc)
+                    && port.groups.iter().any(|it| it.value == group)
+            };
+            let ports = model.ports().filter(|(_, port)| is_one(port));
+            let addresses = ports.flat_map(|(id, _)| &self.net.assignment.port(id).addresses);
+            any_of(self.sets, field, addresses.copied().map(host))
+        })
     }
 
     /// The packets that a rule is about; `None` where it is about nobody.
@@ -109,7 +110,7 @@ impl Meaning<'_> {
         };
         let remote = match &rule.remote {
             Remote::Net(net) => within(sets, far, net.value),
-            Remote::Group(_, id) => any_of(sets, far, self.members((*id)?, vpc?)),
+            Remote::Group(_, id) => self.members((*id)?, vpc?, far),
         };
         let mut set = sets.and(self.ip(Some(rule.family)), remote);
         if let Some(local) = &rule.local {

@@ -23,16 +23,18 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::check::Checked;
-use crate::model::{GatewayId, PortId, SubnetId, VpcId};
+use crate::model::{GatewayId, GroupId, PortId, SubnetId, VpcId};
 use crate::nb::matching::SymbolSet;
 use crate::reach::filter::{Names, Reader};
-use crate::reach::header::{Header, Rewrite};
+use crate::reach::header::{Field, Rewrite};
 use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 use crate::target::Target;
 
 pub use self::guest::Told;
 use self::network::Network;
+use self::packet::{any_of, host};
+use self::router::Routes;
 use self::rules::{Decision, StageKey};
 
 /// A router's side of one of its networks.
@@ -122,6 +124,14 @@ pub struct Meaning<'m> {
     reader: Reader<'m>,
     target: Target,
     decisions: RefCell<HashMap<StageKey, Rc<Decision>>>,
+    /// Whether connections are remembered on a segment.
+    remembering: RefCell<HashMap<SubnetId, bool>>,
+    /// Packets from or to members of a group, by the VPC that asks.
+    members: RefCell<HashMap<(GroupId, VpcId, Field), Set>>,
+    /// Packets to whoever is on a segment.
+    held: RefCell<HashMap<SubnetId, Set>>,
+    /// Routes of a VPC, those that win first, by the subnet that asks.
+    routes: RefCell<HashMap<(VpcId, Option<SubnetId>), Routes>>,
 }
 
 /// What rules by hand can refer to.
@@ -140,6 +150,10 @@ impl<'m> Meaning<'m> {
             reader: Reader::new(sets, symbols, names),
             target,
             decisions: RefCell::default(),
+            remembering: RefCell::default(),
+            members: RefCell::default(),
+            held: RefCell::default(),
+            routes: RefCell::default(),
         }
     }
 
@@ -156,8 +170,11 @@ impl<'m> Meaning<'m> {
         regions
     }
 
-    /// What becomes of one packet.
-    pub fn outcomes(&self, from: Spot, sent: Header, asking: Set) -> Vec<Outcome> {
-        follow::follow(self, from, sent, asking).1
+    /// Packets to whoever is on a segment.
+    fn held(&self, id: SubnetId) -> Set {
+        *self.held.borrow_mut().entry(id).or_insert_with(|| {
+            let holders = self.net.holders.get(&id).into_iter().flat_map(|holders| holders.keys());
+            any_of(self.sets, Field::IpDst, holders.copied().map(host))
+        })
     }
 }

@@ -30,6 +30,10 @@ pub(super) struct Network<'m> {
     pub(super) by_vpc: Vec<Vec<SubnetId>>,
     /// What a router translates.
     pub(super) translations: Vec<Vec<Translation>>,
+    /// What a router spreads or forwards.
+    pub(super) served_by: Vec<Vec<Served>>,
+    /// What is spread on a segment before a router sees it.
+    pub(super) served_on: BTreeMap<SubnetId, Vec<Served>>,
 }
 
 /// A port of an address that stands for others.
@@ -77,6 +81,8 @@ impl<'m> Network<'m> {
             shared: BTreeMap::new(),
             by_vpc: model.subnets_by_vpc(),
             translations: Vec::new(),
+            served_by: Vec::new(),
+            served_on: BTreeMap::new(),
         };
         for (id, port) in model.ports() {
             net.ports.entry(port.subnet).or_default().push(id);
@@ -98,6 +104,14 @@ impl<'m> Network<'m> {
             }
         }
         net.translations = model.vpcs().map(|(id, _)| net.translations_of(id)).collect();
+        net.served_by = model.vpcs().map(|(id, _)| net.served_by_router(id)).collect();
+        for balancer in &model.balancers {
+            let addresses = assignment.balanced(balancer).into_iter().map(|it| it.value).collect();
+            let served = listeners(balancer, addresses);
+            for (id, _) in model.served_subnets(balancer) {
+                net.served_on.entry(id).or_default().extend(&served);
+            }
+        }
         for translation in net.translations.concat() {
             let spot = Spot::Router(Side::Gateway(translation.gateway));
             net.hold(model.gateway(translation.gateway).external, translation.outside, spot);
@@ -150,8 +164,7 @@ impl<'m> Network<'m> {
         all
     }
 
-    /// What a router spreads or forwards.
-    pub(super) fn served_by_router(&self, vpc: VpcId) -> Vec<Served> {
+    fn served_by_router(&self, vpc: VpcId) -> Vec<Served> {
         let (model, assignment) = (self.model, self.assignment);
         let forwards = model.port_forwards.iter().filter(|one| one.vpc == vpc).flat_map(|one| {
             let pairs = assignment.pairs(model, one.public.value, &one.inside.value);
@@ -163,13 +176,6 @@ impl<'m> Network<'m> {
             listeners(one, public.copied().collect())
         });
         forwards.chain(balancers).collect()
-    }
-
-    /// What is spread on a segment before a router sees it.
-    pub(super) fn served_on(&self, id: SubnetId) -> Vec<Served> {
-        let here = |one: &&Balancer| self.model.served_subnets(one).any(|(at, _)| at == id);
-        let addresses = |one| self.assignment.balanced(one).into_iter().map(|it| it.value).collect();
-        self.model.balancers.iter().filter(here).flat_map(|one| listeners(one, addresses(one))).collect()
     }
 
     pub(super) fn gateway(&self, id: GatewayId) -> &'m Gateway {

@@ -8,13 +8,14 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ipnet::IpNet;
 
 use super::follow::{Ended, Run};
 use super::packet::{Packet, host, within};
 use super::{Side, Spot};
-use crate::model::{NextHop, PolicyAction, PolicyRoute, RouteSelector, Vpc, VpcId};
+use crate::model::{NextHop, PolicyAction, PolicyRoute, RouteSelector, SubnetId, Vpc, VpcId};
 use crate::nb::matching;
 use crate::reach::filter::{Surroundings, Tracked};
 use crate::reach::header::{Field, ICMP, ICMP6, IPV4, IPV6};
@@ -33,7 +34,8 @@ enum Way {
     Unsaid(String),
 }
 
-struct Route {
+/// A route, or a network that is there without one.
+pub(super) struct Route {
     length: u8,
     /// Connected above destination above source.
     rank: u8,
@@ -41,6 +43,9 @@ struct Route {
     prefix: IpNet,
     ways: Vec<(Way, Option<Span>)>,
 }
+
+/// The routes of a table, those that win first.
+pub(super) type Routes = Rc<Vec<Route>>;
 
 /// A way out of a router.
 #[derive(Clone, Copy)]
@@ -93,13 +98,12 @@ impl Run<'_, '_> {
     fn route(&mut self, side: Side, packet: Packet) {
         let net = &self.meaning.net;
         let vpc = net.vpc_of(side);
-        let mut routes = self.routes_of(vpc, side);
-        routes.sort_by_key(|route| std::cmp::Reverse((route.length, route.rank)));
-        let Some(route) = routes.into_iter().find(|route| self.ask.is(&packet, route.matching)) else {
+        let routes = self.routes(vpc, side);
+        let Some(route) = routes.iter().find(|route| self.ask.is(&packet, route.matching)) else {
             let name = &net.model.vpc(vpc).name;
             return self.lose(packet, net.model.vpc(vpc).span, format!("VPC `{name}` has no route there"));
         };
-        for (way, span) in route.ways {
+        for (way, span) in route.ways.iter().cloned() {
             let mut packet = packet.clone();
             match way {
                 Way::Discard => self.lose(packet, span, "a route discards it"),
@@ -114,7 +118,22 @@ impl Run<'_, '_> {
         }
     }
 
-    fn routes_of(&self, vpc: VpcId, side: Side) -> Vec<Route> {
+    /// The routes of what comes in by a side, those that win first.
+    fn routes(&self, vpc: VpcId, side: Side) -> Routes {
+        let table = match side {
+            Side::Subnet(id) => self.meaning.net.model.subnet(id).route_table.as_ref().map(|_| id),
+            Side::Gateway(_) | Side::Peer(..) => None,
+        };
+        let mut known = self.meaning.routes.borrow_mut();
+        let routes = known.entry((vpc, table)).or_insert_with(|| {
+            let mut routes = self.routes_of(vpc, table);
+            routes.sort_by_key(|route| std::cmp::Reverse((route.length, route.rank)));
+            Rc::new(routes)
+        });
+        routes.clone()
+    }
+
+    fn routes_of(&self, vpc: VpcId, subnet: Option<SubnetId>) -> Vec<Route> {
         let (net, sets) = (&self.meaning.net, self.meaning.sets);
         let model = net.model;
         let mut routes: Vec<Route> = net
@@ -128,10 +147,7 @@ impl Run<'_, '_> {
                 ways: vec![(Way::Out { side, next_hop: None }, None)],
             })
             .collect();
-        let table = match side {
-            Side::Subnet(id) => model.subnet(id).route_table.as_ref().map(|table| &table.value),
-            Side::Gateway(_) | Side::Peer(..) => None,
-        };
+        let table = subnet.and_then(|id| model.subnet(id).route_table.as_ref()).map(|table| &table.value);
         let of_vpc = model.vpc(vpc);
         let by_hand = of_vpc.static_routes.iter().map(|route| {
             let own = route.table.as_ref().map(|table| &table.value);

@@ -164,15 +164,14 @@ impl Meaning<'_> {
 
     /// Whether connections are remembered on a segment.
     pub(super) fn remembers(&self, id: SubnetId) -> bool {
-        let subnet = self.net.model.subnet(id);
-        let by_hand = subnet.acls.iter().any(|acl| acl.action.value == AclAction::AllowRelated);
-        let in_groups = || {
-            let ports = self.net.ports.get(&id).into_iter().flatten();
-            ports.into_iter().any(|port| !self.net.model.port(*port).groups.is_empty())
-        };
-        let model = self.net.model;
-        let balanced = || model.balancers.iter().any(|it| model.served_subnets(it).any(|(at, _)| at == id));
-        subnet.private.is_some() && !subnet.blocks.is_empty() || by_hand || in_groups() || balanced()
+        *self.remembering.borrow_mut().entry(id).or_insert_with(|| {
+            let (net, subnet) = (&self.net, self.net.model.subnet(id));
+            let ports = net.ports.get(&id).into_iter().flatten();
+            let in_groups = ports.into_iter().any(|port| !net.model.port(*port).groups.is_empty());
+            let by_hand = subnet.acls.iter().any(|acl| acl.action.value == AclAction::AllowRelated);
+            let is_private = subnet.private.is_some() && !subnet.blocks.is_empty();
+            by_hand || is_private || in_groups || net.served_on.contains_key(&id)
+        })
     }
 
     /// Packets from one network to another.

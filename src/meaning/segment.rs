@@ -12,7 +12,7 @@ use super::packet::{Packet, any_of, host};
 use super::rules::StageKey;
 use crate::model::{Direction, PortId, SubnetId};
 use crate::reach::filter::Tracked;
-use crate::reach::header::Field;
+use crate::reach::header::{Field, eth_type};
 use crate::reach::outside::public;
 use crate::reach::set::Set;
 use std::net::IpAddr;
@@ -25,11 +25,13 @@ impl Run<'_, '_> {
         let addresses = &net.assignment.port(id).addresses;
         let is_sized = |own: &&IpAddr| net.is_sized(segment, own.is_ipv4());
         let blocks = addresses.iter().filter(is_sized).filter_map(|own| subnet.block_for(*own));
-        let known = net.holders.get(&segment).into_iter().flat_map(|holders| holders.keys());
-        let known = known.filter(|other| addresses.iter().any(|own| own.is_ipv4() == other.is_ipv4()));
-        let near = blocks.map(|block| block.cidr.value).chain(known.copied().map(host));
-        let near = any_of(self.meaning.sets, Field::IpDst, near);
-        if self.ask.is(&packet, near) {
+        let blocks = any_of(self.meaning.sets, Field::IpDst, blocks.map(|block| block.cidr.value));
+        let families = self
+            .meaning
+            .sets
+            .any(addresses.iter().map(|own| self.meaning.sets.value(Field::EthType, eth_type(*own))));
+        let known = self.meaning.sets.and(self.meaning.held(segment), families);
+        if self.ask.is(&packet, self.meaning.sets.or(blocks, known)) {
             return self.find(segment, Spot::Port(id), None, packet);
         }
         for (to, gateway) in self.meaning.routes(id) {
@@ -93,12 +95,16 @@ impl Run<'_, '_> {
         if let Some(address) = address {
             return holders.get(&address).cloned().unwrap_or_default();
         }
-        let sets = self.meaning.sets;
-        if !self.ask.is(packet, any_of(sets, Field::IpDst, holders.keys().copied().map(host))) {
-            return Vec::new();
+        let destination = packet.now.apply(&self.ask.sent).destination();
+        match holders.get(&destination) {
+            Some(spots) if self.ask.goes_to(packet, host(destination)) => spots.clone(),
+            Some(_) => Vec::new(),
+            None => {
+                let is_held = self.ask.is(packet, self.meaning.held(segment));
+                assert!(!is_held, "who holds {destination} is known");
+                Vec::new()
+            }
         }
-        let found = holders.iter().find(|(own, _)| self.ask.goes_to(packet, host(**own)));
-        found.map(|(_, spots)| spots.clone()).unwrap_or_default()
     }
 
     /// Sends to whoever has an address on a segment: the packet's destination where none is given.
@@ -178,7 +184,7 @@ impl Run<'_, '_> {
 
     /// Whether a balancer takes it before a router sees it.
     fn is_served(&self, segment: SubnetId, packet: &Packet) -> bool {
-        let served = self.meaning.net.served_on(segment);
+        let Some(served) = self.meaning.net.served_on.get(&segment) else { return false };
         self.ask.is(packet, self.meaning.sets.any(served.iter().map(|it| it.packets(self.meaning.sets))))
     }
 

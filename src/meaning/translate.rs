@@ -160,7 +160,7 @@ impl Run<'_, '_> {
 
     /// Whether a balancer or a port forward of the router is for it.
     fn is_balanced(&self, vpc: VpcId, packet: &Packet) -> bool {
-        let served = self.meaning.net.served_by_router(vpc);
+        let served = &self.meaning.net.served_by[vpc.0];
         self.ask.is(packet, self.meaning.sets.any(served.iter().map(|it| it.packets(self.meaning.sets))))
     }
 
@@ -174,8 +174,7 @@ impl Run<'_, '_> {
     pub(super) fn is_shared(&self, vpc: VpcId, packet: &Packet) -> bool {
         let net = &self.meaning.net;
         let shared = net.translations[vpc.0].iter().filter(|it| !it.is_inward).map(|it| it.outside);
-        let served = net.served_by_router(vpc);
-        let shared = shared.chain(served.iter().map(|it| it.address)).map(host);
+        let shared = shared.chain(net.served_by[vpc.0].iter().map(|it| it.address)).map(host);
         self.ask.is(packet, any_of(self.meaning.sets, Field::IpDst, shared))
     }
 }

@@ -125,9 +125,7 @@ impl<'n> RowsMeaning<'n> {
             }
             End::Nowhere => return add(request.flow.set, Fate::Lost, rows_of(network, &request)),
             End::Unjudged { row, what } => {
-                let info = network.row(*row);
-                let what = format!("{} {}: {what}", info.table.name(), info.name);
-                return add(request.flow.set, Fate::Unsaid(what), vec![*row]);
+                return add(request.flow.set, unsaid(network, *row, what), vec![*row]);
             }
         };
         let written = request.flow.rewrite;
@@ -148,10 +146,7 @@ impl<'n> RowsMeaning<'n> {
                     fate(Some(false))
                 }
                 Verdict::Undetermined => match answer.as_ref().map(|answer| &answer.end) {
-                    Some(End::Unjudged { row, what }) => {
-                        let info = network.row(*row);
-                        Fate::Unsaid(format!("{} {}: {what}", info.table.name(), info.name))
-                    }
+                    Some(End::Unjudged { row, what }) => unsaid(network, *row, what),
                     // It comes back to somebody else, who has not asked.
                     Some(_) | None => fate(Some(false)),
                 },
@@ -166,6 +161,11 @@ impl<'n> RowsMeaning<'n> {
         let gist = if info.gist.is_empty() { String::new() } else { format!(" ({})", info.gist) };
         RowSaid { row: format!("{} {}{gist}", info.table.name(), info.name), origin: info.origin }
     }
+}
+
+/// What can't be said, of which kind of row.
+fn unsaid(network: &Network, row: RowId, what: &str) -> Fate {
+    Fate::Unsaid(format!("{}: {what}", network.row(row).table.name()))
 }
 
 /// Somebody who is asked about with any address.

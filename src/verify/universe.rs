@@ -6,13 +6,14 @@
 //!
 //! Refuses to follow packets.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::check::Checked;
 use crate::meaning::Spot;
-use crate::model::{Model, PortId, SubnetId};
+use crate::model::{GroupId, Model, PortId, SubnetId};
 use crate::reach::header::{Field, IPV4, IPV6, bits, eth_type};
 use crate::reach::judge::service;
 use crate::reach::outside::public;
@@ -62,11 +63,19 @@ impl<'s> Universe<'s> {
         Universe { sets, all, service, known, public: public(sets, Field::IpSrc), bridged }
     }
 
-    /// Everybody who sends.
+    /// Everybody who sends. Those who are least alike come first: if the time is over, most has been seen.
     pub(super) fn senders(&self, checked: &Checked<'_>) -> Vec<Spot> {
-        let ports = checked.model().ports().map(|(id, _)| Spot::Port(id));
-        let wires = self.bridged.iter().map(|(id, _)| Spot::Wire(*id));
-        ports.chain(wires).collect()
+        let mut seen: HashMap<(SubnetId, Vec<GroupId>), usize> = HashMap::new();
+        let wires = self.bridged.iter().map(|(id, _)| (0, Spot::Wire(*id)));
+        let ports = checked.model().ports().map(|(id, port)| {
+            let groups = port.groups.iter().map(|group| group.value).collect();
+            let nth = seen.entry((port.subnet, groups)).or_default();
+            *nth += 1;
+            (*nth, Spot::Port(id))
+        });
+        let mut senders: Vec<(usize, Spot)> = wires.chain(ports).collect();
+        senders.sort_by_key(|(nth, _)| *nth);
+        senders.into_iter().map(|(_, spot)| spot).collect()
     }
 
     /// Packets that somebody may send, and those of them whose answers are asked for.

@@ -1,5 +1,8 @@
 //! The rows of every case mean what its model says, by two readings that share nothing.
 
+mod mutants;
+mod verb;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
