@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::model::{
     AddressRange, Backend, Balancer, Block, ElasticIpId, FloatingIp, Gateway, GatewayId, Inside, Mac, Model,
-    NextHop, Port, PortId, Public, SourceNat, StaticRoute, SubnetId, VpcId,
+    NextHop, PoolId, Port, PortId, Public, SourceNat, StaticRoute, SubnetId, VpcId,
 };
 use crate::names;
 use crate::span::Spanned;
@@ -56,11 +56,13 @@ pub enum Holder {
     Probe(SubnetId),
 }
 
-/// A subnet whose free addresses did not suffice.
+/// A subnet, or a pool in it, whose free addresses did not suffice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted {
     /// The subnet that is full.
     pub subnet: SubnetId,
+    /// The pool that is, if it is one.
+    pub pool: Option<PoolId>,
     /// The first that went without.
     pub holder: Holder,
 }
@@ -86,6 +88,13 @@ impl Assignment {
     /// The addresses of the virtual address at an index of [`Model::vips`].
     pub fn vip(&self, at: usize) -> &[IpAddr] {
         &self.vips[at]
+    }
+
+    /// What a port may send from beside its own addresses: its pairs, and the addresses that it may hold.
+    pub fn allowed(&self, model: &Model, id: PortId) -> Vec<IpNet> {
+        let held = model.vips.iter().zip(&self.vips).filter(|(vip, _)| vip.parents.contains(&id));
+        let held = held.flat_map(|(_, addresses)| addresses).map(|address| IpNet::from(*address));
+        model.port(id).allowed_pairs.iter().map(|pair| pair.value).chain(held).collect()
     }
 
     /// What a gateway gets on its external network.
@@ -209,6 +218,8 @@ struct Claim<'m> {
     name: Cow<'m, str>,
     subnet: SubnetId,
     given: &'m [Spanned<IpAddr>],
+    /// Where the others come from, if not from the whole subnet.
+    pool: Option<PoolId>,
 }
 
 /// Everybody who needs addresses, in the order in which they choose.
@@ -218,24 +229,28 @@ fn claims(model: &Model) -> impl Iterator<Item = Claim<'_>> {
         name: Cow::Owned(gateway_port(model, gateway)),
         subnet: gateway.external,
         given: &gateway.addresses,
+        pool: None,
     });
     let elastic_ips = model.elastic_ips.iter().enumerate().map(|(at, eip)| Claim {
         holder: Holder::ElasticIp(ElasticIpId(at)),
         name: Cow::Owned(format!("elastic-ip/{}", eip.name)),
         subnet: eip.external,
         given: &eip.addresses,
+        pool: None,
     });
     let vips = model.vips.iter().enumerate().map(|(at, vip)| Claim {
         holder: Holder::Vip(at),
         name: Cow::Borrowed(vip.name.as_str()),
         subnet: vip.subnet,
         given: &vip.addresses,
+        pool: None,
     });
     let ports = model.ports().map(|(id, port)| Claim {
         holder: Holder::Port(id),
         name: Cow::Borrowed(port.name.as_str()),
         subnet: port.subnet,
         given: &port.addresses,
+        pool: port.pool.map(|pool| pool.value).filter(|id| model.pool(*id).subnet == port.subnet),
     });
     // Last, so that nobody's address changes because somebody is watched.
     let probes = model.watched_subnets().into_iter().map(|subnet| Claim {
@@ -243,6 +258,7 @@ fn claims(model: &Model) -> impl Iterator<Item = Claim<'_>> {
         name: Cow::Owned(format!("health-check/{}", model.subnet(subnet).name)),
         subnet,
         given: &[],
+        pool: None,
     });
     gateways.chain(elastic_ips).chain(vips).chain(ports).chain(probes)
 }
@@ -254,6 +270,10 @@ fn gateway_port(model: &Model, gateway: &Gateway) -> String {
 /// Chooses for everybody. Subnets that are full are returned, once each.
 pub fn assign(model: &Model, remembered: &Remembered) -> (Assignment, Vec<Exhausted>) {
     let mut pools: Vec<Pool> = model.subnets.iter().map(|s| Pool::new(&s.blocks, &s.exclude)).collect();
+    for pool in model.pools.iter().filter(|pool| pool.is_reserved) {
+        pools[pool.subnet.0].keep(&pool.ranges);
+    }
+    let mut kept: Vec<Kept> = model.pools.iter().map(|pool| Kept::new(&pool.ranges)).collect();
     for claim in claims(model) {
         claim.given.iter().for_each(|a| pools[claim.subnet.0].take(a.value));
     }
@@ -263,15 +283,16 @@ pub fn assign(model: &Model, remembered: &Remembered) -> (Assignment, Vec<Exhaus
     // What is remembered is claimed before anybody chooses, so that a newcomer can't push it out.
     let remembered = |claim: Claim<'_>| {
         let given: Vec<IpAddr> = claim.given.iter().map(|a| a.value).collect();
-        pools[claim.subnet.0].claim(&given, remembered.get(claim.name.as_ref()))
+        let pool = claim.pool.map(|id| &kept[id.0]);
+        pools[claim.subnet.0].claim(&given, remembered.get(claim.name.as_ref()), pool)
     };
     let claimed: Vec<Vec<IpAddr>> = claims(model).map(remembered).collect();
-    let mut full: BTreeMap<SubnetId, Exhausted> = BTreeMap::new();
+    let mut full: BTreeMap<(SubnetId, Option<PoolId>), Exhausted> = BTreeMap::new();
     let mut macs = Macs::new(model);
     let mut got = Assignment::default();
-    for (Claim { holder, subnet, .. }, mut addresses) in claims(model).zip(claimed) {
-        if !pools[subnet.0].fill(&mut addresses) {
-            full.entry(subnet).or_insert(Exhausted { subnet, holder });
+    for (Claim { holder, subnet, pool, .. }, mut addresses) in claims(model).zip(claimed) {
+        if !pools[subnet.0].fill(&mut addresses, pool.map(|id| &mut kept[id.0])) {
+            full.entry((subnet, pool)).or_insert(Exhausted { subnet, pool, holder });
         }
         match holder {
             Holder::Gateway(id) => {
@@ -330,6 +351,48 @@ impl Macs {
     }
 }
 
+/// What is left of a pool, by family: from the first to the last of each range.
+struct Kept {
+    v4: Vec<(u128, u128)>,
+    v6: Vec<(u128, u128)>,
+}
+
+impl Kept {
+    fn new(ranges: &[Spanned<AddressRange>]) -> Kept {
+        Kept { v4: numbers(ranges, true), v6: numbers(ranges, false) }
+    }
+
+    fn of(&mut self, v4: bool) -> &mut Vec<(u128, u128)> {
+        if v4 { &mut self.v4 } else { &mut self.v6 }
+    }
+
+    /// Whether an address is in it.
+    fn has(&self, address: IpAddr) -> bool {
+        let ranges = if address.is_ipv4() { &self.v4 } else { &self.v6 };
+        covers(ranges, number(address)).is_some()
+    }
+
+    /// Whether it has nothing of an address's family: then any will do.
+    fn lacks(&self, address: IpAddr) -> bool {
+        (if address.is_ipv4() { &self.v4 } else { &self.v6 }).is_empty()
+    }
+}
+
+/// Ranges of a family, sorted by their first address.
+fn numbers(ranges: &[Spanned<AddressRange>], v4: bool) -> Vec<(u128, u128)> {
+    let of_family = ranges.iter().filter(|range| range.value.first.is_ipv4() == v4);
+    let mut numbers: Vec<(u128, u128)> =
+        of_family.map(|range| (number(range.value.first), number(range.value.last))).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The last address of the ranges that an address is in.
+fn covers(ranges: &[(u128, u128)], address: u128) -> Option<u128> {
+    let inside = |&&(first, last): &&(u128, u128)| first <= address && address <= last;
+    ranges.iter().filter(inside).map(|&(_, last)| last).max()
+}
+
 /// The free addresses of a subnet.
 struct Pool {
     blocks: Vec<BlockPool>,
@@ -337,37 +400,43 @@ struct Pool {
 
 struct BlockPool {
     v4: bool,
+    first: u128,
     /// The lowest address that may still be free.
     next: u128,
     last: u128,
     used: BTreeSet<u128>,
-    /// Sorted by first address.
+    /// Never given out. Sorted by first address.
     closed: Vec<(u128, u128)>,
+    /// Given to those alone who name the pool.
+    kept: Vec<(u128, u128)>,
 }
 
 impl Pool {
-    fn new(blocks: &[Block], exclude: &[crate::span::Spanned<AddressRange>]) -> Pool {
+    fn new(blocks: &[Block], exclude: &[Spanned<AddressRange>]) -> Pool {
         let pool = |block: &Block| {
             let net = block.cidr.value;
             let v4 = net.addr().is_ipv4();
             let (first, last) = (number(net.network()), number(net.broadcast()));
-            let mut closed: Vec<(u128, u128)> = exclude
-                .iter()
-                .filter(|range| range.value.first.is_ipv4() == v4)
-                .map(|range| (number(range.value.first), number(range.value.last)))
-                .collect();
-            closed.sort_unstable();
             // The broadcast address is IPv4's alone; the network address is nobody's in either family.
             let last = if v4 { last.saturating_sub(1) } else { last };
             BlockPool {
                 v4,
+                first: first + 1,
                 next: first + 1,
                 last,
                 used: BTreeSet::from([number(block.gateway.value)]),
-                closed,
+                closed: numbers(exclude, v4),
+                kept: Vec::new(),
             }
         };
         Pool { blocks: blocks.iter().map(pool).collect() }
+    }
+
+    /// Keeps addresses for those who name their pool.
+    fn keep(&mut self, ranges: &[Spanned<AddressRange>]) {
+        for block in &mut self.blocks {
+            block.kept.extend(numbers(ranges, block.v4));
+        }
     }
 
     fn block(&mut self, address: IpAddr) -> Option<&mut BlockPool> {
@@ -382,11 +451,21 @@ impl Pool {
     }
 
     /// The given addresses, and of the remembered ones those of other families that are still free.
-    fn claim(&mut self, given: &[IpAddr], remembered: Option<&Vec<IpAddr>>) -> Vec<IpAddr> {
+    fn claim(
+        &mut self,
+        given: &[IpAddr],
+        remembered: Option<&Vec<IpAddr>>,
+        pool: Option<&Kept>,
+    ) -> Vec<IpAddr> {
         let mut addresses = given.to_vec();
         for &address in remembered.into_iter().flatten() {
             let family_taken = addresses.iter().any(|a| a.is_ipv4() == address.is_ipv4());
-            if !family_taken && self.block(address).is_some_and(|block| block.claim(number(address))) {
+            let fits = pool.is_none_or(|pool| pool.has(address) || pool.lacks(address));
+            let is_named = pool.is_some_and(|pool| pool.has(address));
+            if !family_taken
+                && fits
+                && self.block(address).is_some_and(|block| block.claim(number(address), is_named))
+            {
                 addresses.push(address);
             }
         }
@@ -394,13 +473,18 @@ impl Pool {
     }
 
     /// Adds the lowest free address of every family that is missing; false when one has none left.
-    fn fill(&mut self, addresses: &mut Vec<IpAddr>) -> bool {
+    fn fill(&mut self, addresses: &mut Vec<IpAddr>, mut pool: Option<&mut Kept>) -> bool {
         let mut filled = true;
         for block in &mut self.blocks {
             if addresses.iter().any(|a| a.is_ipv4() == block.v4) {
                 continue;
             }
-            match block.lowest() {
+            let ranges = pool.as_mut().map(|pool| pool.of(block.v4)).filter(|ranges| !ranges.is_empty());
+            let lowest = match ranges {
+                Some(ranges) => block.lowest_of(ranges),
+                None => block.lowest(),
+            };
+            match lowest {
                 Some(free) => addresses.push(address(free, block.v4)),
                 None => filled = false,
             }
@@ -412,13 +496,29 @@ impl Pool {
 
 impl BlockPool {
     fn closed_until(&self, address: u128) -> Option<u128> {
-        let inside = |&&(first, last): &&(u128, u128)| first <= address && address <= last;
-        self.closed.iter().filter(inside).map(|&(_, last)| last).max()
+        covers(&self.closed, address).max(covers(&self.kept, address))
     }
 
-    fn claim(&mut self, address: u128) -> bool {
-        let open = (self.next..=self.last).contains(&address) && self.closed_until(address).is_none();
-        open && self.used.insert(address)
+    /// Takes an address that is free to whoever names the pool that it is in, or to all.
+    fn claim(&mut self, address: u128, is_named: bool) -> bool {
+        let is_closed =
+            if is_named { covers(&self.closed, address) } else { self.closed_until(address) }.is_some();
+        (self.first..=self.last).contains(&address) && !is_closed && self.used.insert(address)
+    }
+
+    /// The lowest free address of some ranges; what lies below it is taken out of them.
+    fn lowest_of(&mut self, ranges: &mut [(u128, u128)]) -> Option<u128> {
+        for (first, last) in ranges {
+            *first = self.first.max(*first);
+            while *first <= self.last.min(*last) {
+                let candidate = *first;
+                *first = covers(&self.closed, candidate).unwrap_or(candidate).checked_add(1)?;
+                if covers(&self.closed, candidate).is_none() && self.used.insert(candidate) {
+                    return Some(candidate);
+                }
+            }
+        }
+        None
     }
 
     fn lowest(&mut self) -> Option<u128> {

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::model::{Model, Peering, Port, Subnet, Vip, Vpc};
+use crate::model::{AddressPool, Model, Peering, Port, Subnet, Vip, Vpc};
 
 /// The router of a VPC.
 pub(crate) fn router(vpc: &Vpc) -> String {
@@ -40,10 +40,34 @@ pub(crate) fn localnet(subnet: &Subnet) -> String {
     format!("localnet.{}", subnet.name)
 }
 
+/// The port for the `nth` address of a virtual address.
+pub(crate) fn virtual_port(vip: &Vip, nth: usize) -> Cow<'_, str> {
+    if nth == 0 { Cow::Borrowed(vip.name.as_str()) } else { Cow::Owned(format!("{}-v6", vip.name)) }
+}
+
 /// The ports of a VPC that are in a security group. Kube-OVN has one port group for all VPCs; here an address
 /// says who somebody is within its VPC alone.
 pub(crate) fn port_group(group: &str, vpc: &str) -> String {
     format!("ovn.sg.{}..{}", symbol(group), symbol(vpc))
+}
+
+/// The sets of addresses by which matches can name a pool, with the family of each. Kube-OVN puts both families into
+/// one, which no match can be about.
+pub(crate) fn address_sets(pool: &AddressPool) -> Vec<(String, bool)> {
+    let name = pool.name.value.replace('-', ".");
+    let families = [true, false].into_iter().filter(|v4| {
+        pool.set.is_some() && pool.ranges.iter().any(|range| range.value.first.is_ipv4() == *v4)
+    });
+    let of_family = |v4: bool| match pool.is_mixed() {
+        true => format!("{name}.ip{}", if v4 { 4 } else { 6 }),
+        false => name.clone(),
+    };
+    families.map(|v4| (of_family(v4), v4)).collect()
+}
+
+/// Whether a pool has the set of this name.
+pub(crate) fn has_address_set(model: &Model, name: &str) -> bool {
+    model.pools.iter().any(|pool| address_sets(pool).iter().any(|(set, _)| set == name))
 }
 
 /// The ports of a VPC that are in any security group.
@@ -184,9 +208,10 @@ pub(crate) fn switch_ports(model: &Model) -> impl Iterator<Item = Minted<'_>> {
         let name = Cow::Borrowed(port.name.as_str());
         Minted { name, what: What::Interface(port), span: port.span }
     });
-    let virtual_ports = model.vips.iter().filter(|v| !v.parents.is_empty()).map(|vip| {
-        let name = Cow::Borrowed(vip.name.as_str());
-        Minted { name, what: What::Vip(vip), span: vip.span }
+    let virtual_ports = model.vips.iter().filter(|v| !v.parents.is_empty()).flat_map(|vip| {
+        let n_families = model.subnet(vip.subnet).blocks.len();
+        let minted = |nth| Minted { name: virtual_port(vip, nth), what: What::Vip(vip), span: vip.span };
+        (0..n_families).map(minted)
     });
     routers.chain(gateways).chain(localnets).chain(ports).chain(virtual_ports)
 }

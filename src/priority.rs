@@ -49,6 +49,29 @@ pub(crate) const NETWORK_ACL_GATEWAY: i64 = 31_000;
 /// Policies by hand, where they stand in a chain of their own.
 pub(crate) const POLICIES_NEXT: i64 = 1;
 
+/// How many rules a QoS policy may have.
+pub(crate) const QOS_RULES_MAX: usize = 1_000;
+
+/// Where the `nth` rule of a policy for a subnet stands, among rows for rates and marks. OVN passes over priority 0.
+pub(crate) fn qos_of_subnet(nth: usize) -> i64 {
+    qos(0, nth)
+}
+
+/// The same for a gateway.
+pub(crate) fn qos_of_gateway(nth: usize) -> i64 {
+    qos(1, nth)
+}
+
+/// The same for an interface or a public address.
+pub(crate) fn qos_of_one(nth: usize) -> i64 {
+    qos(2, nth)
+}
+
+fn qos(rank: usize, nth: usize) -> i64 {
+    let number = QOS_RULES_MAX * (rank + 1) - nth;
+    i64::try_from(number).expect("a rank is small")
+}
+
 /// Lowest and highest number of a network ACL's rule, the lower first.
 pub(crate) const NETWORK_ACL_RULES: std::ops::RangeInclusive<i64> = 1..=9_999;
 

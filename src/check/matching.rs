@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
+use crate::names as minted;
 use crate::nb::matching::{
     self, ConstantKind, Expr, ExprKind, Number, ProblemKind, ReferenceKind, RelOp, SymbolSet,
 };
@@ -109,7 +110,8 @@ fn references(ctx: &mut Ctx<'_>, text: &Spanned<String>, expr: &Expr) {
                     }
                     _ => name,
                 };
-                if ctx.port_groups().contains(group) {
+                let is_set = reference.kind == ReferenceKind::AddressSet;
+                if ctx.port_groups().contains(group) || is_set && minted::has_address_set(ctx.model, name) {
                     continue;
                 }
                 let (what, sign) = match reference.kind {

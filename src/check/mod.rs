@@ -5,6 +5,7 @@
 
 mod addressing;
 mod balancer;
+mod dns;
 mod filter;
 mod gateway;
 mod matching;
@@ -14,7 +15,9 @@ mod network_acl;
 mod options;
 mod peering;
 mod policy;
+mod pools;
 mod ports;
+mod qos;
 mod routing;
 
 use std::cell::OnceCell;
@@ -102,6 +105,7 @@ pub fn check<'m>(
     names::check(&mut ctx);
     addressing::check(&mut ctx);
     ports::check(&mut ctx, &full);
+    pools::check(&mut ctx);
     peering::check(&mut ctx);
     routing::check(&mut ctx);
     gateway::check(&mut ctx);
@@ -110,6 +114,8 @@ pub fn check<'m>(
     policy::check(&mut ctx);
     filter::check(&mut ctx);
     network_acl::check(&mut ctx);
+    dns::check(&mut ctx);
+    qos::check(&mut ctx);
     options::check(&mut ctx);
     (!sink.has_errors()).then_some(Checked { model, assignment })
 }
@@ -140,8 +146,13 @@ fn nothing(ctx: &mut Ctx<'_>) {
 fn full(ctx: &mut Ctx<'_>, full: &[Exhausted]) {
     for exhausted in full {
         let subnet = ctx.model.subnet(exhausted.subnet);
-        let message = format!("subnet `{}` has no free address left", subnet.name);
+        let pool = exhausted.pool.map(|id| ctx.model.pool(id));
+        let message = match pool {
+            Some(pool) => format!("pool `{}` has no free address left", pool.name),
+            None => format!("subnet `{}` has no free address left", subnet.name),
+        };
         let place = subnet.blocks.first().map_or(subnet.name.span, |b| b.cidr.span);
+        let place = pool.and_then(|pool| pool.ranges.first()).map_or(place, |range| range.span);
         let diagnostic = Diagnostic::new(Code::SubnetFull, place, message);
         let model = ctx.model;
         let (span, who) = match exhausted.holder {

@@ -2,7 +2,8 @@
 //!
 //! | rule | code |
 //! |---|---|
-//! | a DHCP option is one of OVN's, with a value that it parses | N0603 |
+//! | a DHCP option, of a subnet or a port, is one of OVN's, with a value that it parses | N0603 |
+//! | a port has an address of the family that its own options are for | N0120 |
 //! | a router advertisement has a mode and numbers that OVN takes, and a family to advertise | N0604, N0120 |
 
 use super::Ctx;
@@ -34,6 +35,23 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
             dhcp_options(ctx, &dhcp.v6, false);
         }
         advertisements(ctx, subnet);
+    }
+    for (_, port) in model.ports() {
+        for (told, v4) in [(&port.dhcp.v4, true), (&port.dhcp.v6, false)] {
+            let Some(own) = told.own() else { continue };
+            dhcp_options(ctx, &own.settings, v4);
+            let subnet = model.subnet(port.subnet);
+            let block = if v4 { subnet.v4() } else { subnet.v6() };
+            if block.is_none() && subnet.whole && !own.settings.is_empty() {
+                let family = if v4 { "IPv4" } else { "IPv6" };
+                let message =
+                    format!("options for {family} have no effect here: {} has no address of it", port.owner);
+                ctx.report(
+                    Diagnostic::new(Code::FieldWithoutEffect, own.span, message)
+                        .label(subnet.name.span, format!("has no {family} block")),
+                );
+            }
+        }
     }
 }
 

@@ -19,11 +19,8 @@ use ipnet::IpNet;
 
 use super::{Ctx, addressing};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Block, Peering, RouteSelector, StaticRoute, Subnet, Vpc, VpcId};
+use crate::model::{Block, METADATA, Peering, RouteSelector, StaticRoute, Subnet, Vpc, VpcId};
 use crate::span::Spanned;
-
-/// The metadata service of most clouds.
-const METADATA: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 254));
 
 /// RFC 1918.
 const RFC_1918: [&str; 3] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"];

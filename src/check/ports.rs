@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use super::{Ctx, addressing, full};
 use crate::assign::{Exhausted, derived_mac};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{ElasticIpId, Mac, Port, Public, Subnet, SubnetId};
+use crate::model::{Dhcp, ElasticIpId, Mac, Port, Public, Setting, Subnet, SubnetId, Told};
 use crate::names;
 use crate::span::{Span, Spanned};
 
@@ -170,18 +170,24 @@ fn too_many(ctx: &mut Ctx<'_>, subnet: &Subnet, n_ports: usize) {
 
 /// Machines that get neither DHCP nor an advertisement nor a route from cloud-init have no way out.
 fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
-    let learns_v4 = subnet.dhcp.as_ref().is_some_and(|dhcp| {
-        dhcp.v4.is_empty()
-            || dhcp.keeps_defaults
-            || dhcp.v4.iter().any(|s| matches!(&*s.name.value, "router" | "classless_static_route"))
-    });
-    let learns = match (subnet.v4(), subnet.v6()) {
-        (None, None) => return,
-        (None, Some(_)) => subnet.ra.is_some(),
-        (Some(_), _) => learns_v4,
+    if subnet.blocks.is_empty() || !subnet.routed {
+        return;
+    }
+    let has_router = |settings: &[Setting]| {
+        settings.iter().any(|s| matches!(&*s.name.value, "router" | "classless_static_route"))
     };
-    let mut without = ports.iter().filter(|p| p.is_machine && !p.guest_default_route);
-    let (Some(first), false) = (without.next(), learns || !subnet.routed) else { return };
+    let tells = |dhcp: &Dhcp| dhcp.v4.is_empty() || dhcp.keeps_defaults || has_router(&dhcp.v4);
+    let learns_v4 = |port: &Port| match &port.dhcp.v4 {
+        Told::Nothing => false,
+        Told::AsSubnet => subnet.dhcp.as_ref().is_some_and(tells),
+        Told::Own(own) if own.over_subnet => {
+            has_router(&own.settings) || subnet.dhcp.as_ref().is_none_or(tells)
+        }
+        Told::Own(own) => own.settings.is_empty() || has_router(&own.settings),
+    };
+    let learns = |port: &Port| if subnet.v4().is_some() { learns_v4(port) } else { subnet.ra.is_some() };
+    let mut without = ports.iter().filter(|p| p.is_machine && !p.guest_default_route && !learns(p));
+    let Some(first) = without.next() else { return };
     let gateway = subnet.blocks[0].gateway.value;
     let who = match without.count() {
         0 => format!("{} on subnet `{}` learns", first.owner, subnet.name),
@@ -191,6 +197,7 @@ fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
     // DHCPv6 tells no router (RFC 8415); advertisements do.
     let mend = match (subnet.v4(), &subnet.dhcp) {
         (None, _) => "set `enableIPv6RA: true`".to_owned(),
+        (Some(_), Some(_)) if matches!(first.dhcp.v4, Told::Nothing) => "let it ask by DHCP".to_owned(),
         (Some(_), None) => "set `enableDHCP: true`".to_owned(),
         (Some(_), Some(_)) => format!("add `router={gateway}` to `dhcpV4Options`"),
     };

@@ -72,6 +72,8 @@ codes! {
     "N0122" UpperCaseAddress "upper-case-address" Warning "an IPv6 address in capitals, which Kube-OVN refuses";
     "N0123" ConflictingFields "conflicting-fields" Error "two fields that exclude each other";
     "N0124" KindNearMiss "kind-near-miss" Error "a kind that is misspelt";
+    "N0160" DnsName "dns-name" Error "a name that nobody can ask for, or that OVN can't look up";
+    "N0161" VpcDnsServer "vpc-dns-server" Warning "a VpcDns whose server nobody can reach";
 
     "N0201" UnknownVpc "unknown-vpc" Error "a VPC that is not in the input";
     "N0202" DuplicateObject "duplicate-object" Error "two objects of one kind and name";
@@ -115,6 +117,8 @@ codes! {
     "N0318" CidrFamilies "cidr-families" Error "more than one block of a family, or a family without its pair";
     "N0319" GuestAddressDiffers "guest-address-differs" Warning "cloud-init gives the guest another address";
     "N0320" GuestWithoutRoute "guest-without-route" Warning "guests of a subnet learn no default route";
+    "N0360" PoolElsewhere "pool-elsewhere" Error "an interface that wants an address of another subnet's pool";
+    "N0361" PoolsOverlap "pools-overlap" Error "two pools with an address in common";
 
     "N0401" PeerUnknown "peer-unknown" Error "peering with a VPC that is not in the input";
     "N0402" PeerOneSided "peer-one-sided" Error "a peering that only one side declares";
@@ -173,6 +177,8 @@ codes! {
     "N0455" BalancerEmpty "balancer-empty" Warning "a balancer without a backend";
     "N0456" BalancerUnwatched "balancer-unwatched" Warning "a backend that no health check can ask";
     "N0457" BalancerBypassed "balancer-bypassed" Warning "stateless rules, whose packets no balancer sees";
+    "N0460" DnsTwice "dns-twice" Error "two zones of a subnet with one name";
+    "N0461" QosTwice "qos-twice" Error "two QoS policies for the same packets, or one that is not shared for two";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";
@@ -202,6 +208,8 @@ codes! {
     "N0526" NetworkAclOneWay "network-acl-one-way" Warning "a network ACL that lets something pass and no answer to it";
     "N0527" NetworkAclUnused "network-acl-unused" Note "a network ACL that no subnet names";
     "N0528" MeterRate "meter-rate" Error "a rate or burst that a meter of OVN can't have";
+    "N0560" DnsOpensFilters "dns-opens-filters" Warning "filters that packets from port 53 pass, because OVN answers for names";
+    "N0561" QosShadowed "qos-shadowed" Warning "an interface with a QoS policy on a subnet with one";
 
     "N0601" TargetLacks "target-lacks" Error "something that the target version of OVN does not have";
     "N0602" VlanRange "vlan-range" Error "a VLAN tag that does not exist";

@@ -4,12 +4,15 @@
 
 mod balancer;
 mod dhcp;
+mod dns;
 mod filter;
 mod gateway;
 mod log;
 mod nat;
 mod network_acl;
+mod pool;
 mod port;
+mod qos;
 mod subnet;
 mod vpc;
 
@@ -25,6 +28,7 @@ pub fn lower(checked: &Checked<'_>) -> Rows {
     vpc::lower(checked, &balancers, &mut rows);
     subnet::lower(checked, &balancers, &mut rows);
     filter::lower(checked, &mut rows);
+    pool::lower(checked, &mut rows);
     rows
 }
 

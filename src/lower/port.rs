@@ -1,7 +1,8 @@
 //! Port → Logical_Switch_Port; virtual addresses that workloads share → ports of type `virtual`.
 //!
 //! `addresses` is `MAC IP…`, with `unknown` beside it for a port that forwards for others. With port
-//! security the port may send from those and from its allowed pairs alone. DHCP settings are the subnet's. A
+//! security the port may send from those, from its allowed pairs and from the addresses that it may hold alone. DHCP settings are the subnet's, or its
+//! own. A
 //! port that may only be bound to certain chassis names them in `requested-chassis`.
 //! Fixtures: `ports/*`.
 
@@ -10,16 +11,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dhcp;
 use crate::check::Checked;
 use crate::model::{Port, PortId, SubnetId};
+use crate::names;
 use crate::nb::{Key, LogicalSwitchPort, Ref, Rows, Table};
 
 /// Writes the ports of all workloads, and the DHCP options they refer to; gives them by subnet.
 pub(super) fn by_subnet(checked: &Checked<'_>, rows: &mut Rows) -> Vec<BTreeSet<Ref>> {
     let model = checked.model();
-    let options: Vec<dhcp::Options> = model.subnets().map(|(_, s)| dhcp::lower(model, s, rows)).collect();
+    let options: Vec<dhcp::Options> =
+        model.subnets().map(|(id, _)| dhcp::of_subnet(checked, id, rows)).collect();
     let mut by_subnet = vec![BTreeSet::new(); model.subnets.len()];
     for (id, port) in model.ports() {
         let key = Key::new(Table::LogicalSwitchPort, port.name.as_str());
-        rows.insert(key.clone(), workload(checked, id, port, &options[port.subnet.0]), Some(port.span));
+        let options = dhcp::of_port(checked, port, &options[port.subnet.0], rows);
+        rows.insert(key.clone(), workload(checked, id, port, options), Some(port.span));
         by_subnet[port.subnet.0].insert(Ref::Key(key));
     }
     virtual_ports(checked, rows, |subnet, key| {
@@ -28,7 +32,7 @@ pub(super) fn by_subnet(checked: &Checked<'_>, rows: &mut Rows) -> Vec<BTreeSet<
     by_subnet
 }
 
-fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: &dhcp::Options) -> LogicalSwitchPort {
+fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: dhcp::Options) -> LogicalSwitchPort {
     let got = checked.assignment().port(id);
     let mut own = got.mac.to_string();
     for address in &got.addresses {
@@ -40,7 +44,8 @@ fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: &dhcp::Opti
     }
     let mut port_security = BTreeSet::new();
     if port.port_security {
-        let pairs: BTreeSet<String> = port.allowed_pairs.iter().map(|pair| host_or_net(pair.value)).collect();
+        let pairs = checked.assignment().allowed(checked.model(), id);
+        let pairs: BTreeSet<String> = pairs.into_iter().map(host_or_net).collect();
         let pairs: String = pairs.into_iter().map(|pair| format!(" {pair}")).collect();
         port_security.insert(own + &pairs);
     }
@@ -49,8 +54,8 @@ fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: &dhcp::Opti
         name: port.name.clone(),
         addresses,
         port_security,
-        dhcpv4_options: options.v4.clone().filter(|_| has(true)).map(Ref::Key),
-        dhcpv6_options: options.v6.clone().filter(|_| has(false)).map(Ref::Key),
+        dhcpv4_options: options.v4.filter(|_| has(true)).map(Ref::Key),
+        dhcpv6_options: options.v6.filter(|_| has(false)).map(Ref::Key),
         options: requested_chassis(port),
         ..LogicalSwitchPort::default()
     }
@@ -73,7 +78,7 @@ fn virtual_ports(checked: &Checked<'_>, rows: &mut Rows, mut each: impl FnMut(Su
     for (at, vip) in model.vips.iter().enumerate().filter(|(_, vip)| !vip.parents.is_empty()) {
         let parents: Vec<&str> = vip.parents.iter().map(|id| model.ports[id.0].name.as_str()).collect();
         for (nth, address) in checked.assignment().vip(at).iter().enumerate() {
-            let name = if nth == 0 { vip.name.clone() } else { format!("{}-v6", vip.name) };
+            let name = names::virtual_port(vip, nth).into_owned();
             let key = Key::new(Table::LogicalSwitchPort, name.as_str());
             let row = LogicalSwitchPort {
                 name,

@@ -9,7 +9,7 @@
 //! | private | `to-lport` ACLs: drop `ip` at 1000; own block and allowed ones at 1001 |
 //! | allowEWTraffic | ACLs of both directions at 1900 for the own block, where there are rules by hand |
 //! | acls | one ACL each, as written |
-//! | balancers | `balancer` |
+//! | balancers, zones, QoS policies | `balancer`, `dns`, `qos` |
 //! | private, with ports in security groups | what `filter` adds |
 //! | network ACL | what `network_acl` adds |
 //!
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::balancer::Balancers;
-use super::{filter, gateway, network_acl, port};
+use super::{dns, filter, gateway, network_acl, port, qos};
 use crate::assign::derived_mac;
 use crate::check::Checked;
 use crate::model::{self, AclAction, Block, Direction, Subnet};
@@ -35,6 +35,8 @@ use crate::span::Span;
 pub(super) fn lower(checked: &Checked<'_>, balancers: &Balancers, rows: &mut Rows) {
     let model = checked.model();
     let mut ports = port::by_subnet(checked, rows);
+    let mut qos_rules = qos::by_subnet(checked, rows);
+    let mut zones = dns::by_subnet(checked, rows);
     let (filtered, gateways) = (filter::subnets(model), gateway::by_external(model));
     for (id, subnet) in model.subnets() {
         let vpc = model.vpc(subnet.vpc);
@@ -58,9 +60,10 @@ pub(super) fn lower(checked: &Checked<'_>, balancers: &Balancers, rows: &mut Row
             ports: members,
             acls,
             load_balancer: balancers.on_switch(id),
+            dns_records: std::mem::take(&mut zones[id.0]),
+            qos_rules: std::mem::take(&mut qos_rules[id.0]),
             other_config: multicast(vpc, subnet),
             external_ids: super::described(&subnet.description),
-            ..LogicalSwitch::default()
         };
         rows.insert(Key::new(Table::LogicalSwitch, names::switch(subnet)), row, Some(subnet.name.span));
     }

@@ -84,7 +84,7 @@ fn subnet_port(model: &model::Model, vpc: &model::Vpc, id: SubnetId, rows: &mut 
         name,
         networks: networks(subnet),
         options: table.collect(),
-        ipv6_ra_configs: router_advertisements(subnet),
+        ipv6_ra_configs: router_advertisements(model, id),
         ..LogicalRouterPort::default()
     };
     rows.insert(key.clone(), row, Some(subnet.name.span));
@@ -98,7 +98,8 @@ fn networks(subnet: &Subnet) -> BTreeSet<String> {
 }
 
 /// What is advertised by default (Kube-OVN's defaults), then what was said by hand.
-fn router_advertisements(subnet: &Subnet) -> BTreeMap<String, String> {
+fn router_advertisements(model: &model::Model, id: SubnetId) -> BTreeMap<String, String> {
+    let subnet = model.subnet(id);
     let Some(settings) = subnet.ra.as_ref().filter(|_| subnet.v6().is_some()) else {
         return BTreeMap::new();
     };
@@ -114,6 +115,9 @@ fn router_advertisements(subnet: &Subnet) -> BTreeMap<String, String> {
     } else {
         settings.iter().map(|s| (s.name.value.clone(), s.value.value.clone())).collect()
     };
+    if let (Some(block), Some(_), true) = (subnet.v6(), model.zones_of(id).next(), settings.is_empty()) {
+        configs.insert("rdnss".to_owned(), block.gateway.value.to_string());
+    }
     if let Some(mtu) = &subnet.mtu {
         configs.entry("mtu".to_owned()).or_insert_with(|| mtu.value.to_string());
     }

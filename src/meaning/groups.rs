@@ -136,7 +136,7 @@ impl Meaning<'_> {
     }
 }
 
-/// What rules by hand can refer to: groups by their ports and by their members' addresses.
+/// What rules by hand can refer to: groups by their ports and by their members' addresses, pools by theirs.
 pub(super) fn names(checked: &Checked<'_>) -> Names {
     let (model, assignment) = (checked.model(), checked.assignment());
     let mut names = Names::default();
@@ -159,6 +159,14 @@ pub(super) fn names(checked: &Checked<'_>) -> Names {
             add(minted::port_group(&model.group(group).name.value, &vpc.name), ports);
         }
         add(minted::filtered(vpc), all.into_keys().collect());
+    }
+    for pool in &model.pools {
+        for (name, v4) in minted::address_sets(pool) {
+            let width = if v4 { 32 } else { 128 };
+            let member =
+                |net: ipnet::IpNet| Member { value: bits(net.network()), mask: bits(net.netmask()), width };
+            names.address_sets.insert(name, pool.nets(v4).into_iter().map(member).collect());
+        }
     }
     names
 }

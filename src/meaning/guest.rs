@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Meaning;
-use crate::model::{PortId, Setting, Subnet, everything};
+use crate::model::{self, METADATA, PortId, Setting, Subnet, everything};
 
 /// A route that a machine is told: where to, and by whom.
 pub type Told = (IpNet, IpAddr);
@@ -19,7 +19,7 @@ impl Meaning<'_> {
         let (_, subnet) = self.net.home(id);
         let addresses = &self.net.assignment.port(id).addresses;
         let has = |v4: bool| addresses.iter().any(|address| address.is_ipv4() == v4);
-        let mut told = if has(true) { told_by_dhcp(subnet) } else { Vec::new() };
+        let mut told = if has(true) { self.told_by_dhcp(id, subnet) } else { Vec::new() };
         if has(false) && subnet.routed && subnet.ra.is_some() {
             told.extend(subnet.v6().map(|block| (everything(false), block.gateway.value)));
         }
@@ -45,27 +45,44 @@ impl Meaning<'_> {
     }
 }
 
-fn told_by_dhcp(subnet: &Subnet) -> Vec<Told> {
-    let (Some(dhcp), Some(block)) = (&subnet.dhcp, subnet.v4()) else { return Vec::new() };
-    let by_hand = |name: &str| {
-        let last = dhcp.v4.iter().rev().find(|setting: &&Setting| setting.name.value == name);
-        last.map(|setting| setting.value.value.as_str())
-    };
-    let words = |text: &str| -> Vec<String> {
-        let words = text.split(|c: char| "{}, ".contains(c)).filter(|word| !word.is_empty());
-        words.map(str::to_owned).collect()
-    };
-    if let Some(text) = by_hand("classless_static_route") {
-        let words = words(text);
-        let route = |pair: &[String]| Some((network(&pair[0])?, pair[1].parse().ok()?));
-        return words.chunks_exact(2).filter_map(route).collect();
+impl Meaning<'_> {
+    fn told_by_dhcp(&self, id: PortId, subnet: &Subnet) -> Vec<Told> {
+        let Some(block) = subnet.v4() else { return Vec::new() };
+        let of_all = subnet.dhcp.as_ref().map(|dhcp| (dhcp.v4.as_slice(), dhcp.keeps_defaults));
+        let (settings, keeps_defaults): (Vec<&Setting>, bool) =
+            match (&self.net.model.port(id).dhcp.v4, of_all) {
+                (model::Told::Nothing, _) | (model::Told::AsSubnet, None) => return Vec::new(),
+                (model::Told::AsSubnet, Some((all, keeps))) => (all.iter().collect(), keeps),
+                (model::Told::Own(own), Some((all, keeps))) if own.over_subnet => {
+                    (all.iter().chain(&own.settings).collect(), keeps)
+                }
+                (model::Told::Own(own), _) => (own.settings.iter().collect(), own.over_subnet),
+            };
+        let by_hand = |name: &str| {
+            let last = settings.iter().rev().find(|setting| setting.name.value == name);
+            last.map(|setting| setting.value.value.as_str())
+        };
+        let words = |text: &str| -> Vec<String> {
+            let words = text.split(|c: char| "{}, ".contains(c)).filter(|word| !word.is_empty());
+            words.map(str::to_owned).collect()
+        };
+        if let Some(text) = by_hand("classless_static_route") {
+            let words = words(text);
+            let route = |pair: &[String]| Some((network(&pair[0])?, pair[1].parse().ok()?));
+            return words.chunks_exact(2).filter_map(route).collect();
+        }
+        let router = match by_hand("router") {
+            Some(text) => words(text).first().and_then(|first| first.parse().ok()),
+            None if settings.is_empty() || keeps_defaults => Some(block.gateway.value),
+            None => None,
+        };
+        let router = router.map(|router| (everything(true), router));
+        let teller = subnet.metadata.and_then(|port| {
+            let addresses = &self.net.assignment.port(port.value).addresses;
+            addresses.iter().find(|address| address.is_ipv4()).map(|own| (IpNet::from(METADATA), *own))
+        });
+        router.into_iter().chain(teller).collect()
     }
-    let router = match by_hand("router") {
-        Some(text) => words(text).first().and_then(|first| first.parse().ok()),
-        None if dhcp.v4.is_empty() || dhcp.keeps_defaults => Some(block.gateway.value),
-        None => None,
-    };
-    router.into_iter().map(|router| (everything(true), router)).collect()
 }
 
 fn network(text: &str) -> Option<IpNet> {

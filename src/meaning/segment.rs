@@ -195,7 +195,7 @@ impl Run<'_, '_> {
             return true;
         }
         let own = self.meaning.net.assignment.port(id).addresses.iter().copied().map(host);
-        let pairs = port.allowed_pairs.iter().map(|pair| pair.value);
+        let pairs = self.meaning.net.assignment.allowed(self.meaning.net.model, id);
         self.ask.is(packet, any_of(self.meaning.sets, field, own.chain(pairs)))
     }
 

@@ -3,15 +3,20 @@
 //! The same for every dialect. Refuses to know YAML and OVN: it says "private", not "ACL".
 
 pub mod balancer;
+pub mod dns;
 pub mod filter;
 pub mod gateway;
+pub mod pool;
 pub mod port;
+pub mod qos;
 pub mod subnet;
 pub mod vpc;
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 pub use balancer::{Backend, Balancer, HealthCheck, Listener};
+pub use dns::{DnsRecord, DnsZone};
 pub use filter::{
     Family, GroupRule, Log, Members, NetworkAcl, PortRange, Protocol, Remote, SecurityGroup, Severity,
     Verdict,
@@ -20,12 +25,16 @@ pub use gateway::{
     DefaultRoute, ElasticIp, FloatingIp, Gateway, GatewayChassis, Inside, PortForward, Public, SourceNat,
     Transport, everything,
 };
-pub use port::{Mac, Port, Vip};
+pub use pool::AddressPool;
+pub use port::{Mac, OwnOptions, Port, PortDhcp, Told, Vip};
+pub use qos::{QosPolicy, QosRule, QosTarget};
 pub use subnet::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Provider, Setting, Subnet, Underlay};
 pub use vpc::{NextHop, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
 
 /// The name of the VPC that exists without being declared (statement of the Harvester page).
 pub const DEFAULT_VPC: &str = "ovn-cluster";
+/// Where guests look for what a cloud tells them.
+pub const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
 /// The subnets that belong to the default VPC's own workings; users can't take their names.
 pub const DEFAULT_SUBNETS: [&str; 2] = ["ovn-default", "join"];
 
@@ -58,6 +67,8 @@ ids! {
     GatewayId
     /// An index into [`Model::elastic_ips`].
     ElasticIpId
+    /// An index into [`Model::pools`].
+    PoolId
 }
 
 /// Everything that was meant. Every list is sorted by name, so that the order of the input is lost.
@@ -71,6 +82,8 @@ pub struct Model {
     pub subnets: Vec<Subnet>,
     /// By name.
     pub ports: Vec<Port>,
+    /// Those that are declared by name, then those of single interfaces.
+    pub pools: Vec<AddressPool>,
     /// By name.
     pub vips: Vec<Vip>,
     /// By name.
@@ -91,6 +104,10 @@ pub struct Model {
     pub port_forwards: Vec<PortForward>,
     /// By name.
     pub balancers: Vec<Balancer>,
+    /// By name.
+    pub dns_zones: Vec<DnsZone>,
+    /// By name.
+    pub qos_policies: Vec<QosPolicy>,
 }
 
 impl Model {
@@ -107,6 +124,11 @@ impl Model {
     /// The port behind an id.
     pub fn port(&self, id: PortId) -> &Port {
         &self.ports[id.0]
+    }
+
+    /// The address pool behind an id.
+    pub fn pool(&self, id: PoolId) -> &AddressPool {
+        &self.pools[id.0]
     }
 
     /// The security group behind an id.

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{GroupId, PortId, SubnetId};
+use super::{GroupId, PoolId, PortId, Setting, SubnetId};
 use crate::span::{Span, Spanned};
 
 /// An Ethernet address.
@@ -62,6 +62,8 @@ pub struct Port {
     pub mac: Option<Spanned<Mac>>,
     /// Given by hand, at most one a family; the others are allocated.
     pub addresses: Vec<Spanned<IpAddr>>,
+    /// Where the addresses come from that are not given by hand; anywhere in the subnet where there is none.
+    pub pool: Option<Spanned<PoolId>>,
     /// Whether the guest sets up its own network, as a machine does and a container does not.
     pub is_machine: bool,
     /// Whether the port may only send from its own addresses.
@@ -78,6 +80,50 @@ pub struct Port {
     pub guest_default_route: bool,
     /// The chassis that it may be bound to, the present one first; any where there is none.
     pub requested_chassis: Vec<Spanned<String>>,
+    /// What it is told when it asks for its address.
+    pub dhcp: PortDhcp,
+}
+
+/// What an interface is told when it asks for its address.
+#[derive(Debug, Default)]
+pub struct PortDhcp {
+    /// By DHCPv4.
+    pub v4: Told,
+    /// By DHCPv6.
+    pub v6: Told,
+}
+
+/// What an interface is told by one protocol.
+#[derive(Debug, Default)]
+pub enum Told {
+    /// What its subnet tells everybody.
+    #[default]
+    AsSubnet,
+    /// Nothing.
+    Nothing,
+    /// Something of its own.
+    Own(OwnOptions),
+}
+
+/// Options of one interface.
+#[derive(Debug)]
+pub struct OwnOptions {
+    /// Where they stand.
+    pub span: Span,
+    /// Whether they stand over those of the subnet, or in their place.
+    pub over_subnet: bool,
+    /// Options by hand.
+    pub settings: Vec<Setting>,
+}
+
+impl Told {
+    /// Options of its own.
+    pub fn own(&self) -> Option<&OwnOptions> {
+        match self {
+            Told::Own(own) => Some(own),
+            Told::AsSubnet | Told::Nothing => None,
+        }
+    }
 }
 
 /// An address that moves between workloads.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{NetworkAclId, VpcId};
+use super::{NetworkAclId, PortId, VpcId};
 use crate::span::{Span, Spanned};
 
 /// A layer-2 segment with an address block a family.
@@ -41,6 +41,8 @@ pub struct Subnet {
     pub allow_east_west: Option<Span>,
     /// Settings for guests that ask by DHCPv4, DHCPv6; `None` where nobody answers.
     pub dhcp: Option<Dhcp>,
+    /// Who answers for the metadata address, which guests that ask by DHCP are told.
+    pub metadata: Option<Spanned<PortId>>,
     /// Router advertisements, setting by setting; `None` where there are none.
     pub ra: Option<Vec<Setting>>,
     /// What guests are told, in bytes.

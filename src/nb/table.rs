@@ -228,6 +228,8 @@ tables! {
     Dns "DNS" root {
         /// Lower-case name to addresses.
         "records" records: BTreeMap<String, String>,
+        /// `ovn-owned`.
+        "options" options: BTreeMap<String, String>; since (24, 3),
         /// Owner, key, digest.
         "external_ids" external_ids: BTreeMap<String, String>,
     }

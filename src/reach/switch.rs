@@ -18,8 +18,8 @@ use std::rc::Rc;
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::network::{
-    AclId, Action, Address, Direction, Network, Port, PortId, PortKind, RouterPortId, SwitchId, Translation,
-    Vip, link_local_of,
+    self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, RouterPortId, SwitchId,
+    Translation, Vip, link_local_of,
 };
 use super::router::external_macs;
 use super::set::{Set, Sets};
@@ -280,6 +280,16 @@ impl<'n> Walker<'n> {
         let looks_this_way = |id: &AclId| network.acls[id.0].direction == stage.direction;
         let rules: Vec<AclId> = switch.acls.iter().copied().filter(looks_this_way).collect();
         let mut let_through = Vec::new();
+        if stage.direction == Direction::ToPort && network.passes_dns(stage.switch) {
+            let from_server = self
+                .sets
+                .and(self.sets.value(Field::IpProto, UDP), self.sets.value(Field::TpSrc, network::DNS_PORT));
+            let set = self.part(&flow, from_server);
+            if !set.is_none() {
+                let_through.push(Flow { set, ..flow.clone() });
+                flow.set = self.sets.minus(flow.set, set);
+            }
+        }
         for tier in rules.chunk_by(|a, b| network.acls[a.0].tier == network.acls[b.0].tier) {
             let mut passed = Set::NONE;
             for equals in tier.chunk_by(|a, b| network.acls[a.0].priority == network.acls[b.0].priority) {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::outside::{self, PublicAddresses};
-use super::resolve::{Selectable, SubnetNames, find_port, suggest, unique};
+use super::resolve::{Selectable, SubnetNames, find_port, unique};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Backend, Balancer, HealthCheck, Listener, Model, PortId, Subnet, VpcId};
 use crate::span::{Span, Spanned};
@@ -126,7 +126,8 @@ impl Resolver<'_> {
         let mut backends: Vec<Spanned<Backend>> = Vec::with_capacity(found.len());
         let mut seen = BTreeSet::new();
         backends.extend(found.into_iter().filter(|backend| seen.insert(backend.value)));
-        let is_sure = self.declared.whole && self.sink.n_errors() == n_errors && !self.may_lack_workloads();
+        let is_sure =
+            self.declared.whole && self.sink.n_errors() == n_errors && !self.names.may_lack_interfaces();
         if backends.is_empty() && is_sure {
             let (place, message) = match &self.declared.backends {
                 Backends::Named { .. } => (self.declared.name.span, "has no backend".to_owned()),
@@ -144,10 +145,6 @@ impl Resolver<'_> {
         backends
     }
 
-    fn may_lack_workloads(&self) -> bool {
-        ["VirtualMachine", "Pod", "IP", "NetworkInterface"].iter().any(|kind| self.names.may_lack(kind))
-    }
-
     fn named(
         &mut self,
         interfaces: &[Spanned<String>],
@@ -155,16 +152,8 @@ impl Resolver<'_> {
     ) -> Vec<Spanned<Backend>> {
         let mut found = Vec::new();
         for name in interfaces {
-            match find_port(self.model, &name.value) {
-                Some(id) => found.push(Spanned::new(Backend::Port(id), name.span)),
-                None if self.may_lack_workloads() => {}
-                None => {
-                    let message = format!("there is no interface `{name}` in the input");
-                    let diagnostic = Diagnostic::new(Code::UnknownObject, name.span, message);
-                    let known = self.model.ports.iter().map(|port| port.name.as_str());
-                    self.sink.push(suggest(diagnostic, &name.value, known));
-                }
-            }
+            let id = self.names.interface(name, self.model, self.sink);
+            found.extend(id.map(|id| Spanned::new(Backend::Port(id), name.span)));
         }
         found.extend(addresses.iter().map(|address| address.map(Backend::Address)));
         found

@@ -12,6 +12,8 @@ mod kubeovn;
 mod native;
 mod object;
 mod outside;
+mod pools;
+mod qos;
 mod reference;
 mod resolve;
 mod values;
@@ -62,6 +64,9 @@ struct Declarations {
     network_acls: Vec<NetworkAcl>,
     outside: outside::Declared,
     balancers: Vec<balancers::Declared>,
+    qos_policies: Vec<qos::Declared>,
+    pools: Vec<pools::Declared>,
+    vpc_dns: Vec<kubeovn::dns::Declared>,
     native: Native,
     doubts: Doubts,
     /// Unknown kinds: how many, and the first one's place.
@@ -120,8 +125,9 @@ const GROUPS: [Group; 2] = [
 ];
 
 /// Kinds of the `kubeovn.io` group that this version reads.
-const KUBEOVN_KINDS: [&str; 18] = [
+const KUBEOVN_KINDS: [&str; 21] = [
     "IP",
+    "IPPool",
     "IptablesDnatRule",
     "IptablesEIP",
     "IptablesFIPRule",
@@ -131,6 +137,7 @@ const KUBEOVN_KINDS: [&str; 18] = [
     "OvnFip",
     "OvnSnatRule",
     "ProviderNetwork",
+    "QoSPolicy",
     "RouterLBRule",
     "SecurityGroup",
     "Subnet",
@@ -138,11 +145,12 @@ const KUBEOVN_KINDS: [&str; 18] = [
     "Vip",
     "Vlan",
     "Vpc",
+    "VpcDns",
     "VpcNatGateway",
 ];
 
 /// Kinds that concern a VPC and that this version does not lower.
-const WAITING_KINDS: [&str; 4] = ["IPPool", "QoSPolicy", "VpcDns", "VpcEgressGateway"];
+const WAITING_KINDS: [&str; 1] = ["VpcEgressGateway"];
 
 impl Declarations {
     fn document(&mut self, root: &Node<'_>, sink: &mut Sink) {
@@ -206,6 +214,9 @@ impl Declarations {
             "ElasticIp" => into!(elastic_ips, "ElasticIp"),
             "PortForward" => into!(forwards, "PortForward"),
             "LoadBalancer" => into!(balancers, "LoadBalancer"),
+            "IpPool" => into!(pools, "IpPool"),
+            "DnsZone" => into!(dns_zones, "DnsZone"),
+            "QosPolicy" => into!(qos_policies, "QosPolicy"),
             _ => return false,
         }
         true
@@ -235,6 +246,9 @@ impl Declarations {
             ("kubeovn.io", "IP") => into!(records, Cluster, "IP", ip::read),
             ("kubeovn.io", "Vip") => into!(vips, Cluster, "Vip", vip::read),
             ("kubeovn.io", "SecurityGroup") => into!(groups, Cluster, "SecurityGroup", security_group::read),
+            ("kubeovn.io", "IPPool") => into!(pools, Cluster, "IPPool", kubeovn::pool::read),
+            ("kubeovn.io", "VpcDns") => into!(vpc_dns, Cluster, "VpcDns", kubeovn::dns::read),
+            ("kubeovn.io", "QoSPolicy") => into!(qos_policies, Cluster, "QoSPolicy", kubeovn::qos::read),
             ("kubeovn.io", "SwitchLBRule") => {
                 into!(balancers, Cluster, "SwitchLBRule", balancer::read_switch_rule);
             }

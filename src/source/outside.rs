@@ -14,17 +14,17 @@ use super::resolve::{SubnetNames, find_vpc, suggest, unique};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     ElasticIp, ElasticIpId, FloatingIp, Gateway, GatewayChassis, GatewayId, Inside, Mac, Model, NextHop,
-    Port, PortForward, PortId, Public, SourceNat, SubnetId, VpcId,
+    Port, PortDhcp, PortForward, PortId, Public, SourceNat, SubnetId, VpcId,
 };
 use crate::span::{Span, Spanned};
 
 /// The subnet that Kube-OVN takes for the external network unless it is told otherwise.
 const DEFAULT_EXTERNAL: &str = "external";
 /// The same for a VpcNatGateway.
-const NAT_EXTERNAL: &str = "ovn-vpc-external-network";
+pub(super) const NAT_EXTERNAL: &str = "ovn-vpc-external-network";
 /// The kinds of public addresses.
 pub(super) const OVN_EIP: &str = "OvnEip";
-const NAT_EIP: &str = "IptablesEIP";
+pub(super) const NAT_EIP: &str = "IptablesEIP";
 pub(super) const ELASTIC_IP: &str = "ElasticIp";
 pub(super) const INTERNET_GATEWAY: &str = "InternetGateway";
 /// Native kinds that translate to elastic IPs.
@@ -74,6 +74,8 @@ pub(super) fn switch_ports(declared: &Declared, names: &SubnetNames, model: &mut
             guest_addresses: Vec::new(),
             guest_default_route: false,
             requested_chassis: Vec::new(),
+            dhcp: PortDhcp::default(),
+            pool: None,
             groups: Vec::new(),
         });
     }
@@ -345,7 +347,7 @@ fn nat_addresses(
     sink: &mut Sink,
 ) {
     let declared = unique("IptablesEIP", declared, |d| &d.eip.name.value, |d| Some(d.eip.name.span), sink);
-    for NatEip { eip, gateway } in declared {
+    for NatEip { eip, gateway, .. } in declared {
         let Some((vpc, externals)) = owners.get(&gateway.value) else {
             if !names.may_exist("VpcNatGateway", &gateway.value) {
                 let message = format!("no VpcNatGateway `{gateway}` in the input");

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::declare::{Field, Form, Mapping, Unused};
 use super::kubeovn::{
-    balancer, ip, nat, natgateway, security_group as kubeovn_group, subnet as kubeovn_subnet, underlay, vip,
-    vpc as kubeovn_vpc, workload,
+    balancer, dns, ip, nat, natgateway, pool, qos, security_group as kubeovn_group, subnet as kubeovn_subnet,
+    underlay, vip, vpc as kubeovn_vpc, workload,
 };
 use super::native::{self, outside};
 use crate::diag::Code;
@@ -59,7 +59,10 @@ impl Dialect {
                 kind::<outside::ElasticIp>(),
                 kind::<outside::PortForward>(),
                 kind::<native::LoadBalancer>(),
+                kind::<native::DnsZone>(),
+                kind::<native::QosPolicy>(),
                 kind::<native::PrefixList>(),
+                kind::<native::IpPool>(),
             ],
             Dialect::KubeOvn => vec![
                 kind::<kubeovn_vpc::Vpc>(),
@@ -80,6 +83,9 @@ impl Dialect {
                 kind::<natgateway::IptablesDnatRule>(),
                 kind::<balancer::SwitchLbRule>(),
                 kind::<balancer::RouterLbRule>(),
+                kind::<pool::IpPool>(),
+                kind::<qos::QosPolicy>(),
+                kind::<dns::VpcDns>(),
             ],
         }
     }
@@ -374,7 +380,7 @@ fn in_words(form: &Form) -> String {
         Form::Text => "a text".to_owned(),
         Form::Address => "an address".to_owned(),
         Form::Network => "a prefix".to_owned(),
-        Form::Cidr => "a prefix, an address or a PrefixList".to_owned(),
+        Form::Cidr => "a prefix, an address, a PrefixList or an IpPool".to_owned(),
         Form::Range => "an address or a range".to_owned(),
         Form::Mac => "a MAC address".to_owned(),
         Form::Ports => "a port or a range".to_owned(),

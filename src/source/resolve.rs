@@ -8,11 +8,12 @@ mod groups;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::kubeovn::{ip, subnet, underlay, vip, workload};
-use super::{Declarations, Doubts, balancers, native, outside};
+use super::kubeovn::{dns, ip, subnet, underlay, vip, workload};
+use super::{Declarations, Doubts, balancers, native, outside, pools, qos};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
-    DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
+    DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortDhcp, PortId, Provider, Subnet, SubnetId, Underlay, Vip,
+    Vpc, VpcId,
 };
 use crate::nearest::nearest;
 use crate::span::{Span, Spanned};
@@ -44,15 +45,23 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
     model.whole = !doubts.lost && !doubts.left_out.iter().any(|(kind, _)| *kind == "Subnet");
     model.groups = groups::resolve(declared.groups, &doubts, sink);
     let mut names = SubnetNames::new(&model, doubts);
+    declared.qos_policies.extend(declared.interfaces.iter_mut().filter_map(|i| i.rates.take()));
+    let wanted = pools::wanted(&mut declared.interfaces, &declared.pools);
     let (ports, selectors) = ports(declared.interfaces, &names, &namespaces, &networks, &model, sink);
     model.ports = ports;
     records(declared.records, &names, &mut model, sink);
     outside::switch_ports(&outside, &names, &mut model, sink);
     model.ports.sort_by(|a, b| a.name.cmp(&b.name));
+    pools::resolve(declared.pools, wanted, &names, &mut model, sink);
     model.vips = vips(declared.vips, subnets.vips, &selectors, &names, &model, sink);
     let rules = pending.attach(&outside, &mut names, &mut model, sink);
     outside.rules.extend(rules);
+    let bound = qos::bound(&outside);
     let public = outside::resolve(outside, &names, &mut model, sink);
+    qos::resolve(declared.qos_policies, bound, &public, &names, &mut model, sink);
+    let rules = declared.balancers.iter().filter(|it| it.kind == balancers::SWITCH_RULE);
+    let rules: Vec<String> = rules.map(|rule| rule.name.value.clone()).collect();
+    dns::answer(declared.vpc_dns, &rules, &names, &model, sink);
     balancers::resolve(declared.balancers, &public, &selectors, &names, &mut model, sink);
     model
 }
@@ -373,6 +382,20 @@ impl SubnetNames {
         self.by_name.contains_key(name)
     }
 
+    /// The interface of a name; one that does not exist is reported.
+    pub(super) fn interface(&self, name: &Spanned<String>, model: &Model, sink: &mut Sink) -> Option<PortId> {
+        let found = find_port(model, &name.value);
+        if found.is_none() && !self.may_lack_interfaces() {
+            sink.push(native::unknown("interface", name, model.ports.iter().map(|port| port.name.as_str())));
+        }
+        found
+    }
+
+    /// Whether an interface may exist that was not read.
+    pub(super) fn may_lack_interfaces(&self) -> bool {
+        ["VirtualMachine", "Pod", "IP", "NetworkInterface"].iter().any(|kind| self.may_lack(kind))
+    }
+
     /// The subnet of a name, if there is one.
     pub(super) fn known(&self, name: &str) -> Option<SubnetId> {
         self.by_name.get(name).copied()
@@ -473,6 +496,8 @@ fn ports(
             guest_addresses: i.guest_addresses,
             guest_default_route: i.guest_default_route,
             requested_chassis: i.requested_chassis,
+            dhcp: i.dhcp,
+            pool: None,
         });
     }
     (ports, selectable)
@@ -554,6 +579,8 @@ fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sin
             guest_addresses: Vec::new(),
             guest_default_route: false,
             requested_chassis: Vec::new(),
+            dhcp: PortDhcp::default(),
+            pool: None,
         });
     }
 }

@@ -156,7 +156,7 @@ impl Take for Label {
     }
 }
 
-fn pair(text: Spanned<&str>, sink: &mut Sink) -> Option<Pair> {
+pub(crate) fn pair(text: Spanned<&str>, sink: &mut Sink) -> Option<Pair> {
     match text.value.split_once('=') {
         Some((name, value)) => {
             let (name, value) = (part(text, name.trim()), part(text, value.trim()));

@@ -122,7 +122,7 @@ fn routers(checked: &Checked<'_>) -> Vec<IpAddr> {
 
 /// What a machine may use.
 fn own(checked: &Checked<'_>, id: PortId) -> Vec<IpNet> {
-    let pairs = checked.model().port(id).allowed_pairs.iter().map(|pair| pair.value);
+    let pairs = checked.assignment().allowed(checked.model(), id);
     let addresses = checked.assignment().port(id).addresses.iter().copied();
     addresses.map(IpNet::from).chain(pairs).collect()
 }

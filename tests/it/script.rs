@@ -135,6 +135,8 @@ fn another(column: &str, value: &Value, uuid: &str) -> Value {
         ("type", value) if *value == json!("dnat_and_snat") => json!("snat"),
         ("protocol", _) => json!("sctp"),
         ("selection_fields", _) => json!("ip_src"),
+        ("action", Value::Array(_)) => json!(["map", [["dscp", 63]]]),
+        ("bandwidth", _) => json!(["map", [["rate", number + 1]]]),
         ("action", value) => json!(if *value == json!("drop") { "allow" } else { "drop" }),
         ("enabled", _) => json!(false),
         ("tag_request", _) => json!(77),

@@ -137,7 +137,9 @@ impl Run<'_> {
             }
             // Real machines' business.
             Step::Unplug(_) | Step::Serve { .. } | Step::Flow(_) | Step::Settle => Ok(()),
-            Step::Exec { .. } | Step::Freeze(_) | Step::Thaw(_) | Step::Logged(_) => Ok(()),
+            Step::Exec { .. } | Step::Freeze(_) | Step::Thaw(_) | Step::Logged(_) | Step::Lookup { .. } => {
+                Ok(())
+            }
         }
     }
 

@@ -283,7 +283,16 @@ pub struct Network {
     pub notes: Vec<Note>,
 }
 
+/// The port of servers that answer for names.
+pub(super) const DNS_PORT: u128 = 53;
+
 impl Network {
+    /// Whether a switch lets everything from UDP port 53 pass to its ports, because OVN answers for names there. Since
+    /// 25.03 none does; of 24.03 and 24.09, where patches ended it, the first releases still do (CVE-2025-0650).
+    pub(super) fn passes_dns(&self, switch: SwitchId) -> bool {
+        self.switch(switch).answers_dns && !self.target.is_at_least((25, 3))
+    }
+
     /// The network of rows that were compiled.
     pub fn of_rows(rows: &Rows, target: Target) -> Network {
         let ids: BTreeMap<&Key, RowId> =

@@ -4,11 +4,14 @@
 //! a diagnostic. Refuses to resolve names; `resolve` does.
 
 pub(crate) mod balancer;
+pub(crate) mod dns;
 pub(crate) mod ip;
 pub(crate) mod nat;
 pub(crate) mod natgateway;
 pub(crate) mod network;
 pub(crate) mod node;
+pub(crate) mod pool;
+pub(crate) mod qos;
 pub(crate) mod security_group;
 pub(crate) mod subnet;
 pub(crate) mod underlay;

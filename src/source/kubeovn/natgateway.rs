@@ -31,6 +31,8 @@ declare! {
         "lanIp" lan_ip: Option<Spanned<IpAddr>>,
         /// The external networks that it leads to.
         "externalSubnets" externals: Vec<Spanned<String>>,
+        /// The QoSPolicy that limits what goes through it.
+        "qosPolicy" qos: Option<Spanned<String>>,
     }
     unused {
         "subnet" Spanned<String>: Code::FieldWithoutEffect, POD;
@@ -46,7 +48,6 @@ declare! {
         "internalSubnets" Vec<Spanned<String>>: Code::FieldWithoutEffect, ROUTES;
         "internalCIDRs" Vec<Block>: Code::FieldWithoutEffect, ROUTES;
         "routes" Anything: Code::FieldWithoutEffect, "they are the pod's; the VPC's routes say what goes where";
-        "qosPolicy" Spanned<String>: Code::NotYet, "the gateway's traffic is not limited";
     }
 }
 
@@ -101,9 +102,10 @@ declare! {
         "v6ip" v6: Option<Spanned<IpAddr>> = "a free one",
         /// Its Ethernet address, which is the gateway's: another one has no effect.
         "macAddress" mac: Option<Spanned<Mac>>,
+        /// The QoSPolicy that limits what comes from and goes to it.
+        "qosPolicy" qos: Option<Spanned<String>>,
     }
     unused {
-        "qosPolicy" Spanned<String>: Code::NotYet, "the address's traffic is not limited";
         "namespace" Spanned<String>: Code::FieldWithoutEffect, POD;
     }
 }
@@ -166,6 +168,8 @@ pub(crate) struct NatGateway {
     pub(crate) lan_ip: Option<Spanned<IpAddr>>,
     /// The networks that it leads to.
     pub(crate) externals: Vec<Spanned<String>>,
+    /// The policy that limits what leaves by it.
+    pub(crate) qos: Option<Spanned<String>>,
 }
 
 /// A public address of a NAT gateway.
@@ -174,13 +178,15 @@ pub(crate) struct NatEip {
     pub(crate) eip: Eip,
     /// The NAT gateway's name.
     pub(crate) gateway: Spanned<String>,
+    /// The policy that limits what comes from and goes to it.
+    pub(crate) qos: Option<Spanned<String>>,
 }
 
 /// The gateway that an object describes.
 pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<NatGateway> {
     let said: VpcNatGateway = object.declared(sink)?;
     let name = object.name.map(str::to_owned);
-    Some(NatGateway { name, vpc: said.vpc, lan_ip: said.lan_ip, externals: said.externals })
+    Some(NatGateway { name, vpc: said.vpc, lan_ip: said.lan_ip, externals: said.externals, qos: said.qos })
 }
 
 /// The public address that an IptablesEIP describes.
@@ -193,7 +199,7 @@ pub(crate) fn read_eip(mut object: Object<'_>, sink: &mut Sink) -> Option<NatEip
         mac: said.mac,
         addresses: said.v4.into_iter().chain(said.v6).collect(),
     };
-    Some(NatEip { eip, gateway: said.gateway })
+    Some(NatEip { eip, gateway: said.gateway, qos: said.qos })
 }
 
 /// The floating IP that an IptablesFIPRule describes.

@@ -223,6 +223,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
             v4: settings(said.dhcp_v4),
             v6: settings(said.dhcp_v6),
         }),
+        metadata: None,
         ra: said.ra.0.map(|_| settings(said.ra_configs)),
         mtu: said.mtu.map(|mtu| mtu.0).filter(|mtu| mtu.value != 0),
         underlay: None,

@@ -10,11 +10,14 @@ use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Mac, Provider};
+use crate::model::{Mac, OwnOptions, PortDhcp, Provider, Told};
 use crate::nearest::nearest;
 use crate::source::declare::Unused;
 use crate::source::fields::{Fields, address, comma_list, mac, network_or_address, owned};
 use crate::source::object::Object;
+use crate::source::pools::Said;
+use crate::source::qos;
+use crate::source::values::pair;
 use crate::source::yaml::{self, Node, Yaml};
 use crate::span::{Span, Spanned};
 
@@ -42,21 +45,31 @@ const NOT_OVN: &str = "a node's agent or the guest acts upon it, not OVN";
 const RECORD: &str = "it follows from the subnet, and is Kube-OVN's own record of it";
 
 /// Annotations that northc reads or answers.
-pub(crate) const ATTRIBUTES: [Attribute; 22] = [
+pub(crate) const ATTRIBUTES: [Attribute; 26] = [
     read("aaps", "the Vips that it may hold, with commas between them"),
     idle("activation_strategy", Code::NotYet, "the port is not bound to a chassis"),
     idle("cidr", Code::FieldWithoutEffect, RECORD),
     idle("default_route", Code::FieldWithoutEffect, NOT_OVN),
-    idle("dhcp-v4-options", Code::NotYet, "the interface is told what its subnet says"),
-    idle("dhcp-v6-options", Code::NotYet, "the interface is told what its subnet says"),
-    idle("egress_rate", Code::FieldWithoutEffect, NOT_OVN),
+    read(
+        "dhcp-v4-options",
+        "what DHCPv4 tells it in place of its Subnet's options: `name=value`, with commas between them",
+    ),
+    read("dhcp-v6-options", "the same by DHCPv6"),
+    read("egress_rate", "megabits a second that it may send"),
     idle("gateway", Code::FieldWithoutEffect, RECORD),
-    idle("ingress_rate", Code::FieldWithoutEffect, NOT_OVN),
+    read("ingress_rate", "megabits a second that may reach it"),
     read("ip_address", "its address, or one of each family, with a comma between them"),
-    idle("ip_pool", Code::NotYet, "the address comes from the whole subnet"),
+    read(
+        "ip_pool",
+        "the IPPool that its address comes from, or addresses with commas or semicolons between them",
+    ),
+    idle("jitter", Code::FieldWithoutEffect, NOT_OVN),
+    idle("latency", Code::FieldWithoutEffect, NOT_OVN),
     read("layer2_forward", "whether it gets what is for a MAC that nobody is known to have"),
+    idle("limit", Code::FieldWithoutEffect, NOT_OVN),
     idle("logical_router", Code::FieldWithoutEffect, RECORD),
     read("logical_switch", "its Subnet"),
+    idle("loss", Code::FieldWithoutEffect, NOT_OVN),
     read("mac_address", "its Ethernet address"),
     idle("mirror", Code::FieldWithoutEffect, NOT_OVN),
     read("port_security", "whether it may send from its own addresses alone"),
@@ -105,6 +118,11 @@ pub(crate) struct Interface {
     pub(crate) guest_default_route: bool,
     /// The chassis that it may be bound to; any where there is none.
     pub(crate) requested_chassis: Vec<Spanned<String>>,
+    pub(crate) dhcp: PortDhcp,
+    /// Where its addresses come from.
+    pub(crate) pool: Option<Said>,
+    /// What limits it.
+    pub(crate) rates: Option<qos::Declared>,
 }
 
 /// The interfaces of a virtual machine.
@@ -229,10 +247,22 @@ fn interface<'d>(
     let names =
         |attribute: &str| find(attribute).map_or(Vec::new(), comma_list).into_iter().map(owned).collect();
     let addresses = find("ip_address").map_or(Vec::new(), comma_list);
+    let told = |attribute: &str, sink: &mut Sink| match find(attribute) {
+        Some(text) => Told::Own(OwnOptions {
+            span: text.span,
+            over_subnet: false,
+            settings: comma_list(text).into_iter().filter_map(|item| Some(pair(item, sink)?.0)).collect(),
+        }),
+        None => Told::AsSubnet,
+    };
     let pairs = find("vips").map_or(Vec::new(), comma_list);
+    let span = network.as_ref().map_or(span, |n| n.span);
+    let rates = super::qos::of_interface(&Spanned::new(port.clone(), span), &find, sink);
     Interface {
         port,
-        span: network.as_ref().map_or(span, |n| n.span),
+        span,
+        rates,
+        pool: find("ip_pool").map(|text| super::pool::of_interface(text, sink)),
         owner: owner.to_owned(),
         namespace: object.namespace.to_owned(),
         labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
@@ -250,6 +280,7 @@ fn interface<'d>(
         guest_addresses: Vec::new(),
         guest_default_route: false,
         requested_chassis: Vec::new(),
+        dhcp: PortDhcp { v4: told("dhcp-v4-options", sink), v6: told("dhcp-v6-options", sink) },
     }
 }
 

@@ -5,12 +5,14 @@
 
 use std::net::IpAddr;
 
+use super::subnet::Dhcp;
 use super::{Declared, PrefixLists};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::Mac;
-use crate::source::declare::{Cidr, OneOrMore, declare};
+use crate::model::{Mac, OwnOptions, PortDhcp, Setting, Told};
+use crate::source::declare::{Cidr, OneOrMore, Settings, Switch, declare};
 use crate::source::kubeovn::workload::Interface;
-use crate::span::Spanned;
+use crate::source::pools::Said;
+use crate::span::{Span, Spanned};
 
 declare! {
     /// A machine's port on a subnet. Its name is what hypervisors plug the machine in under (`iface-id`).
@@ -19,6 +21,8 @@ declare! {
         "subnet" subnet: Spanned<String>,
         /// Its addresses, at most one of each family.
         "addresses" addresses: OneOrMore<Spanned<IpAddr>> = "the lowest that are free",
+        /// The IpPool that addresses come from.
+        "pool" pool: Option<Spanned<String>> = "all of the Subnet",
         /// Its Ethernet address.
         "mac" mac: Option<Spanned<Mac>> = "derived from the name",
         /// Whether it may only send from its own addresses and the allowed ones.
@@ -33,6 +37,8 @@ declare! {
         "guestDefaultRoute" guest_default_route: Option<Spanned<bool>> = "false",
         /// The chassis that it may be bound to; two during a migration, the present one first.
         "requestedChassis" requested_chassis: OneOrMore<Spanned<String>> = "whichever plugs it in",
+        /// Whether it is told its address when it asks; options over those of its Subnet where it is a mapping.
+        "dhcp" dhcp: Option<Switch<Dhcp>> = "as its Subnet",
     }
 }
 
@@ -67,5 +73,26 @@ pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, s
         guest_addresses: Vec::new(),
         guest_default_route: is_on(&spec.guest_default_route),
         requested_chassis: spec.requested_chassis.0,
+        dhcp: told(spec.dhcp),
+        rates: None,
+        pool: spec.pool.map(Said::Pool),
+    }
+}
+
+fn told(said: Option<Switch<Dhcp>>) -> PortDhcp {
+    let own =
+        |span: Span, settings: Vec<Setting>| Told::Own(OwnOptions { span, over_subnet: true, settings });
+    let of_family = |span: Span, said: Option<Spanned<Settings>>| match said {
+        Some(said) => own(said.span, said.value.0),
+        None => own(span, Vec::new()),
+    };
+    match said {
+        None => PortDhcp::default(),
+        Some(Switch::Off) => PortDhcp { v4: Told::Nothing, v6: Told::Nothing },
+        Some(Switch::On(span)) => PortDhcp { v4: own(span, Vec::new()), v6: own(span, Vec::new()) },
+        Some(Switch::With(said)) => {
+            let (span, said) = (said.span, said.value);
+            PortDhcp { v4: of_family(span, said.v4), v6: of_family(span, said.v6) }
+        }
     }
 }

@@ -4,12 +4,15 @@
 //! other. What follows from something else need not be written. Refuses to judge what is meant; `check` does.
 
 mod balancer;
+mod dns;
 mod filter_rule;
 mod interface;
 mod network_acl;
 pub(super) mod outside;
 mod peering;
+mod pool;
 mod prefix_list;
+mod qos;
 mod route;
 mod security_group;
 mod subnet;
@@ -28,26 +31,32 @@ use crate::model::{self, Model};
 use crate::span::Spanned;
 
 pub(super) use balancer::LoadBalancer;
+pub(super) use dns::DnsZone;
 pub(super) use interface::NetworkInterface;
 pub(super) use network_acl::NetworkAcl;
 pub(super) use peering::VpcPeering;
+pub(super) use pool::IpPool;
 pub(super) use prefix_list::{PrefixList, PrefixLists};
+pub(super) use qos::QosPolicy;
 pub(super) use route::{Route, RouteTable};
 pub(super) use security_group::SecurityGroup;
 pub(super) use subnet::Subnet;
 pub(super) use vpc::Vpc;
 
 /// Kinds that are read.
-pub(super) const KINDS: [&str; 14] = [
+pub(super) const KINDS: [&str; 17] = [
+    "DnsZone",
     "ElasticIp",
     "ExternalNetwork",
     "InternetGateway",
+    "IpPool",
     "LoadBalancer",
     "NatGateway",
     "NetworkAcl",
     "NetworkInterface",
     "PortForward",
     "PrefixList",
+    "QosPolicy",
     "RouteTable",
     "SecurityGroup",
     "Subnet",
@@ -56,7 +65,7 @@ pub(super) const KINDS: [&str; 14] = [
 ];
 
 /// Kinds that this version does not lower.
-pub(super) const WAITING_KINDS: [&str; 4] = ["DnsZone", "Expectation", "QosPolicy", "TransitGateway"];
+pub(super) const WAITING_KINDS: [&str; 2] = ["Expectation", "TransitGateway"];
 
 /// An object of a native kind.
 pub(super) struct Declared<S> {
@@ -104,6 +113,9 @@ pub(super) struct Native {
     pub(super) elastic_ips: Vec<Declared<outside::ElasticIp>>,
     pub(super) forwards: Vec<Declared<outside::PortForward>>,
     pub(super) balancers: Vec<Declared<LoadBalancer>>,
+    pub(super) dns_zones: Vec<Declared<DnsZone>>,
+    pub(super) pools: Vec<Declared<IpPool>>,
+    pub(super) qos_policies: Vec<Declared<QosPolicy>>,
 }
 
 /// What can only be put into the model when everything that it names is there.
@@ -113,18 +125,25 @@ pub(super) struct Pending {
     tables: Vec<Declared<RouteTable>>,
     peerings: Vec<Declared<VpcPeering>>,
     nat_gateways: Vec<Declared<outside::NatGateway>>,
+    dns_zones: Vec<Declared<DnsZone>>,
+    metadata: Vec<subnet::Metadata>,
 }
 
 /// Puts VPCs, subnets and interfaces beside those of the other dialect.
 pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink) -> Pending {
-    let lists = PrefixLists::new(native.prefix_lists, &declared.doubts, sink);
+    declared.pools.extend(native.pools.into_iter().map(|said| pool::pool(said, sink)));
+    let lists = PrefixLists::new(native.prefix_lists, &declared.pools, &declared.doubts, sink);
     let mut routes = Vec::new();
     for mut vpc in native.vpcs {
         let name = vpc.name.clone();
         routes.push(route::Written { vpc: name, table: None, routes: std::mem::take(&mut vpc.spec.routes) });
         declared.vpcs.push(vpc::vpc(vpc, &lists, sink));
     }
-    declared.subnets.extend(native.subnets.into_iter().map(|subnet| subnet::subnet(subnet, &lists, sink)));
+    let mut metadata = Vec::new();
+    for mut subnet in native.subnets {
+        metadata.extend(subnet::Metadata::take(&mut subnet, sink));
+        declared.subnets.push(subnet::subnet(subnet, &lists, sink));
+    }
     let interfaces = native.interfaces.into_iter();
     declared.interfaces.extend(interfaces.map(|said| interface::interface(said, &lists, sink)));
     declared.groups.extend(native.groups.into_iter().map(|group| security_group::group(group, &lists, sink)));
@@ -142,13 +161,23 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
     let forwards = native.forwards.into_iter().filter_map(|said| outside::port_forward(said, sink));
     exits.rules.extend(forwards);
     declared.balancers.extend(native.balancers.into_iter().map(|said| balancer::balancer(said, sink)));
+    let policies = native.qos_policies.into_iter();
+    declared.qos_policies.extend(policies.map(|said| qos::policy(said, &lists, sink)));
     let nat_gateways = native.nat_gateways;
     let nat_gateways = unique("NatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
-    Pending { lists, routes, tables: native.tables, peerings: native.peerings, nat_gateways }
+    Pending {
+        lists,
+        routes,
+        tables: native.tables,
+        peerings: native.peerings,
+        nat_gateways,
+        dns_zones: native.dns_zones,
+        metadata,
+    }
 }
 
 impl Pending {
-    /// Peerings and routes. What routes and NAT gateways translate on the way out is given back.
+    /// Zones, peerings and routes. What routes and NAT gateways translate on the way out is given back.
     pub(super) fn attach(
         mut self,
         exits: &Outside,
@@ -156,6 +185,10 @@ impl Pending {
         model: &mut Model,
         sink: &mut Sink,
     ) -> Vec<Rule> {
+        for metadata in self.metadata {
+            metadata.attach(names, model, sink);
+        }
+        model.dns_zones = dns::zones(self.dns_zones, names, model, sink);
         let links = peering::attach(self.peerings, model, names, sink);
         // Of two VPCs of one name, which is refused, the second one's routes are not judged.
         self.routes.retain(|written| model.vpcs.iter().any(|vpc| vpc.span == Some(written.vpc.span)));

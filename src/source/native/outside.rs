@@ -157,6 +157,7 @@ pub(super) fn external_network(said: Declared<ExternalNetwork>, sink: &mut Sink)
             acls: Vec::new(),
             allow_east_west: None,
             dhcp: None,
+            metadata: None,
             ra: None,
             mtu: None,
             underlay: Some(model::Underlay { physical: spec.physical, vlan }),

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::{Declared, unknown};
-use crate::diag::Sink;
+use crate::diag::{Code, Diagnostic, Sink};
 use crate::source::Doubts;
 use crate::source::declare::{Cidr, OneOrMore, declare};
+use crate::source::pools;
 use crate::source::resolve::unique;
 use crate::span::Spanned;
 
@@ -31,17 +32,33 @@ pub(crate) struct PrefixLists {
 }
 
 impl PrefixLists {
-    pub(super) fn new(declared: Vec<Declared<PrefixList>>, doubts: &Doubts, sink: &mut Sink) -> PrefixLists {
+    /// The lists, and pools of addresses, which stand where lists do.
+    pub(super) fn new(
+        declared: Vec<Declared<PrefixList>>,
+        pools: &[pools::Declared],
+        doubts: &Doubts,
+        sink: &mut Sink,
+    ) -> PrefixLists {
         let lists = unique("PrefixList", declared, |l| &l.name.value, |l| Some(l.name.span), sink);
-        let prefixes = |list: Declared<PrefixList>| {
-            (list.name.value, list.spec.cidrs.0.iter().map(|cidr| cidr.value).collect())
-        };
-        let left_out = doubts.left_out.iter().filter(|(kind, _)| *kind == "PrefixList");
-        PrefixLists {
-            by_name: lists.into_iter().map(prefixes).collect(),
-            left_out: left_out.map(|(_, name)| name.clone()).collect(),
-            lost: doubts.lost,
+        let mut by_name: BTreeMap<String, Vec<IpNet>> = BTreeMap::new();
+        for pool in pools {
+            let nets = pool.ranges.iter().flat_map(|range| range.value.nets()).collect();
+            by_name.insert(pool.name.value.clone(), nets);
         }
+        for list in lists {
+            if let Some(pool) = pools.iter().find(|pool| pool.name.value == list.name.value) {
+                let message = format!("`{}` is a PrefixList and a pool of addresses", list.name);
+                sink.push(
+                    Diagnostic::new(Code::DuplicateObject, list.name.span, message)
+                        .label(pool.name.span, "the pool")
+                        .help("rename one of them: rules could mean either"),
+                );
+            }
+            by_name.insert(list.name.value, list.spec.cidrs.0.iter().map(|cidr| cidr.value).collect());
+        }
+        let kinds = ["PrefixList", "IpPool", "IPPool"];
+        let left_out = doubts.left_out.iter().filter(|(kind, _)| kinds.contains(kind));
+        PrefixLists { by_name, left_out: left_out.map(|(_, name)| name.clone()).collect(), lost: doubts.lost }
     }
 
     /// Prefixes as written, and those of lists at the place where the list is named.

@@ -19,11 +19,11 @@ use super::outside::NatGateway;
 use super::peering::Link;
 use super::{Declared, PrefixLists, unknown};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Model, NextHop, PortId, RouteSelector, StaticRoute, Vpc, VpcId};
+use crate::model::{Model, NextHop, RouteSelector, StaticRoute, Vpc, VpcId};
 use crate::source::declare::{Cidr, OneOrMore, declare};
 use crate::source::fields::conflict;
 use crate::source::outside::Declared as Outside;
-use crate::source::resolve::{SubnetNames, find_port, find_vpc, unique};
+use crate::source::resolve::{SubnetNames, find_vpc, unique};
 use crate::span::{Span, Spanned};
 
 declare! {
@@ -214,7 +214,7 @@ impl<'t> Targets<'t> {
         }
         let addresses = route.next_hop.0.iter().map(|hop| Target::Hop(hop.map(NextHop::Address)));
         let interfaces = route.interface.0.iter().filter_map(|name| {
-            let id = self.interface(name, model, sink)?;
+            let id = self.names.interface(name, model, sink)?;
             Some(Target::Hop(Spanned::new(NextHop::Port(id), name.span)))
         });
         let mut targets: Vec<Target> = addresses.chain(interfaces).collect();
@@ -225,14 +225,6 @@ impl<'t> Targets<'t> {
         targets.extend(nat.and_then(|name| self.nat_gateway(name, vpc, model, sink)));
         targets.extend(blackhole.map(|span| Target::Hop(Spanned::new(NextHop::Discard, span))));
         targets
-    }
-
-    fn interface(&self, name: &Spanned<String>, model: &Model, sink: &mut Sink) -> Option<PortId> {
-        let found = find_port(model, &name.value);
-        if found.is_none() && model.whole && !self.names.may_exist("NetworkInterface", &name.value) {
-            sink.push(unknown("NetworkInterface", name, model.ports.iter().map(|port| port.name.as_str())));
-        }
-        found
     }
 
     /// What a name stands for; one that stands for nothing is reported.

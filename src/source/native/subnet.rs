@@ -10,11 +10,13 @@ use ipnet::IpNet;
 
 use super::{Declared, PrefixLists};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{self, AddressRange, Setting, VpcId};
+use crate::model::{self, AddressRange, METADATA, Model, Setting, VpcId};
 use crate::source::acl::{Acl, acl};
 use crate::source::blocks::{blocks, set_gateways};
 use crate::source::declare::{Cidr, Int, OneOrMore, Settings, Switch, declare};
+use crate::source::fields::conflict;
 use crate::source::kubeovn::{subnet, underlay};
+use crate::source::resolve::SubnetNames;
 use crate::span::{Span, Spanned};
 
 declare! {
@@ -46,6 +48,8 @@ declare! {
         "dhcp" dhcp: Option<Switch<Dhcp>> = "true, and false where it is bridged",
         /// Whether the router advertises itself; settings in OVN's words where it is a mapping.
         "ipv6Ra" ra: Option<Switch<Settings>> = "as `dhcp`, where there is an IPv6 block",
+        /// The NetworkInterface of this Subnet that answers for 169.254.169.254: guests that ask by DHCP send there what is for it.
+        "metadata" metadata: Option<Spanned<String>>,
         /// The largest packet that guests are told to send.
         "mtu" mtu: Option<Int<68, 65535>> = "what is left under a tunnel",
         /// The overlay network of Harvester that it is bound to: `namespace/name` of a NetworkAttachmentDefinition.
@@ -78,6 +82,9 @@ declare! {
         "logicalGateway" logical_gateway: Option<Spanned<bool>> = "false",
     }
 }
+
+/// The DHCP option whose routes make a guest pass over the router that it is told.
+const CLASSLESS: &str = "classless_static_route";
 
 /// The subnet; its VPC is still a name.
 pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sink) -> subnet::Declared {
@@ -121,6 +128,7 @@ pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sin
         acls: spec.acls.into_iter().map(acl).collect(),
         allow_east_west: None,
         dhcp,
+        metadata: None,
         ra,
         mtu: spec.mtu.map(|mtu| mtu.0),
         underlay,
@@ -161,4 +169,47 @@ fn dhcp(said: Option<Switch<Dhcp>>, by_default: Option<Span>) -> Option<model::D
         Some(Switch::With(said)) => (said.span, options(said.value.v4), options(said.value.v6)),
     };
     Some(model::Dhcp { span, keeps_defaults: true, v4, v6 })
+}
+
+/// Who answers for the metadata address of a subnet, by names.
+pub(super) struct Metadata {
+    subnet: String,
+    interface: Spanned<String>,
+}
+
+impl Metadata {
+    /// Takes it out of what is said of a subnet; options that say the same are refused.
+    pub(super) fn take(said: &mut Declared<Subnet>, sink: &mut Sink) -> Option<Metadata> {
+        let interface = said.spec.metadata.take()?;
+        if let Some(Switch::With(dhcp)) = &said.spec.dhcp {
+            let by_hand = dhcp.value.v4.iter().flat_map(|settings| &settings.value.0);
+            for setting in by_hand.filter(|setting| setting.name.value == CLASSLESS) {
+                conflict((CLASSLESS, setting.name.span), ("metadata", interface.span), sink);
+            }
+        }
+        Some(Metadata { subnet: said.name.value.clone(), interface })
+    }
+
+    /// Tells the subnet. Its border and the interface's port security let the address pass.
+    pub(super) fn attach(self, names: &SubnetNames, model: &mut Model, sink: &mut Sink) {
+        let (Some(subnet), Some(port)) =
+            (names.known(&self.subnet), names.interface(&self.interface, model, sink))
+        else {
+            return;
+        };
+        let span = self.interface.span;
+        if model.port(port).subnet != subnet {
+            let message = format!("interface `{}` is not on subnet `{}`", self.interface, self.subnet);
+            let diagnostic = Diagnostic::new(Code::NextHopUnreachable, span, message);
+            sink.push(diagnostic.help("guests can only be sent to one of their own subnet"));
+            return;
+        }
+        let address = Spanned::new(IpNet::from(METADATA), span);
+        model.ports[port.0].allowed_pairs.push(address);
+        let subnet = &mut model.subnets[subnet.0];
+        subnet.metadata = Some(Spanned::new(port, span));
+        if subnet.private.is_some() {
+            subnet.allow.push(address);
+        }
+    }
 }

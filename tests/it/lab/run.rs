@@ -112,6 +112,9 @@ impl Run<'_> {
                 let command: Vec<&str> = command.iter().map(String::as_str).collect();
                 self.bench.lab(&[&["vm", "exec", &name, "--"], command.as_slice()].concat(), "").map(drop)
             }
+            Step::Lookup { name, question, answers, by } => {
+                self.lookup(name, question, answers, by.as_deref())
+            }
             Step::Logged(text) => self.bench.lab(&["logged", text], "").map(drop),
             Step::Freeze(node) => self.bench.lab(&["freeze", node], "").map(drop),
             Step::Thaw(node) => self.bench.lab(&["thaw", node], "").map(drop),
@@ -223,6 +226,42 @@ impl Run<'_> {
             None => Ok(()),
             Some(missing) => Err(format!("{name} has no {missing}, but {}", got.join(" "))),
         }
+    }
+
+    /// Asks by a real question; an answer that is late is waited for.
+    fn lookup(
+        &mut self,
+        name: &str,
+        question: &str,
+        answers: &BTreeSet<String>,
+        by: Option<&str>,
+    ) -> Result<(), String> {
+        self.n_checks += 1;
+        let name = self.name(name)?;
+        let kind = match answers.first().map(|answer| answer.parse::<IpAddr>()) {
+            Some(Ok(IpAddr::V6(_))) => "-type=aaaa",
+            Some(Err(_)) => "",
+            None | Some(Ok(IpAddr::V4(_))) => "-type=a",
+        };
+        let told = format!("$(sed -n 's/^nameserver //p' /etc/netns/{name}/resolv.conf | head -1)");
+        let ask =
+            format!("timeout 3 busybox nslookup {kind} {question} {} 2>&1 || true", by.unwrap_or(&told));
+        let mut said = String::new();
+        for _ in 0..if answers.is_empty() { 1 } else { 5 } {
+            said = self.bench.lab(&["vm", "exec", &name, "--", "sh", "-c", &ask], "")?;
+            // What stands before is the server's own name and address.
+            let answer =
+                said.lines().skip_while(|line| !line.starts_with("Name:") && !line.contains("name = "));
+            let found = answer.filter_map(|line| {
+                let address =
+                    line.strip_prefix("Address:").or_else(|| Some(line.split_once("name = ")?.1))?;
+                Some(address.trim().to_owned())
+            });
+            if found.collect::<BTreeSet<String>>() == *answers {
+                return Ok(());
+            }
+        }
+        Err(format!("{name} asks for {question} and is not told {answers:?}, but:\n{said}"))
     }
 
     /// The lab's name for a machine of the case.

@@ -50,6 +50,14 @@ pub(crate) enum Step {
         name: String,
         command: Vec<String>,
     },
+    /// A machine asks for a name, or the name of an address.
+    Lookup {
+        name: String,
+        question: String,
+        answers: BTreeSet<String>,
+        /// The server, if not the one that it was told.
+        by: Option<String>,
+    },
     /// Somebody has logged a packet with this in it.
     Logged(String),
     Freeze(String),
@@ -102,7 +110,7 @@ impl Check {
 }
 
 const OUTCOMES: [&str; 5] = ["ok", "drop", "noroute", "refused", "reject"];
-const FACTS: [&str; 5] = ["ttl", "from", "who", "as", "size"];
+const FACTS: [&str; 6] = ["ttl", "from", "who", "as", "size", "dscp"];
 const GUESTS: [&str; 5] = ["route", "static", "dhcp", "dhcp6", "ra"];
 
 pub(crate) fn parse(text: &str) -> Result<Steps, String> {
@@ -155,6 +163,18 @@ fn step(words: &[&str], line: &str, number: usize, out: &mut Steps) -> Result<()
         ["settle"] => Step::Settle,
         ["nbctl", args @ ..] => Step::Nbctl(owned(args)),
         ["exec", name, command @ ..] => Step::Exec { name: (*name).to_owned(), command: owned(command) },
+        ["lookup", name, question, rest @ ..] => {
+            let (by, answers): (Vec<&str>, Vec<&str>) = rest.iter().partition(|w| w.starts_with("by="));
+            if answers.is_empty() {
+                return Err("lookup NAME QUESTION ANSWER…, or none".to_owned());
+            }
+            Step::Lookup {
+                name: (*name).to_owned(),
+                question: (*question).to_owned(),
+                answers: owned(&answers).into_iter().filter(|answer| answer != "none").collect(),
+                by: by.first().map(|by| by.trim_start_matches("by=").to_owned()),
+            }
+        }
         ["logged", ..] => Step::Logged(words[1..].join(" ")),
         ["freeze", node] => Step::Freeze((*node).to_owned()),
         ["thaw", node] => Step::Thaw((*node).to_owned()),

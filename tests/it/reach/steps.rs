@@ -97,7 +97,7 @@ impl<'a> Run<'a> {
                 self.is_touched = true;
                 Ok(())
             }
-            Step::Checks(_) | Step::Refuse { .. } | Step::Has { .. } => Ok(()),
+            Step::Checks(_) | Step::Refuse { .. } | Step::Has { .. } | Step::Lookup { .. } => Ok(()),
             Step::Serve { .. } | Step::Flow(_) | Step::Settle | Step::Logged(_) => Ok(()),
             Step::Freeze(_) | Step::Thaw(_) => {
                 self.is_frozen = matches!(step, Step::Freeze(_));

@@ -5,7 +5,7 @@ use northc::reach::guest::ByHand;
 use northc::reach::judge::{Judge, Proto, service};
 use northc::reach::network::Network;
 use northc::reach::parties::parties;
-use northc::reach::set::Sets;
+use northc::reach::set::{Set, Sets};
 use northc::target::Target;
 
 use super::steps::rows;
@@ -30,11 +30,22 @@ where
 
 /// What is said of packets to tcp/443: the verdicts, and the source that arrives.
 pub(super) fn said(rows: &Rows, target: Target, from: &str, to: &str) -> Vec<String> {
+    said_of(rows, target, from, to, |sets| service(sets, Some(Proto::Tcp), Some((443, 443))))
+}
+
+/// The same of other packets.
+pub(super) fn said_of(
+    rows: &Rows,
+    target: Target,
+    from: &str,
+    to: &str,
+    packets: impl Fn(&Sets) -> Set,
+) -> Vec<String> {
     let network = Network::of_rows(rows, target);
     let sets = Sets::default();
     let mut judge = Judge::new(&network, &sets, ByHand { all: true, ..ByHand::default() });
     let (from, to) = (parties(&judge, from).expect("a name"), parties(&judge, to).expect("a name"));
-    let service = service(&sets, Some(Proto::Tcp), Some((443, 443)));
+    let service = packets(&sets);
     let findings = judge.explain(&from[0], &to[0], service);
     let said = findings.iter().map(|finding| {
         let arrived = finding.courses[0].request.flow.rewrite.apply(&finding.witness);

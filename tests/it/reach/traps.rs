@@ -1,11 +1,14 @@
 //! Rows that do something else than they seem to say, on every OVN that is tested.
 
 use northc::nb::{
-    Acl, Key, LogicalRouter, LogicalRouterPolicy, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table,
+    Acl, Dns, Key, LogicalRouter, LogicalRouterPolicy, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table,
 };
+use northc::reach::header::Field;
+use northc::reach::judge::{Proto, service};
+use northc::reach::set::Sets;
 use northc::target::Target;
 
-use super::translations::{NAT, alter, case, said};
+use super::translations::{NAT, alter, case, said, said_of};
 
 /// Adds a rule to the machine's switch.
 fn rule(rows: &mut Rows, direction: &str, priority: i64, action: &str, matching: &str) {
@@ -64,6 +67,29 @@ fn rules_of_equal_priority_leave_it_to_ovn() {
         rule(&mut rows, "from-lport", 1500, "allow-related", "tcp.dst == 443");
         rule(&mut rows, "from-lport", 1500, "drop", "ip4.src == 172.20.30.0/24");
         assert_eq!(verdict(&rows, target), "ambiguous from 203.0.113.2", "{target}");
+    }
+}
+
+#[test]
+fn older_switches_that_answer_for_names_let_pass_what_looks_like_an_answer() {
+    let from_port_53 = |sets: &Sets| {
+        let udp = service(sets, Some(Proto::Udp), Some((443, 443)));
+        sets.and(udp, sets.value(Field::TpSrc, 53))
+    };
+    for target in Target::TESTED {
+        let mut rows = case(&NAT, target);
+        rule(&mut rows, "to-lport", 2000, "drop", "udp");
+        let is_blocked = |rows: &Rows| {
+            let said = said_of(rows, target, "vm-external", "8.8.8.8", from_port_53);
+            said.iter().all(|verdict| verdict.starts_with("blocked"))
+        };
+        assert!(is_blocked(&rows), "{target}");
+        let key = Key::new(Table::Dns, "zone");
+        rows.insert(key.clone(), Dns::default(), None);
+        alter(&mut rows, Table::LogicalSwitch, |switch: &mut LogicalSwitch| {
+            switch.dns_records.insert(Ref::Key(key.clone()));
+        });
+        assert_eq!(is_blocked(&rows), target.is_at_least((25, 3)), "{target}");
     }
 }
 
