@@ -8,6 +8,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use ipnet::IpNet;
+
 use crate::model::{AddressPool, Model, Peering, Port, Subnet, Vip, Vpc};
 
 /// The router of a VPC.
@@ -97,11 +99,13 @@ fn symbol(name: &str) -> String {
     format!("{symbol}_.{}", uuid::Uuid::new_v5(&uuid::Uuid::nil(), name.as_bytes()).simple())
 }
 
-/// The destinations of a family that packets from a subnet reach with their own source. Address sets have
-/// names of letters, digits, `_` and `.` alone, so that the subnet's stands there in hexadecimal digits.
-pub(crate) fn exempt(subnet: &Subnet, v4: bool) -> String {
+/// The destinations that packets from a subnet's block, or from a part of it, reach with their own source. Address
+/// sets have names of letters, digits, `_` and `.` alone, so that the subnet's stands there in hexadecimal digits.
+pub(crate) fn exempt(subnet: &Subnet, inside: IpNet, is_whole: bool) -> String {
     let digits: String = subnet.name.value.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("exempt.{digits}.ip{}", if v4 { 4 } else { 6 })
+    let family = if inside.addr().is_ipv4() { 4 } else { 6 };
+    let part = if is_whole { String::new() } else { format!(".{inside}").replace([':', '/'], "_") };
+    format!("exempt.{digits}.ip{family}{part}")
 }
 
 /// The limit of what rules of a VPC log, by its messages a second.

@@ -31,6 +31,16 @@ impl Target {
         self.is_at_least((25, 3))
     }
 
+    /// `Logical_Router_Policy.bfd_sessions` (24.03).
+    pub fn has_policy_bfd(self) -> bool {
+        self.is_at_least((24, 3))
+    }
+
+    /// `arp_proxy` of networks and of IPv6 (23.06).
+    pub fn has_proxied_networks(self) -> bool {
+        self.is_at_least((23, 6))
+    }
+
     /// `ACL.action` `pass`, which leaves a packet to the next tier (23.06).
     pub fn has_acl_tiers(self) -> bool {
         self.is_at_least((23, 6))

@@ -203,7 +203,7 @@ fn clients(ctx: &mut Ctx<'_>, balancer: &Balancer) {
             ctx.report(Diagnostic::new(Code::FieldWithoutEffect, client.span, message));
             continue;
         }
-        let is_peer = vpc.peerings.iter().any(|peering| peering.remote_id == Some(client.value));
+        let is_peer = model.neighbourhood(balancer.vpc).any(|vpc| vpc == client.value);
         if is_peer || !vpc.whole_links {
             continue;
         }

@@ -5,6 +5,7 @@
 
 mod addressing;
 mod balancer;
+mod bfd;
 mod dns;
 mod filter;
 mod gateway;
@@ -19,6 +20,8 @@ mod pools;
 mod ports;
 mod qos;
 mod routing;
+mod segment;
+mod transit;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -107,7 +110,9 @@ pub fn check<'m>(
     ports::check(&mut ctx, &full);
     pools::check(&mut ctx);
     peering::check(&mut ctx);
+    transit::check(&mut ctx);
     routing::check(&mut ctx);
+    bfd::check(&mut ctx);
     gateway::check(&mut ctx);
     nat::check(&mut ctx);
     balancer::check(&mut ctx);
@@ -117,6 +122,7 @@ pub fn check<'m>(
     dns::check(&mut ctx);
     qos::check(&mut ctx);
     options::check(&mut ctx);
+    segment::check(&mut ctx);
     (!sink.has_errors()).then_some(Checked { model, assignment })
 }
 

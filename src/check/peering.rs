@@ -56,10 +56,8 @@ fn allowed(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, peering: &Peering) -> bool {
         return false;
     }
     if remote == VpcId(0) || id == VpcId(0) {
-        let message = format!(
-            "VPC `{}` can't peer with `{}`: one of them is the default VPC",
-            vpc.name, peering.remote
-        );
+        let message =
+            format!("{} can't peer with `{}`: one of them is the default VPC", vpc.called(), peering.remote);
         ctx.report(
             Diagnostic::new(Code::PeerDefaultVpc, peering.remote.span, message)
                 .help("move the subnets that must be reached into a VPC of their own, and peer with that"),
@@ -117,7 +115,7 @@ fn link(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, peering: &Peering) {
         for (subnet, block) in blocks(ctx, id) {
             if addressing::overlap(net, block.cidr.value) {
                 let message =
-                    format!("the link {net} of VPC `{}` lies over subnet `{}`", vpc.name, subnet.name);
+                    format!("the link {net} of {} lies over subnet `{}`", vpc.called(), subnet.name);
                 ctx.report(
                     Diagnostic::new(Code::PeerNetworkOverlap, address.span, message)
                         .label(block.cidr.span, "this block")
@@ -185,7 +183,8 @@ fn both_sides(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc, peering: &Peering) {
     if id < remote_id && vpc.whole_links && remote.whole_links {
         ends(ctx, peering, back);
     }
-    if vpc.whole_routes {
+    // A transit gateway's tables say whom they lead to.
+    if vpc.whole_routes && !vpc.is_transit {
         unrouted(ctx, vpc, peering, remote_id, back);
     }
 }
@@ -310,7 +309,7 @@ fn reused_links(ctx: &mut Ctx<'_>, vpc: &Vpc) {
         let other =
             links[..nth].iter().find(|other| addressing::overlap(other.value.trunc(), link.value.trunc()));
         if let Some(other) = other {
-            let message = format!("two links of VPC `{}` are in {}", vpc.name, link.value.trunc());
+            let message = format!("two links of {} are in {}", vpc.called(), link.value.trunc());
             ctx.report(
                 Diagnostic::new(Code::PeerNetworkReused, link.span, message)
                     .label(other.span, "the other link")
@@ -360,6 +359,9 @@ fn source_routes(ctx: &mut Ctx<'_>, vpc: &Vpc) {
 /// A VPC with several peers: it forwards between them where routes say so.
 fn between(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
     let mut seen = BTreeSet::new();
+    if vpc.is_transit {
+        return;
+    }
     let other = |p: &&Peering| p.remote_id.is_some_and(|r| r != id && r != VpcId(0) && seen.insert(r));
     let peers: Vec<&Peering> = vpc.peerings.iter().filter(other).collect();
     if let [first, .., last] = peers.as_slice() {
@@ -384,7 +386,7 @@ fn overlaps(ctx: &mut Ctx<'_>) {
             if id < *peer || !model.vpc(*peer).peerings.iter().any(|p| p.remote_id == Some(id)) {
                 common(ctx, id, *peer, None);
             }
-            for other in &peers[..nth] {
+            for other in peers[..nth].iter().filter(|_| !vpc.is_transit) {
                 common(ctx, *other, *peer, Some(vpc));
             }
         }

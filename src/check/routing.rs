@@ -146,7 +146,7 @@ fn routes(ctx: &mut Ctx<'_>, id: VpcId, networks: &Networks, guarded: &Guarded<'
         let others = slots.entry(slot(route)).or_default();
         match others.iter().find(|(_, other)| *other == hop) {
             Some((first, _)) => {
-                let message = format!("VPC `{}` has this route twice", vpc.name);
+                let message = format!("{} has this route twice", vpc.called());
                 ctx.report(
                     Diagnostic::new(Code::RouteTwice, route.span, message).label(first.span, "first here"),
                 );
@@ -159,7 +159,7 @@ fn routes(ctx: &mut Ctx<'_>, id: VpcId, networks: &Networks, guarded: &Guarded<'
         let hole = routes.iter().find(|(_, hop)| hop.is_none());
         if let Some((hole, _)) = hole {
             let hop = if std::ptr::eq(*hole, *first) { last } else { first };
-            let message = format!("{} is dropped and routed in VPC `{}`", first.prefix, vpc.name);
+            let message = format!("{} is dropped and routed in {}", first.prefix, vpc.called());
             ctx.report(
                 Diagnostic::new(Code::DiscardShared, hole.next_hop.span, message)
                     .label(hop.next_hop.span, "routed by this")
@@ -167,11 +167,16 @@ fn routes(ctx: &mut Ctx<'_>, id: VpcId, networks: &Networks, guarded: &Guarded<'
             );
             continue;
         }
-        let message = format!("{} has {} next hops in VPC `{}`", first.prefix, routes.len(), vpc.name);
+        let message = format!("{} has {} next hops in {}", first.prefix, routes.len(), vpc.called());
+        let note = if routes.iter().all(|(route, _)| route.bfd.is_some()) {
+            "connections are spread over those of them that answer"
+        } else {
+            "connections are spread over them, and one that is dead keeps its share"
+        };
         ctx.report(
             Diagnostic::new(Code::SeveralNextHops, last.next_hop.span, message)
                 .label(first.next_hop.span, "another")
-                .note("connections are spread over them, and one that is dead keeps its share"),
+                .note(note),
         );
     }
 }
@@ -225,13 +230,14 @@ fn tables(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
         of_routes.chain(&vpc.route_tables).map(|t| (t.value.as_str(), t.span)).collect();
     let model = ctx.model;
     let subnets = ctx.by_vpc[id.0].clone().into_iter().map(|id| model.subnet(id));
-    let used: BTreeMap<&str, Span> =
-        subnets.filter_map(|s| s.route_table.as_ref()).map(|t| (t.value.as_str(), t.span)).collect();
-    if !vpc.whole_routes || !model.whole {
+    let of_links = vpc.peerings.iter().filter_map(|peering| peering.table.as_ref());
+    let used = subnets.filter_map(|s| s.route_table.as_ref()).chain(of_links);
+    let used: BTreeMap<&str, Span> = used.map(|t| (t.value.as_str(), t.span)).collect();
+    if !vpc.whole_routes || !vpc.whole_links || !model.whole {
         return;
     }
     for (table, span) in used.iter().filter(|(table, _)| !with_routes.contains_key(*table)) {
-        let message = format!("route table `{table}` has no routes in VPC `{}`", vpc.name);
+        let message = format!("route table `{table}` has no routes in {}", vpc.called());
         let near = crate::nearest::nearest(table, with_routes.keys().copied());
         let diagnostic = Diagnostic::new(Code::RouteTableUnknown, *span, message)
             .note("packets from here reach the VPC's own subnets and links alone");
@@ -241,10 +247,11 @@ fn tables(ctx: &mut Ctx<'_>, id: VpcId, vpc: &Vpc) {
         });
     }
     for (table, span) in with_routes.iter().filter(|(table, _)| !used.contains_key(*table)) {
-        let message = format!("no subnet of VPC `{}` uses route table `{table}`", vpc.name);
+        let users = if vpc.is_transit { "attachment" } else { "subnet" };
+        let message = format!("no {users} of {} uses route table `{table}`", vpc.called());
         ctx.report(
             Diagnostic::new(Code::RouteTableUnknown, *span, message)
-                .help("set `routeTable` of the subnets that it is for"),
+                .help(format!("set `routeTable` of the {users}s that it is for")),
         );
     }
 }

@@ -147,7 +147,7 @@ codes! {
     "N0425" SourceRouteWins "source-route-wins" Warning "a source route that beats a peering route";
     "N0426" RouteNeverUsed "route-never-used" Warning "a route that a connected network always beats";
     "N0427" RouteTableUnknown "route-table-unknown" Warning "a route table without routes, or routes that no subnet uses";
-    "N0428" BfdUnsupported "bfd-unsupported" Warning "a BFD session by its UUID can't be referred to";
+    "N0428" BfdUnsupported "bfd-unsupported" Note "a BFD session by its UUID can't be referred to";
     "N0429" PriorityRange "priority-range" Error "a priority that OVN does not take";
     "N0430" PolicyTie "policy-tie" Warning "policies of one priority, so that OVN may take either";
     "N0431" RerouteWithoutHop "reroute-without-hop" Error "a reroute without a next hop";
@@ -179,6 +179,13 @@ codes! {
     "N0457" BalancerBypassed "balancer-bypassed" Warning "stateless rules, whose packets no balancer sees";
     "N0460" DnsTwice "dns-twice" Error "two zones of a subnet with one name";
     "N0461" QosTwice "qos-twice" Error "two QoS policies for the same packets, or one that is not shared for two";
+    "N0470" TransitOverlap "transit-overlap" Error "VPCs with addresses in common behind one transit gateway";
+    "N0471" TransitOneWay "transit-one-way" Warning "a transit gateway that leads one way only";
+    "N0472" BfdNowhere "bfd-nowhere" Error "a next hop that OVN can't watch";
+    "N0473" BfdDiffers "bfd-differs" Error "a next hop that is watched in two ways";
+    "N0474" RelayIdle "relay-idle" Warning "multicast that is relayed between subnets that do not learn it";
+    "N0475" ProxyTaken "proxy-taken" Error "an address that the router is to answer for, and that is somebody's";
+    "N0476" NatRuleIdle "nat-rule-idle" Warning "a rule of natOutgoing that no packet comes to";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";

@@ -86,13 +86,13 @@ pub fn script(rows: &Rows, owner: &str, target: Target) -> String {
     }
     out.push_str("\nrows() {\n");
     out.push_str(&body.text);
-    tidy(&mut out);
+    tidy(&mut out, target);
     out.push_str("    commit\n}\n\nrows\npass='write'\nrows\n");
     out
 }
 
 /// Takes away what the owner no longer has.
-fn tidy(out: &mut String) {
+fn tidy(out: &mut String, target: Target) {
     for table in Table::ALL.iter().filter(|table| table.is_root() && !KEPT.contains(table)) {
         let _ = writeln!(out, "    tidy_root {}", table.name());
     }
@@ -100,9 +100,11 @@ fn tidy(out: &mut String) {
         let _ = writeln!(out, "    tidy {} {column} {}", parent.name(), child.name());
     }
     for table in Table::ALL {
-        for column in table.columns().iter().filter(|c| c.is_weak && c.kind == Kind::RefSet) {
-            let Some(target) = column.target else { continue };
-            let _ = writeln!(out, "    tidy_members {} {} {}", table.name(), column.name, target.name());
+        let is_there = |c: &&Column| c.since.is_none_or(|since| target.is_at_least(since));
+        for column in table.columns().iter().filter(|c| c.is_weak && c.kind == Kind::RefSet).filter(is_there)
+        {
+            let Some(member) = column.target else { continue };
+            let _ = writeln!(out, "    tidy_members {} {} {}", table.name(), column.name, member.name());
         }
     }
 }

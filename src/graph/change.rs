@@ -125,7 +125,8 @@ impl Part for Vpc {
         let rank = match self.kind {
             Kind::Default => 0,
             Kind::Vpc => 1,
-            Kind::Physical => 2,
+            Kind::Transit => 2,
+            Kind::Physical => 3,
         };
         (rank, self.name.clone())
     }

@@ -96,7 +96,11 @@ impl Ctx<'_> {
         Vpc {
             name: visible(&vpc.name),
             description: visible(&vpc.description),
-            kind: if vpc.name == DEFAULT_VPC { Kind::Default } else { Kind::Vpc },
+            kind: match vpc.is_transit {
+                true => Kind::Transit,
+                false if vpc.name == DEFAULT_VPC => Kind::Default,
+                false => Kind::Vpc,
+            },
             cidrs: vpc.cidrs.iter().map(ToString::to_string).collect(),
             routes: vpc.static_routes.iter().map(route).chain(implied).collect(),
             n_policies: vpc.policy_routes.len(),

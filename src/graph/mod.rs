@@ -42,6 +42,8 @@ pub enum Kind {
     Vpc,
     /// The VPC that exists without being declared.
     Default,
+    /// A transit gateway: a router between VPCs, without subnets.
+    Transit,
     /// A physical network, where the world outside begins. It has no router of ours.
     Physical,
 }
@@ -52,6 +54,7 @@ impl Kind {
         match self {
             Kind::Vpc => "VPC",
             Kind::Default => "default VPC",
+            Kind::Transit => "transit gateway",
             Kind::Physical => "physical network",
         }
     }
@@ -280,14 +283,20 @@ impl Picture {
         let (n_subnets, n_workloads) =
             subnets.fold((0, 0), |(n, w), subnet| (n + 1, w + subnet.workloads.len()));
         let n_physical = self.vpcs.iter().filter(|vpc| vpc.kind == Kind::Physical).count();
+        let n_transit = self.vpcs.iter().filter(|vpc| vpc.kind == Kind::Transit).count();
         let mut parts = vec![
-            counted(self.vpcs.len() - n_physical, "VPC", "VPCs"),
+            counted(self.vpcs.len() - n_physical - n_transit, "VPC", "VPCs"),
             counted(n_subnets, "subnet", "subnets"),
             counted(n_workloads, "workload", "workloads"),
         ];
-        let n_peerings = self.links.iter().filter(|link| !link.is_exit).count();
+        let is_attachment =
+            |link: &Link| link.ends.iter().any(|end| self.vpcs[end.vpc].kind == Kind::Transit);
+        let n_peerings = self.links.iter().filter(|link| !link.is_exit && !is_attachment(link)).count();
         if n_peerings > 0 {
             parts.push(counted(n_peerings, "peering", "peerings"));
+        }
+        if n_transit > 0 {
+            parts.push(counted(n_transit, "transit gateway", "transit gateways"));
         }
         if n_physical > 0 {
             parts.push(counted(n_physical, "physical network", "physical networks"));

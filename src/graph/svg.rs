@@ -55,7 +55,11 @@ fn description(picture: &Picture) -> String {
         });
         let subnets = subnets.collect::<Vec<_>>().join(", ");
         let holds = if subnets.is_empty() { "no subnet".to_owned() } else { subnets };
-        let kind = if vpc.kind == Kind::Physical { "Physical network" } else { "VPC" };
+        let kind = match vpc.kind {
+            Kind::Physical => "Physical network",
+            Kind::Transit => "Transit gateway",
+            Kind::Vpc | Kind::Default => "VPC",
+        };
         lines.push(format!("{kind} {} holds {holds}.", vpc.name));
     }
     for link in &picture.links {
@@ -70,7 +74,7 @@ fn description(picture: &Picture) -> String {
 
 fn add_frame(out: &mut String, at: usize, frame: &Frame, vpc: &Vpc) {
     let class = match vpc.kind {
-        Kind::Vpc => "vpc",
+        Kind::Vpc | Kind::Transit => "vpc",
         Kind::Default => "vpc default",
         Kind::Physical => "vpc physical",
     };

@@ -20,9 +20,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use ipnet::IpNet;
+
 use crate::assign::Assignment;
 use crate::check::Checked;
-use crate::model::{Balancer, HealthCheck, Model, PortId, SubnetId, Transport, VpcId};
+use crate::model::{Balancer, HealthCheck, Model, PortId, Subnet, SubnetId, Transport, VpcId};
 use crate::nb::{Key, LoadBalancer, LoadBalancerHealthCheck, Ref, Rows, Table};
 
 /// Which balancers are where.
@@ -43,9 +45,11 @@ impl Balancers {
     }
 
     /// What a subnet's router answers for in place of a neighbour, as an option takes it; `None` if nothing.
-    pub(super) fn arp_proxy(&self, id: SubnetId) -> Option<String> {
-        let addresses: Vec<String> = self.proxied.get(&id)?.iter().map(IpAddr::to_string).collect();
-        Some(addresses.join(" "))
+    pub(super) fn arp_proxy(&self, id: SubnetId, subnet: &Subnet) -> Option<String> {
+        let balanced = self.proxied.get(&id).into_iter().flatten().map(|address| IpNet::from(*address));
+        let nets: BTreeSet<IpNet> = subnet.arp_proxy.iter().map(|net| net.value).chain(balanced).collect();
+        let texts: Vec<String> = nets.into_iter().map(super::port::host_or_net).collect();
+        (!texts.is_empty()).then(|| texts.join(" "))
     }
 }
 

@@ -3,12 +3,14 @@
 //! One file a concern, called in the order of the tables. Refuses YAML, live databases and diagnostics.
 
 mod balancer;
+mod bfd;
 mod dhcp;
 mod dns;
 mod filter;
 mod gateway;
 mod log;
 mod nat;
+mod nat_rules;
 mod network_acl;
 mod pool;
 mod port;

@@ -5,7 +5,7 @@
 //! | floating IP | `dnat_and_snat`; distributed, with the machine's port and a MAC of its own |
 //! | source translation | `snat`, one row a family and block |
 //! | `natOutgoing` | `snat` of the subnet's blocks to the address of each gateway, but for what is exempt |
-//! | exempt destinations | `exempted_ext_ips`: an `Address_Set` a family |
+//! | rules that refine it | `snat` of parts of the block (`nat_rules`), exempt destinations in an `Address_Set` each |
 //! | port forward | `Load_Balancer` with a virtual address a family |
 //!
 //! A translation by hand of a subnet's own block stands in the place of its `natOutgoing`. Where a router has
@@ -16,10 +16,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::gateway;
+use super::nat_rules::Part;
+use super::{gateway, nat_rules};
 use crate::assign::derived_mac;
 use crate::check::Checked;
-use crate::model::{FloatingIp, GatewayId, Model, PortForward, Public, SourceNat, Subnet, SubnetId, VpcId};
+use crate::model::{FloatingIp, GatewayId, Model, PortForward, Public, SourceNat, SubnetId, VpcId};
 use crate::names;
 use crate::nb::{AddressSet, Key, LoadBalancer, Nat, Ref, Rows, Table};
 use crate::span::Span;
@@ -132,14 +133,17 @@ impl Translations<'_, '_> {
         let model = self.checked.model();
         let subnet = model.subnet(id);
         let Some(span) = subnet.nat_outgoing.filter(|_| subnet.routed) else { return };
-        let exempt = [true, false].map(|v4| exempt(subnet, v4, span, self.rows));
         for (gateway_id, gateway) in model.gateways_of(self.vpc) {
             let public = Public::Gateway(gateway_id);
             for outside in self.checked.assignment().public(public).to_vec() {
                 let Some(block) = subnet.block_for(outside) else { continue };
-                let inside = block.cidr.value;
-                if !self.checked.assignment().is_translated(model, self.sources, gateway, inside) {
-                    let exempt = exempt[usize::from(!outside.is_ipv4())].clone();
+                for Part { inside, exempt } in nat_rules::parts(subnet, block.cidr.value) {
+                    if self.checked.assignment().is_translated(model, self.sources, gateway, inside) {
+                        continue;
+                    }
+                    let is_whole = inside == block.cidr.value;
+                    let name = names::exempt(subnet, inside, is_whole);
+                    let exempt = (!exempt.is_empty()).then(|| address_set(name, &exempt, span, self.rows));
                     self.source(outside, inside, public, span, exempt);
                 }
             }
@@ -159,17 +163,14 @@ fn external_mac(model: &Model, public: Public) -> String {
     own.expect("checks give floating IPs an elastic IP").to_string()
 }
 
-/// The destinations that a subnet's packets reach with their own source.
-fn exempt(subnet: &Subnet, v4: bool, span: Span, rows: &mut Rows) -> Option<Key> {
-    let of_family = subnet.nat_exempt.iter().filter(|net| net.value.addr().is_ipv4() == v4);
-    let addresses: BTreeSet<String> = of_family.map(|net| net.value.to_string()).collect();
-    if addresses.is_empty() {
-        return None;
-    }
-    let name = names::exempt(subnet, v4);
+/// Destinations under a name; once, however many gateways there are.
+fn address_set(name: String, nets: &[IpNet], span: Span, rows: &mut Rows) -> Key {
     let key = Key::new(Table::AddressSet, name.as_str());
-    rows.insert(key.clone(), AddressSet { name, addresses, ..AddressSet::default() }, Some(span));
-    Some(key)
+    if rows.get(&key).is_none() {
+        let addresses = nets.iter().map(IpNet::to_string).collect();
+        rows.insert(key.clone(), AddressSet { name, addresses, ..AddressSet::default() }, Some(span));
+    }
+    key
 }
 
 /// The port forwards of a VPC.

@@ -56,16 +56,23 @@ fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: dhcp::Optio
         port_security,
         dhcpv4_options: options.v4.filter(|_| has(true)).map(Ref::Key),
         dhcpv6_options: options.v6.filter(|_| has(false)).map(Ref::Key),
-        options: requested_chassis(port),
+        options: chassis(port),
         ..LogicalSwitchPort::default()
     }
 }
 
-/// Several are for a migration: the port works on each of them (ovn-nb(5), `requested-chassis`).
-fn requested_chassis(port: &Port) -> BTreeMap<String, String> {
+/// Several are for a migration: the port works on each of them (ovn-nb(5), `requested-chassis`), or on the further
+/// ones when the guest has come.
+fn chassis(port: &Port) -> BTreeMap<String, String> {
     let names: Vec<&str> = port.requested_chassis.iter().map(|chassis| chassis.value.as_str()).collect();
-    let option = (!names.is_empty()).then(|| ("requested-chassis".to_owned(), names.join(",")));
-    option.into_iter().collect()
+    let mut options = BTreeMap::new();
+    if !names.is_empty() {
+        options.insert("requested-chassis".to_owned(), names.join(","));
+    }
+    if port.activated.is_some() && names.len() > 1 {
+        options.insert("activation-strategy".to_owned(), "rarp".to_owned());
+    }
+    options
 }
 
 pub(super) fn host_or_net(net: ipnet::IpNet) -> String {

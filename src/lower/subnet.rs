@@ -42,7 +42,7 @@ pub(super) fn lower(checked: &Checked<'_>, balancers: &Balancers, rows: &mut Row
         let vpc = model.vpc(subnet.vpc);
         let mut members = std::mem::take(&mut ports[id.0]);
         if subnet.routed {
-            members.insert(Ref::Key(router_port(vpc, subnet, balancers.arp_proxy(id), rows)));
+            members.insert(Ref::Key(router_port(vpc, subnet, balancers.arp_proxy(id, subnet), rows)));
         }
         members.extend(gateway::switch_ports(model, &gateways[id.0], rows).into_iter().map(Ref::Key));
         if let Some(underlay) = &subnet.underlay {
@@ -103,18 +103,28 @@ fn localnet(subnet: &Subnet, underlay: &model::Underlay, rows: &mut Rows) -> Key
 
 /// Snooping, with the gateway as querier where the router is here.
 fn multicast(vpc: &model::Vpc, subnet: &Subnet) -> BTreeMap<String, String> {
-    if subnet.multicast_snooping.is_none() {
-        return BTreeMap::new();
-    }
+    let Some(said) = &subnet.snooping else { return BTreeMap::new() };
     let mut config = BTreeMap::from([("mcast_snoop".to_owned(), "true".to_owned())]);
-    if subnet.routed {
+    if subnet.routed && said.querier {
         let mac = derived_mac("router", &names::router_port(vpc, subnet));
         config.insert("mcast_querier".to_owned(), "true".to_owned());
         config.insert("mcast_eth_src".to_owned(), mac.to_string());
         let source = |block: Option<&Block>| block.map(|b| b.gateway.value.to_string());
         config.extend(source(subnet.v4()).map(|a| ("mcast_ip4_src".to_owned(), a)));
         config.extend(source(subnet.v6()).map(|a| ("mcast_ip6_src".to_owned(), a)));
+    } else if subnet.routed {
+        config.insert("mcast_querier".to_owned(), "false".to_owned());
     }
+    if said.flood_unregistered {
+        config.insert("mcast_flood_unregistered".to_owned(), "true".to_owned());
+    }
+    let numbers = [
+        ("mcast_idle_timeout", said.idle_timeout),
+        ("mcast_query_interval", said.query_interval),
+        ("mcast_table_size", said.table_size),
+    ];
+    let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, number?.value)));
+    config.extend(numbers.map(|(name, number)| (name.to_owned(), number.to_string())));
     config
 }
 

@@ -130,8 +130,8 @@ pub struct Meaning<'m> {
     members: RefCell<HashMap<(GroupId, VpcId, Field), Set>>,
     /// Packets to whoever is on a segment.
     held: RefCell<HashMap<SubnetId, Set>>,
-    /// Routes of a VPC, those that win first, by the subnet that asks.
-    routes: RefCell<HashMap<(VpcId, Option<SubnetId>), Routes>>,
+    /// Routes of a VPC, those that win first, by their table; `None` is the main one.
+    routes: RefCell<HashMap<(VpcId, Option<String>), Routes>>,
 }
 
 /// What rules by hand can refer to.

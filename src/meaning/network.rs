@@ -7,14 +7,17 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::packet::{host, within};
+use super::packet::{any_of, host, within};
 use super::{Side, Spot};
 use crate::assign::Assignment;
 use crate::check::Checked;
-use crate::model::{Balancer, Gateway, GatewayId, Model, PortId, Public, Subnet, SubnetId, Transport, VpcId};
+use crate::model::{
+    Balancer, Gateway, GatewayId, Model, NatRule, PortId, Public, Subnet, SubnetId, Transport, VpcId,
+};
 use crate::names;
 use crate::reach::header::{Field, SCTP, TCP, UDP};
 use crate::reach::set::{Set, Sets};
+use crate::span::Spanned;
 
 /// A model with what is asked of it again and again.
 pub(super) struct Network<'m> {
@@ -65,9 +68,49 @@ pub(super) struct Translation {
     pub(super) outside: IpAddr,
     pub(super) inside: IpNet,
     pub(super) gateway: GatewayId,
-    /// Destinations that keep their source's address.
-    pub(super) exempt: Vec<IpNet>,
+    /// What refines it: the first that is about a packet decides.
+    pub(super) rules: Vec<Refined>,
     pub(super) span: crate::span::Span,
+}
+
+/// Whether packets between some addresses are translated; empty for all addresses.
+#[derive(Clone, Debug)]
+pub(super) struct Refined {
+    is_translated: bool,
+    inside: Vec<IpNet>,
+    outside: Vec<IpNet>,
+}
+
+impl Refined {
+    /// A rule as it is about a family; `None` where it is about the other one alone.
+    fn of(rule: &NatRule, v4: bool) -> Option<Refined> {
+        let of_family = |nets: &[Spanned<IpNet>]| {
+            let own = nets.iter().map(|net| net.value).filter(|net| net.addr().is_ipv4() == v4);
+            let own: Vec<IpNet> = own.collect();
+            (nets.is_empty() || !own.is_empty()).then_some(own)
+        };
+        let (inside, outside) = (of_family(&rule.sources)?, of_family(&rule.destinations)?);
+        Some(Refined { is_translated: rule.is_translated, inside, outside })
+    }
+}
+
+impl Translation {
+    /// The packets that keep their address; the fields are those of the address inside and of the one outside.
+    pub(super) fn kept(&self, sets: &Sets, inside: Field, outside: Field) -> Set {
+        let (mut left, mut kept) = (Set::ALL, Set::NONE);
+        for rule in &self.rules {
+            let about = |field: Field, nets: &[IpNet]| match nets {
+                [] => Set::ALL,
+                nets => any_of(sets, field, nets.iter().copied()),
+            };
+            let about = sets.and(about(inside, &rule.inside), about(outside, &rule.outside));
+            if !rule.is_translated {
+                kept = sets.or(kept, sets.and(left, about));
+            }
+            left = sets.minus(left, about);
+        }
+        kept
+    }
 }
 
 impl<'m> Network<'m> {
@@ -133,15 +176,15 @@ impl<'m> Network<'m> {
         for floating in model.floating_ips.iter().filter(|one| one.vpc == vpc) {
             let Some(gateway) = at(floating.public.value) else { continue };
             for (outside, inside) in assignment.pairs(model, floating.public.value, &floating.inside.value) {
-                let (exempt, span) = (Vec::new(), floating.span);
-                all.push(Translation { is_inward: true, outside, inside, gateway, exempt, span });
+                let (rules, span) = (Vec::new(), floating.span);
+                all.push(Translation { is_inward: true, outside, inside, gateway, rules, span });
             }
         }
         for nat in model.source_nats.iter().filter(|one| one.vpc == vpc) {
             let Some(gateway) = at(nat.public.value) else { continue };
             for (outside, inside) in assignment.pairs(model, nat.public.value, &nat.inside.value) {
-                let (exempt, span) = (Vec::new(), nat.span);
-                all.push(Translation { is_inward: false, outside, inside, gateway, exempt, span });
+                let (rules, span) = (Vec::new(), nat.span);
+                all.push(Translation { is_inward: false, outside, inside, gateway, rules, span });
             }
         }
         let by_hand = all.clone();
@@ -154,9 +197,9 @@ impl<'m> Network<'m> {
                     let is_taken =
                         |it: &Translation| it.gateway == gateway && it.inside == inside && !it.is_inward;
                     if !by_hand.iter().any(is_taken) {
-                        let nets = subnet.nat_exempt.iter().map(|net| net.value);
-                        let exempt = nets.filter(|net| net.addr().is_ipv4() == outside.is_ipv4()).collect();
-                        all.push(Translation { is_inward: false, outside, inside, gateway, exempt, span });
+                        let rules = subnet.nat_rules.iter();
+                        let rules = rules.filter_map(|rule| Refined::of(rule, outside.is_ipv4())).collect();
+                        all.push(Translation { is_inward: false, outside, inside, gateway, rules, span });
                     }
                 }
             }

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 use super::follow::{Ended, Run};
 use super::packet::{Packet, host, within};
 use super::{Side, Spot};
-use crate::model::{NextHop, PolicyAction, PolicyRoute, RouteSelector, SubnetId, Vpc, VpcId};
+use crate::model::{NextHop, PolicyAction, PolicyRoute, RouteSelector, Vpc, VpcId};
 use crate::nb::matching;
 use crate::reach::filter::{Surroundings, Tracked};
 use crate::reach::header::{Field, ICMP, ICMP6, IPV4, IPV6};
@@ -120,12 +120,15 @@ impl Run<'_, '_> {
 
     /// The routes of what comes in by a side, those that win first.
     fn routes(&self, vpc: VpcId, side: Side) -> Routes {
+        let model = self.meaning.net.model;
         let table = match side {
-            Side::Subnet(id) => self.meaning.net.model.subnet(id).route_table.as_ref().map(|_| id),
-            Side::Gateway(_) | Side::Peer(..) => None,
+            Side::Subnet(id) => model.subnet(id).route_table.as_ref(),
+            Side::Peer(vpc, at) => model.vpc(vpc).peerings[at].table.as_ref(),
+            Side::Gateway(_) => None,
         };
+        let table = table.map(|table| table.value.as_str());
         let mut known = self.meaning.routes.borrow_mut();
-        let routes = known.entry((vpc, table)).or_insert_with(|| {
+        let routes = known.entry((vpc, table.map(str::to_owned))).or_insert_with(|| {
             let mut routes = self.routes_of(vpc, table);
             routes.sort_by_key(|route| std::cmp::Reverse((route.length, route.rank)));
             Rc::new(routes)
@@ -133,7 +136,7 @@ impl Run<'_, '_> {
         routes.clone()
     }
 
-    fn routes_of(&self, vpc: VpcId, subnet: Option<SubnetId>) -> Vec<Route> {
+    fn routes_of(&self, vpc: VpcId, table: Option<&str>) -> Vec<Route> {
         let (net, sets) = (&self.meaning.net, self.meaning.sets);
         let model = net.model;
         let mut routes: Vec<Route> = net
@@ -147,10 +150,9 @@ impl Run<'_, '_> {
                 ways: vec![(Way::Out { side, next_hop: None }, None)],
             })
             .collect();
-        let table = subnet.and_then(|id| model.subnet(id).route_table.as_ref()).map(|table| &table.value);
         let of_vpc = model.vpc(vpc);
         let by_hand = of_vpc.static_routes.iter().map(|route| {
-            let own = route.table.as_ref().map(|table| &table.value);
+            let own = route.table.as_ref().map(|table| table.value.as_str());
             let is_source = route.selector == RouteSelector::Source;
             // Before 25.03 a route by source in the main table holds in all of them.
             let is_everywhere = is_source && own.is_none() && !self.meaning.target.has_policy_chains();
@@ -160,14 +162,18 @@ impl Run<'_, '_> {
             };
             let is_lost = hop.is_none() && route.next_hop.value != NextHop::Discard;
             let holds = (own == table || is_everywhere) && !is_lost;
-            (holds, is_source, route.prefix.value, hop.flatten(), Some(route.span))
+            (holds, is_source, route.prefix.value, (hop.flatten(), route.bfd.is_some()), Some(route.span))
         });
         let added = model.default_routes(vpc).into_iter().map(|route| {
             let span = Some(net.gateway(route.gateway).span);
-            (table.is_none(), false, route.prefix, Some(route.next_hop), span)
+            (table.is_none(), false, route.prefix, (Some(route.next_hop), false), span)
         });
         for (_, is_source, prefix, hop, span) in by_hand.chain(added).filter(|(holds, ..)| *holds) {
-            let Some(way) = self.way(vpc, hop) else { continue };
+            let (hop, is_watched) = hop;
+            let Some(mut way) = self.way(vpc, hop) else { continue };
+            if is_watched {
+                way = Way::Unsaid(format!("whether the next hop of {prefix} answers is not in the model"));
+            }
             let rank = u8::from(!is_source);
             let same = |route: &&mut Route| route.rank == rank && route.prefix == prefix;
             if let Some(route) = routes.iter_mut().find(same) {
@@ -288,6 +294,10 @@ impl Run<'_, '_> {
                 self.leave(exit, packet);
             }
             PolicyAction::Drop => self.lose(packet, span, "a policy drops it"),
+            PolicyAction::Reroute if policy.bfd.is_some() => {
+                let what = "whether a policy's next hops answer is not in the model".to_owned();
+                self.end(Ended::Unsaid(what), packet);
+            }
             PolicyAction::Reroute => {
                 let vpc = self.meaning.net.vpc_of(exit.inside);
                 packet.because(span, "a policy sends it elsewhere");

@@ -107,7 +107,7 @@ impl Run<'_, '_> {
             if !self.ask.is(&packet, inside) {
                 continue;
             }
-            if self.ask.is(&packet, any_of(sets, Field::IpDst, it.exempt.iter().copied())) {
+            if self.ask.is(&packet, it.kept(sets, Field::IpSrc, Field::IpDst)) {
                 return packet;
             }
             let mut after = packet.clone();
@@ -143,7 +143,7 @@ impl Run<'_, '_> {
         }
         let is_noted = |it: &Translation| !it.is_inward || self.meaning.target >= Target::TESTED[2];
         for it in self.translations(vpc, gateway).iter().filter(|it| is_noted(it)) {
-            let peers = any_of(self.meaning.sets, Field::IpSrc, it.exempt.iter().copied());
+            let peers = it.kept(self.meaning.sets, Field::IpDst, Field::IpSrc);
             let set = self.meaning.sets.minus(within(self.meaning.sets, Field::IpDst, it.inside), peers);
             if self.ask.is(packet, set) {
                 packet.plain.push((vpc, packet.now));

@@ -191,10 +191,12 @@ impl Model {
         members
     }
 
-    /// The VPCs whose addresses mean something to this one: itself and its peers.
+    /// The VPCs whose addresses mean something to this one: itself, its peers, and those that a transit gateway
+    /// joins it with.
     pub fn neighbourhood(&self, vpc: VpcId) -> impl Iterator<Item = VpcId> {
-        let peers = self.vpc(vpc).peerings.iter().filter_map(|peering| peering.remote_id);
-        let peers: std::collections::BTreeSet<VpcId> = peers.chain([vpc]).collect();
-        peers.into_iter()
+        let peers = |of: VpcId| self.vpc(of).peerings.iter().filter_map(|peering| peering.remote_id);
+        let beyond = peers(vpc).filter(|peer| self.vpc(*peer).is_transit).flat_map(peers);
+        let known: std::collections::BTreeSet<VpcId> = peers(vpc).chain(beyond).chain([vpc]).collect();
+        known.into_iter().filter(|id| !self.vpc(*id).is_transit)
     }
 }

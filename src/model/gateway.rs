@@ -233,6 +233,15 @@ impl Model {
         self.gateways_of(vpc).find(|(_, gateway)| gateway.external == external).map(|(id, _)| id)
     }
 
+    /// The VPC's gateway on the external network that an address is in.
+    pub fn gateway_towards(&self, vpc: VpcId, address: IpAddr) -> Option<&Gateway> {
+        let leads = |gateway: &&Gateway| {
+            let block = self.subnet(gateway.external).block_for(address);
+            block.is_some_and(|block| block.cidr.value.contains(&address))
+        };
+        self.gateways_of(vpc).map(|(_, gateway)| gateway).find(leads)
+    }
+
     /// The default routes that a VPC has because it has a gateway: one a family through its first gateway of
     /// that family, where its main table has none by hand.
     pub fn default_routes(&self, id: VpcId) -> Vec<DefaultRoute> {

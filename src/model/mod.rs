@@ -15,6 +15,10 @@ pub mod vpc;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
+
+use crate::span::Spanned;
+
 pub use balancer::{Backend, Balancer, HealthCheck, Listener};
 pub use dns::{DnsRecord, DnsZone};
 pub use filter::{
@@ -28,8 +32,13 @@ pub use gateway::{
 pub use pool::AddressPool;
 pub use port::{Mac, OwnOptions, Port, PortDhcp, Told, Vip};
 pub use qos::{QosPolicy, QosRule, QosTarget};
-pub use subnet::{Acl, AclAction, AddressRange, Block, Dhcp, Direction, Provider, Setting, Subnet, Underlay};
-pub use vpc::{NextHop, Peering, PolicyAction, PolicyRoute, RouteSelector, StaticRoute, Vpc};
+pub use subnet::{
+    Acl, AclAction, AddressRange, Block, Dhcp, Direction, NatRule, Provider, Setting, Snooping, Subnet,
+    Underlay,
+};
+pub use vpc::{
+    Bfd, NextHop, Peering, PolicyAction, PolicyRoute, RouteSelector, RouterOptions, StaticRoute, Vpc,
+};
 
 /// The name of the VPC that exists without being declared (statement of the Harvester page).
 pub const DEFAULT_VPC: &str = "ovn-cluster";
@@ -159,6 +168,16 @@ impl Model {
     /// Security groups with their ids.
     pub fn groups(&self) -> impl Iterator<Item = (GroupId, &SecurityGroup)> {
         self.groups.iter().enumerate().map(|(at, group)| (GroupId(at), group))
+    }
+
+    /// What a VPC is reached by: its blocks, or those of its subnets where it has none.
+    pub fn blocks_of(&self, id: VpcId) -> Vec<Spanned<IpNet>> {
+        let own = &self.vpc(id).cidrs;
+        if !own.is_empty() {
+            return own.clone();
+        }
+        let subnets = self.subnets.iter().filter(|subnet| subnet.vpc == id && subnet.routed);
+        subnets.flat_map(|subnet| &subnet.blocks).map(|block| block.cidr).collect()
     }
 
     /// The subnets of every VPC, by VPC.

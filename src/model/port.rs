@@ -82,6 +82,8 @@ pub struct Port {
     pub requested_chassis: Vec<Spanned<String>>,
     /// What it is told when it asks for its address.
     pub dhcp: PortDhcp,
+    /// Where it says that on a further chassis it is silent until the guest announces itself there (RARP).
+    pub activated: Option<Span>,
 }
 
 /// What an interface is told when it asks for its address.

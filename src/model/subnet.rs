@@ -53,13 +53,88 @@ pub struct Subnet {
     pub route_table: Option<Spanned<String>>,
     /// Where it says that packets to the outside get the VPC's public address as their source.
     pub nat_outgoing: Option<Span>,
-    /// Where packets go that keep their source nevertheless.
-    pub nat_exempt: Vec<Spanned<IpNet>>,
-    /// Where it says that multicast is learned rather than flooded.
-    pub multicast_snooping: Option<Span>,
+    /// What refines that: the first rule that matches decides, and what none matches is translated.
+    pub nat_rules: Vec<NatRule>,
+    /// Multicast that is learned rather than flooded; `None` where it is flooded.
+    pub snooping: Option<Snooping>,
+    /// Addresses beyond the router that it answers for on the segment.
+    pub arp_proxy: Vec<Spanned<IpNet>>,
+}
+
+/// Packets that get the VPC's public address as their source, or keep their own.
+#[derive(Debug)]
+pub struct NatRule {
+    /// The whole rule.
+    pub span: Span,
+    /// Whether they are translated.
+    pub is_translated: bool,
+    /// Where they come from; empty for anywhere.
+    pub sources: Vec<Spanned<IpNet>>,
+    /// Where they go; empty for anywhere.
+    pub destinations: Vec<Spanned<IpNet>>,
+}
+
+/// How multicast is learned.
+#[derive(Clone, Copy, Debug)]
+pub struct Snooping {
+    /// Where it is asked for.
+    pub span: Span,
+    /// Whether the router asks who listens.
+    pub querier: bool,
+    /// Whether what nobody asked for is flooded all the same.
+    pub flood_unregistered: bool,
+    /// Seconds until a silent member is forgotten; OVN's own where nobody says.
+    pub idle_timeout: Option<Spanned<i64>>,
+    /// Seconds between the router's questions; OVN's own where nobody says.
+    pub query_interval: Option<Spanned<i64>>,
+    /// The most groups that are learned; OVN's own where nobody says.
+    pub table_size: Option<Spanned<i64>>,
+}
+
+impl Snooping {
+    /// With OVN's own numbers.
+    pub fn plain(span: Span) -> Snooping {
+        Snooping {
+            span,
+            querier: true,
+            flood_unregistered: false,
+            idle_timeout: None,
+            query_interval: None,
+            table_size: None,
+        }
+    }
 }
 
 impl Subnet {
+    /// A routed one of the default VPC, of which nothing more is known.
+    pub fn new(name: Spanned<String>) -> Subnet {
+        Subnet {
+            name,
+            description: String::new(),
+            vpc: VpcId(0),
+            whole: true,
+            blocks: Vec::new(),
+            exclude: Vec::new(),
+            provider: None,
+            routed: true,
+            private: None,
+            allow: Vec::new(),
+            network_acl: None,
+            acls: Vec::new(),
+            allow_east_west: None,
+            dhcp: None,
+            metadata: None,
+            ra: None,
+            mtu: None,
+            underlay: None,
+            route_table: None,
+            nat_outgoing: None,
+            nat_rules: Vec::new(),
+            snooping: None,
+            arp_proxy: Vec::new(),
+        }
+    }
+
     /// The block of an address's family.
     pub fn block_for(&self, address: IpAddr) -> Option<&Block> {
         self.blocks.iter().find(|block| block.cidr.value.addr().is_ipv4() == address.is_ipv4())

@@ -18,6 +18,8 @@ pub struct Vpc {
     pub span: Option<Span>,
     /// A text for people; empty if none.
     pub description: String,
+    /// Whether it is a transit gateway's router: it has links and no subnets, and forwards between the VPCs there.
+    pub is_transit: bool,
     /// False when a route could not be read.
     pub whole_routes: bool,
     /// False when a peering could not be read.
@@ -34,6 +36,47 @@ pub struct Vpc {
     pub policy_routes: Vec<PolicyRoute>,
     /// This side of its peerings.
     pub peerings: Vec<Peering>,
+    /// How its router gets by among many.
+    pub router: RouterOptions,
+}
+
+/// How a router gets by among many others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RouterOptions {
+    /// Seconds until a learned neighbour is forgotten; never where nobody says.
+    pub neighbour_age: Option<Spanned<i64>>,
+    /// Whether it learns from ARP requests for others as well only what it knows already.
+    pub learns_little: bool,
+    /// Whether it asks for the addresses of other routers, rather than knowing them all beforehand.
+    pub asks_routers: bool,
+    /// Where it is to forward multicast between subnets.
+    pub multicast_relay: Option<Span>,
+}
+
+impl Vpc {
+    /// One of which nothing more is known.
+    pub fn new(name: String, span: Option<Span>) -> Vpc {
+        Vpc {
+            name,
+            span,
+            description: String::new(),
+            is_transit: false,
+            whole_routes: true,
+            whole_links: true,
+            whole_exits: true,
+            cidrs: Vec::new(),
+            static_routes: Vec::new(),
+            route_tables: Vec::new(),
+            policy_routes: Vec::new(),
+            peerings: Vec::new(),
+            router: RouterOptions::default(),
+        }
+    }
+
+    /// How people call it: "VPC `shop`".
+    pub fn called(&self) -> String {
+        format!("{} `{}`", if self.is_transit { "transit gateway" } else { "VPC" }, self.name)
+    }
 }
 
 /// What a route's prefix is compared with.
@@ -58,6 +101,33 @@ pub struct StaticRoute {
     pub next_hop: Spanned<NextHop>,
     /// The table it belongs to; `None` is the main one.
     pub table: Option<Spanned<String>>,
+    /// What watches over the next hop: while it does not answer, the route is not there.
+    pub bfd: Option<Bfd>,
+}
+
+/// A session that watches over a next hop (RFC 5880).
+#[derive(Clone, Copy, Debug)]
+pub struct Bfd {
+    /// Where it is asked for.
+    pub span: Span,
+    /// At least so many milliseconds between packets that are sent.
+    pub min_tx: i64,
+    /// At least so many milliseconds between packets that are received.
+    pub min_rx: i64,
+    /// So many packets may go missing.
+    pub multiplier: i64,
+}
+
+impl Bfd {
+    /// With Kube-OVN's times.
+    pub fn kube_ovns(span: Span) -> Bfd {
+        Bfd { span, min_tx: 100, min_rx: 100, multiplier: 3 }
+    }
+
+    /// Its times, in order.
+    pub fn times(&self) -> [i64; 3] {
+        [self.min_tx, self.min_rx, self.multiplier]
+    }
 }
 
 /// Where a route leads.
@@ -105,6 +175,8 @@ pub struct PolicyRoute {
     pub action: Spanned<PolicyAction>,
     /// For reroutes.
     pub next_hops: Vec<Spanned<IpAddr>>,
+    /// What watches over the next hops.
+    pub bfd: Option<Bfd>,
 }
 
 /// One side of a peering.
@@ -118,4 +190,6 @@ pub struct Peering {
     pub remote_id: Option<VpcId>,
     /// This side's addresses on the link, at most one a family.
     pub addresses: Vec<Spanned<IpNet>>,
+    /// The route table for packets that come in by the link; `None` is the main one.
+    pub table: Option<Spanned<String>>,
 }

@@ -328,6 +328,8 @@ tables! {
         "action" action: String,
         /// For `reroute`.
         "nexthops" nexthops: BTreeSet<String>,
+        /// The sessions without which next hops are not used.
+        "bfd_sessions" bfd_sessions: BTreeSet<Ref> = weak Bfd; since (24, 3),
         /// The chain that it is in; none for the one that is asked first.
         "chain" chain: Option<String>; since (25, 3),
         /// For `jump`: the chain that is asked next.

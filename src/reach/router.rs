@@ -519,6 +519,9 @@ fn effect<'n>(network: &Network, router: &'n Router, policy: &'n LogicalRouterPo
         }
         "allow" => return Some(Effect::Allow),
         "drop" => return Some(Effect::Drop),
+        "reroute" if !policy.bfd_sessions.is_empty() => {
+            return Some(Effect::Unjudged("whether its BFD sessions are up is not in the rows".to_owned()));
+        }
         "reroute" => {}
         other => return Some(Effect::Unjudged(format!("its action `{other}` is not followed"))),
     }

@@ -332,7 +332,7 @@ impl<T: Take> Take for Pair<T> {
 }
 
 /// One or several, as is convenient; none where nothing is said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OneOrMore<T>(pub(crate) Vec<T>);
 
 impl<T: Take> Take for OneOrMore<T> {
@@ -412,7 +412,7 @@ impl Take for Spanned<Settings> {
 }
 
 /// A prefix or an address, or the name of a PrefixList that holds some.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Cidr {
     /// Itself.
     Net(Spanned<IpNet>),

@@ -5,8 +5,10 @@
 
 mod acl;
 mod balancers;
+mod bfd;
 mod blocks;
 mod declare;
+mod egress;
 mod fields;
 mod kubeovn;
 mod native;
@@ -125,7 +127,7 @@ const GROUPS: [Group; 2] = [
 ];
 
 /// Kinds of the `kubeovn.io` group that this version reads.
-const KUBEOVN_KINDS: [&str; 21] = [
+const KUBEOVN_KINDS: [&str; 22] = [
     "IP",
     "IPPool",
     "IptablesDnatRule",
@@ -146,11 +148,12 @@ const KUBEOVN_KINDS: [&str; 21] = [
     "Vlan",
     "Vpc",
     "VpcDns",
+    "VpcEgressGateway",
     "VpcNatGateway",
 ];
 
 /// Kinds that concern a VPC and that this version does not lower.
-const WAITING_KINDS: [&str; 1] = ["VpcEgressGateway"];
+const WAITING_KINDS: [&str; 0] = [];
 
 impl Declarations {
     fn document(&mut self, root: &Node<'_>, sink: &mut Sink) {
@@ -205,6 +208,7 @@ impl Declarations {
             "NetworkInterface" => into!(interfaces, "NetworkInterface"),
             "RouteTable" => into!(tables, "RouteTable"),
             "VpcPeering" => into!(peerings, "VpcPeering"),
+            "TransitGateway" => into!(transits, "TransitGateway"),
             "PrefixList" => into!(prefix_lists, "PrefixList"),
             "SecurityGroup" => into!(groups, "SecurityGroup"),
             "NetworkAcl" => into!(network_acls, "NetworkAcl"),
@@ -290,6 +294,10 @@ impl Declarations {
             ("kubeovn.io", "IptablesFIPRule") => into!(rules, "IptablesFIPRule", natgateway::read_fip),
             ("kubeovn.io", "IptablesSnatRule") => into!(rules, "IptablesSnatRule", natgateway::read_snat),
             ("kubeovn.io", "IptablesDnatRule") => into!(rules, "IptablesDnatRule", natgateway::read_dnat),
+            ("kubeovn.io", "VpcEgressGateway") => {
+                let gateway = self.read("VpcEgressGateway", Namespaced, node, sink, kubeovn::egress::read);
+                self.outside.egress_gateways.extend(gateway);
+            }
             ("", "Node") => into!(nodes, "Node", node::read),
             ("", "ConfigMap") if node::is_gateway_config(node) => {
                 let read = node::read_gateway_config;

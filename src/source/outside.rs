@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::egress;
+use super::kubeovn::egress::EgressGateway;
 use super::kubeovn::nat::{Eip, EipType, Rule, Said, Translation};
 use super::kubeovn::natgateway::{NatEip, NatGateway};
 use super::kubeovn::node::{GatewayConfig, Node};
 use super::kubeovn::vpc::Exits;
-use super::resolve::{SubnetNames, find_vpc, suggest, unique};
+use super::resolve::{Selectable, SubnetNames, find_vpc, suggest, unique};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     ElasticIp, ElasticIpId, FloatingIp, Gateway, GatewayChassis, GatewayId, Inside, Mac, Model, NextHop,
@@ -30,6 +32,7 @@ pub(super) const INTERNET_GATEWAY: &str = "InternetGateway";
 /// Native kinds that translate to elastic IPs.
 pub(super) const NAT_GATEWAY: &str = "NatGateway";
 pub(super) const PORT_FORWARD: &str = "PortForward";
+pub(super) const EGRESS_GATEWAY: &str = "VpcEgressGateway";
 
 /// What was declared, names as written.
 #[derive(Default)]
@@ -41,6 +44,7 @@ pub(super) struct Declared {
     pub(super) config: Option<GatewayConfig>,
     pub(super) nat_gateways: Vec<NatGateway>,
     pub(super) nat_eips: Vec<NatEip>,
+    pub(super) egress_gateways: Vec<EgressGateway>,
     pub(super) internet_gateways: Vec<InternetGateway>,
     pub(super) elastic_ips: Vec<Eip>,
 }
@@ -76,6 +80,7 @@ pub(super) fn switch_ports(declared: &Declared, names: &SubnetNames, model: &mut
             requested_chassis: Vec::new(),
             dhcp: PortDhcp::default(),
             pool: None,
+            activated: None,
             groups: Vec::new(),
         });
     }
@@ -84,6 +89,7 @@ pub(super) fn switch_ports(declared: &Declared, names: &SubnetNames, model: &mut
 /// Resolves everything else, and tells the public addresses. What dangles is reported and left out.
 pub(super) fn resolve(
     declared: Declared,
+    workloads: &[Selectable],
     names: &SubnetNames,
     model: &mut Model,
     sink: &mut Sink,
@@ -91,11 +97,12 @@ pub(super) fn resolve(
     let Declared {
         exits,
         eips,
-        rules,
+        mut rules,
         nodes,
         config,
         nat_gateways,
         nat_eips,
+        egress_gateways,
         internet_gateways: own,
         elastic_ips,
     } = declared;
@@ -105,8 +112,10 @@ pub(super) fn resolve(
     model.gateways.sort_by_key(|gateway| gateway.vpc);
     let owners = nat_gateways_of_vpcs(nat_gateways, names, model, sink);
     let own = internet_gateways(own, names, model, sink);
+    let mut public = PublicAddresses::new();
+    rules.extend(egress::attach(egress_gateways, workloads, names, &mut public, model, sink));
     let eips = unique("OvnEip", eips, |eip| &eip.name.value, |eip| Some(eip.name.span), sink);
-    let mut public = public_addresses(OVN_EIP, eips, names, model, sink);
+    public.extend(public_addresses(OVN_EIP, eips, names, model, sink));
     let elastic_ips = unique(ELASTIC_IP, elastic_ips, |eip| &eip.name.value, |eip| Some(eip.name.span), sink);
     public.extend(public_addresses(ELASTIC_IP, elastic_ips, names, model, sink));
     for (name, vpc, external) in own {
@@ -136,6 +145,7 @@ pub(super) fn resolve(
 fn eip_kind(rule: &Rule) -> &'static str {
     match rule.kind {
         INTERNET_GATEWAY => INTERNET_GATEWAY,
+        EGRESS_GATEWAY => EGRESS_GATEWAY,
         ELASTIC_IP | NAT_GATEWAY | PORT_FORWARD => ELASTIC_IP,
         kind if kind.starts_with("Iptables") => NAT_EIP,
         _ => OVN_EIP,
@@ -184,7 +194,7 @@ fn chassis(nodes: Vec<Node>, config: Option<&GatewayConfig>, sink: &mut Sink) ->
 }
 
 /// A gateway as Kube-OVN has them: the VPC gets a default route through it.
-fn kube_ovns(
+pub(super) fn kube_ovns(
     vpc: VpcId,
     external: SubnetId,
     span: Span,
@@ -279,11 +289,11 @@ pub(super) type PublicAddresses = BTreeMap<(&'static str, String), Address>;
 
 pub(super) struct Address {
     /// `None` for one that no translation can use.
-    public: Option<Public>,
+    pub(super) public: Option<Public>,
     /// Where it says what it is.
-    span: Span,
+    pub(super) span: Span,
     /// Whose NAT gateway has it.
-    vpc: Option<VpcId>,
+    pub(super) vpc: Option<VpcId>,
 }
 
 /// The VPC of a NAT gateway and the networks that it leads to, by its name.

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::declare::{Field, Form, Mapping, Unused};
 use super::kubeovn::{
-    balancer, dns, ip, nat, natgateway, pool, qos, security_group as kubeovn_group, subnet as kubeovn_subnet,
-    underlay, vip, vpc as kubeovn_vpc, workload,
+    balancer, dns, egress, ip, nat, natgateway, pool, qos, security_group as kubeovn_group,
+    subnet as kubeovn_subnet, underlay, vip, vpc as kubeovn_vpc, workload,
 };
 use super::native::{self, outside};
 use crate::diag::Code;
@@ -51,6 +51,7 @@ impl Dialect {
                 kind::<native::NetworkInterface>(),
                 kind::<native::RouteTable>(),
                 kind::<native::VpcPeering>(),
+                kind::<native::TransitGateway>(),
                 kind::<native::SecurityGroup>(),
                 kind::<native::NetworkAcl>(),
                 kind::<outside::ExternalNetwork>(),
@@ -76,6 +77,7 @@ impl Dialect {
                 kind::<nat::OvnFip>(),
                 kind::<nat::OvnSnatRule>(),
                 kind::<nat::OvnDnatRule>(),
+                kind::<egress::VpcEgressGateway>(),
                 kind::<natgateway::VpcNatGateway>(),
                 kind::<natgateway::IptablesEip>(),
                 kind::<natgateway::IptablesFipRule>(),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::kubeovn::{dns, ip, subnet, underlay, vip, workload};
-use super::{Declarations, Doubts, balancers, native, outside, pools, qos};
+use super::{Declarations, Doubts, balancers, bfd, native, outside, pools, qos};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortDhcp, PortId, Provider, Subnet, SubnetId, Underlay, Vip,
@@ -54,14 +54,16 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
     model.ports.sort_by(|a, b| a.name.cmp(&b.name));
     pools::resolve(declared.pools, wanted, &names, &mut model, sink);
     model.vips = vips(declared.vips, subnets.vips, &selectors, &names, &model, sink);
+    let watch = bfd::Watch::new(&outside, subnets.ecmp, &model);
     let rules = pending.attach(&outside, &mut names, &mut model, sink);
     outside.rules.extend(rules);
     let bound = qos::bound(&outside);
-    let public = outside::resolve(outside, &names, &mut model, sink);
+    let public = outside::resolve(outside, &selectors, &names, &mut model, sink);
     qos::resolve(declared.qos_policies, bound, &public, &names, &mut model, sink);
     let rules = declared.balancers.iter().filter(|it| it.kind == balancers::SWITCH_RULE);
     let rules: Vec<String> = rules.map(|rule| rule.name.value.clone()).collect();
     dns::answer(declared.vpc_dns, &rules, &names, &model, sink);
+    watch.apply(&mut model, sink);
     balancers::resolve(declared.balancers, &public, &selectors, &names, &mut model, sink);
     model
 }
@@ -91,19 +93,7 @@ fn vpcs(declared: Vec<Vpc>, sink: &mut Sink) -> Vec<Vpc> {
     let mut vpcs = unique("Vpc", declared, |v| &v.name, |v| v.span, sink);
     let default = match vpcs.iter().position(|v| v.name == DEFAULT_VPC) {
         Some(at) => vpcs.remove(at),
-        None => Vpc {
-            name: DEFAULT_VPC.to_owned(),
-            span: None,
-            description: String::new(),
-            whole_routes: true,
-            whole_links: true,
-            whole_exits: true,
-            cidrs: Vec::new(),
-            static_routes: Vec::new(),
-            route_tables: Vec::new(),
-            policy_routes: Vec::new(),
-            peerings: Vec::new(),
-        },
+        None => Vpc::new(DEFAULT_VPC.to_owned(), None),
     };
     vpcs.insert(0, default);
     vpcs
@@ -132,10 +122,17 @@ pub(super) fn vpc_of(
     sink: &mut Sink,
 ) -> Option<VpcId> {
     let found = find_vpc(vpcs, &name.value);
+    if let Some(gateway) = found.map(|id| &vpcs[id.0]).filter(|vpc| vpc.is_transit) {
+        let message = format!("{says} `{name}`, which is a transit gateway");
+        let diagnostic = Diagnostic::new(code, name.span, message);
+        sink.push(diagnostic.label(gateway.span.unwrap_or(name.span), "the gateway"));
+        return None;
+    }
     if found.is_none() && !doubts.cover("Vpc", &name.value) {
         let message = format!("{says} `{name}`, which is not in the input");
         let diagnostic = Diagnostic::new(code, name.span, message);
-        sink.push(suggest(diagnostic, &name.value, vpcs.iter().map(|vpc| vpc.name.as_str())));
+        let known = vpcs.iter().filter(|vpc| !vpc.is_transit);
+        sink.push(suggest(diagnostic, &name.value, known.map(|vpc| vpc.name.as_str())));
     }
     found
 }
@@ -215,6 +212,8 @@ struct Subnets {
     namespaces: BTreeMap<String, SubnetId>,
     /// Addresses that subnets themselves declare as virtual.
     vips: Vec<(SubnetId, Spanned<std::net::IpAddr>)>,
+    /// Those that leave by several watched next hops.
+    ecmp: Vec<(SubnetId, Span)>,
     /// The network ACLs that they name.
     network_acls: Vec<(SubnetId, Spanned<String>)>,
 }
@@ -280,6 +279,7 @@ fn subnets(
             out.namespaces.entry(namespace).or_insert(id);
         }
         out.vips.extend(d.vips.into_iter().map(|v| (id, v)));
+        out.ecmp.extend(d.ecmp.map(|span| (id, span)));
         out.network_acls.extend(d.network_acl.map(|name| (id, name)));
         out.subnets.push(d.subnet);
     }
@@ -498,6 +498,7 @@ fn ports(
             requested_chassis: i.requested_chassis,
             dhcp: i.dhcp,
             pool: None,
+            activated: i.activated,
         });
     }
     (ports, selectable)
@@ -581,6 +582,7 @@ fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sin
             requested_chassis: Vec::new(),
             dhcp: PortDhcp::default(),
             pool: None,
+            activated: None,
         });
     }
 }

@@ -41,7 +41,8 @@ impl Case {
     pub(crate) fn sources(&self) -> Vec<String> {
         let steps = fs::read_to_string(self.path("steps")).unwrap_or_default();
         let apply = steps.lines().find_map(|line| line.strip_prefix("apply "));
-        match apply.map(|paths| paths.split_whitespace().collect::<Vec<_>>()) {
+        let is_path = |word: &&str| !word.starts_with("--");
+        match apply.map(|paths| paths.split_whitespace().filter(is_path).collect::<Vec<_>>()) {
             None => vec![self.folder.clone()],
             Some(paths) => self.below(&paths),
         }

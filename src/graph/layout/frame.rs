@@ -150,7 +150,7 @@ pub(super) fn frame(vpc: &Vpc, width: i32, peers: &Peers<'_>) -> Sketch {
         y = first_port_y + (peers.n_rows() - 1) * PITCH + PITCH / 2;
     }
     let (router, lines_end) = match vpc.kind {
-        Kind::Vpc | Kind::Default => {
+        Kind::Vpc | Kind::Default | Kind::Transit => {
             let (router, end) = add_router(&mut texts, vpc, y + 14, inner);
             (Some(router), end)
         }

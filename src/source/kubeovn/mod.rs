@@ -5,6 +5,7 @@
 
 pub(crate) mod balancer;
 pub(crate) mod dns;
+pub(crate) mod egress;
 pub(crate) mod ip;
 pub(crate) mod nat;
 pub(crate) mod natgateway;
@@ -43,13 +44,13 @@ impl Words for AnyCase {
 }
 
 /// Answers a field that no row of OVN follows from.
-fn no_effect(span: Span, field: &str, why: &str, sink: &mut Sink) {
+pub(super) fn no_effect(span: Span, field: &str, why: &str, sink: &mut Sink) {
     let message = format!("`{field}` has no effect here");
     sink.push(Diagnostic::new(Code::FieldWithoutEffect, span, message).note(why));
 }
 
 /// Answers a field whose rows this version does not write.
-fn not_yet(span: Span, field: &str, so: &str, sink: &mut Sink) {
+pub(super) fn not_yet(span: Span, field: &str, so: &str, sink: &mut Sink) {
     let message = format!("`{field}` is not lowered by this version of northc");
     sink.push(Diagnostic::new(Code::NotYet, span, message).note(so));
 }

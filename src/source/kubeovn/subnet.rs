@@ -8,9 +8,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{KUBERNETES_PODS, no_effect, not_yet};
+use super::{KUBERNETES_PODS, no_effect};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{self, AddressRange, Block, Dhcp, Setting, VpcId};
+use crate::model::{self, AddressRange, Block, Dhcp, Setting, Snooping};
 use crate::source::acl::{Acl, acl};
 use crate::source::blocks::{blocks, is_v4, set_gateways};
 use crate::source::declare::{Int, Mapping, Word, Words, declare};
@@ -72,6 +72,8 @@ declare! {
         /// A router outside that packets leave by.
         "externalEgressGateway" egress: Option<Spanned<Commas<Spanned<IpAddr>>>>
             => Code::NotYet, "packets to the outside are routed as the VPC says",
+        /// Whether packets leave by every OvnEip of type `lsp` that answers; of a VPC with `enableBfd`.
+        "enableEcmp" ecmp: Flag = "false",
         /// Whether multicast goes to those alone who asked for it.
         "enableMulticastSnoop" multicast_snooping: Flag = "false",
         /// Whether the router has a port although the subnet is bridged.
@@ -89,8 +91,6 @@ declare! {
     unused {
         "gatewayNode" Spanned<String>: Code::FieldWithoutEffect, EXIT_NODES;
         "gatewayNodeSelectors" Anything: Code::FieldWithoutEffect, EXIT_NODES;
-        "enableEcmp" Spanned<bool> = "false": Code::FieldWithoutEffect,
-            "it spreads the default VPC's exit over nodes, which are Kubernetes' own";
         "default" Spanned<bool> = "false": Code::FieldWithoutEffect, KUBERNETES_PODS;
         "namespaceSelectors" Anything: Code::FieldWithoutEffect, KUBERNETES_PODS;
         "disableGatewayCheck" Spanned<bool> = "false": Code::FieldWithoutEffect,
@@ -122,7 +122,7 @@ declare! {
 declare! {
     /// Packets of these addresses.
     pub(crate) struct NatMatch "match" {
-        /// Where they come from; not lowered yet.
+        /// Where they come from.
         "srcIPs" sources: Commas<values::Block>,
         /// Where they go.
         "dstIPs" destinations: Commas<values::Block>,
@@ -186,6 +186,8 @@ pub(crate) struct Declared {
     pub(crate) namespaces: Vec<String>,
     /// Addresses that move between workloads.
     pub(crate) vips: Vec<Spanned<IpAddr>>,
+    /// Where it asks to leave by all the OvnEips of type `lsp`; of VPCs with `enableBfd` alone.
+    pub(crate) ecmp: Option<Span>,
     /// The network ACL for what crosses its border, if any; northc's own kind alone can name one.
     pub(crate) network_acl: Option<Spanned<String>>,
 }
@@ -204,17 +206,11 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
     set_gateways(&mut blocks, said.gateways.0, all_known, sink);
     check_protocol(said.protocol, &blocks, sink);
     let mut subnet = model::Subnet {
-        name: object.name.map(str::to_owned),
         description: object.description(),
-        vpc: VpcId(0),
-        whole: true,
         blocks,
         exclude: said.exclude,
-        provider: None,
-        routed: true,
         private: said.private.0,
         allow: said.allow.into_iter().map(|block| block.0).collect(),
-        network_acl: None,
         acls: said.acls.into_iter().map(acl).collect(),
         allow_east_west: said.allow_east_west.0,
         dhcp: said.dhcp.0.map(|span| Dhcp {
@@ -226,11 +222,10 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
         metadata: None,
         ra: said.ra.0.map(|_| settings(said.ra_configs)),
         mtu: said.mtu.map(|mtu| mtu.0).filter(|mtu| mtu.value != 0),
-        underlay: None,
         route_table: said.route_table,
         nat_outgoing: said.nat_outgoing.0,
-        nat_exempt: Vec::new(),
-        multicast_snooping: said.multicast_snooping.0,
+        snooping: said.multicast_snooping.0.map(Snooping::plain),
+        ..model::Subnet::new(object.name.map(str::to_owned))
     };
     exits(&mut subnet, said.nat_rules, said.egress.map(|egress| egress.span), sink);
     subnet.whole = sink.n_errors() == n_errors;
@@ -243,6 +238,7 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
         logical_gateway: said.logical_gateway.0.is_some(),
         namespaces: said.namespaces.into_iter().map(|name| name.value).collect(),
         vips: said.vips,
+        ecmp: said.ecmp.0,
         network_acl: None,
     })
 }
@@ -315,28 +311,20 @@ fn exits(subnet: &mut model::Subnet, rules: Vec<Spanned<NatRule>>, egress: Optio
     }
 }
 
-/// Refinements of `natOutgoing`: the first rule that matches decides, and what none matches is translated. OVN
-/// keeps the source by destination alone, so that is what can be said.
+/// Refinements of `natOutgoing`: the first rule that matches decides, and what none matches is translated.
 fn nat_rules(subnet: &mut model::Subnet, rules: Vec<Spanned<NatRule>>, sink: &mut Sink) {
     if let (Some(first), None) = (rules.first(), subnet.nat_outgoing) {
         let why = "`natOutgoing` is not true, so there is nothing to refine";
         return no_effect(first.span, "natOutgoingPolicyRules", why, sink);
     }
-    let mut after_translation = false;
-    for rule in rules {
-        let span = rule.span;
-        let (sources, destinations) = match rule.value.matching {
-            Some(matching) => (matching.value.sources.0, matching.value.destinations.0),
+    let plain = |blocks: Commas<values::Block>| blocks.0.into_iter().map(|block| block.0).collect();
+    let rule = |said: Spanned<NatRule>| {
+        let (sources, destinations) = match said.value.matching {
+            Some(matching) => (plain(matching.value.sources), plain(matching.value.destinations)),
             None => Default::default(),
         };
-        match rule.value.action.0.value {
-            NatAction::Keep if sources.is_empty() && !destinations.is_empty() && !after_translation => {
-                subnet.nat_exempt.extend(destinations.into_iter().map(|block| block.0));
-            }
-            NatAction::Keep => {
-                not_yet(span, "forward", "packets that it matches are translated like all others", sink);
-            }
-            NatAction::Translate => after_translation = true,
-        }
-    }
+        let is_translated = said.value.action.0.value == NatAction::Translate;
+        model::NatRule { span: said.span, is_translated, sources, destinations }
+    };
+    subnet.nat_rules = rules.into_iter().map(rule).collect();
 }

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{KUBERNETES_PODS, no_effect};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{self, NextHop, PolicyAction, RouteSelector};
+use crate::model::{self, Bfd, NextHop, PolicyAction, RouteSelector};
 use crate::source::declare::{Form, Int, Take, Word, Words, declare};
 use crate::source::fields::{comma_list, interface_address, network, text_of};
 use crate::source::object::Object;
@@ -30,12 +30,14 @@ declare! {
         "enableExternal" external: Whole<Flag> = "false",
         /// With `enableExternal`, the further external networks that it has gateways on.
         "extraExternalSubnets" extra_externals: Whole<Vec<Spanned<String>>>,
+        /// Whether next hops on external networks are watched; subnets with `enableEcmp` leave by those that answer.
+        "enableBfd" bfd: Flag = "false",
     }
     unused {
         "defaultSubnet" Spanned<String>: Code::FieldWithoutEffect, KUBERNETES_PODS;
         "namespaces" Vec<Spanned<String>>: Code::FieldWithoutEffect, KUBERNETES_PODS;
-        "enableBfd" Spanned<bool> = "false": Code::NotYet, "next hops are not monitored";
-        "bfdPort" Spanned<BfdPort>: Code::NotYet, "next hops are not monitored";
+        "bfdPort" Spanned<BfdPort>: Code::FieldWithoutEffect,
+            "a port for BFD alone is an option of Kube-OVN's own OVN; sessions are those of gateways";
     }
 }
 
@@ -62,12 +64,13 @@ declare! {
         "policy" policy: Option<Word<RouteSelector>> = "policyDst",
         /// The route table that it is in.
         "routeTable" table: Option<Spanned<String>> = "the main one",
+        /// Whether the next hop is watched: any text says so, and the session is northc's own.
+        "bfdId" bfd: Option<Spanned<String>> => Code::BfdUnsupported,
+            "the next hop gets a session of northc's own, with Kube-OVN's times",
     }
     unused {
         "ecmpMode" Spanned<String>: Code::FieldWithoutEffect,
-            "several next hops of one prefix share its traffic by themselves";
-        "bfdId" Spanned<String>: Code::BfdUnsupported,
-            "a session can't be referred to by the UUID of its row: the next hop is always taken to be alive";
+            "several next hops share by themselves, and replies keep to a way on routers of one chassis alone";
     }
 }
 
@@ -135,6 +138,8 @@ pub(crate) struct Exits {
     pub(crate) default: Option<Span>,
     /// Further ones.
     pub(crate) extra: Vec<Spanned<String>>,
+    /// Where it asks for next hops outside to be watched.
+    pub(crate) bfd: Option<Span>,
 }
 
 /// The VPC that an object describes, and its ways out; peers are still names.
@@ -150,19 +155,17 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<(model::Vp
         extra.clear();
     }
     let name = object.name.value.to_owned();
-    let exits = Exits { vpc: name.clone(), default: spec.external.value.0, extra };
+    let exits = Exits { vpc: name.clone(), default: spec.external.value.0, extra, bfd: spec.bfd.0 };
     let vpc = model::Vpc {
-        name,
-        span: Some(object.name.span),
         description: object.description(),
         whole_routes: spec.static_routes.whole,
         whole_links: spec.peerings.whole,
         whole_exits: spec.external.whole && spec.extra_externals.whole,
         cidrs,
         static_routes: spec.static_routes.value.into_iter().map(static_route).collect(),
-        route_tables: Vec::new(),
         policy_routes: spec.policy_routes.into_iter().filter_map(policy_route).collect(),
         peerings: spec.peerings.value.into_iter().map(peering).collect(),
+        ..model::Vpc::new(name, Some(object.name.span))
     };
     Some((vpc, exits))
 }
@@ -175,6 +178,7 @@ fn static_route(said: Spanned<StaticRoute>) -> model::StaticRoute {
         prefix: route.prefix.0,
         next_hop: route.next_hop.map(NextHop::Address),
         table: route.table,
+        bfd: route.bfd.map(|id| Bfd::kube_ovns(id.span)),
     }
 }
 
@@ -186,6 +190,7 @@ fn policy_route(said: Spanned<PolicyRoute>) -> Option<model::PolicyRoute> {
         matching: policy.matching,
         action: policy.action.0,
         next_hops: policy.next_hops.value.0,
+        bfd: None,
     })
 }
 
@@ -196,5 +201,6 @@ fn peering(said: Spanned<VpcPeering>) -> model::Peering {
         remote: peering.remote,
         remote_id: None,
         addresses: peering.addresses.0,
+        table: None,
     }
 }

@@ -44,10 +44,13 @@ const NOT_OVN: &str = "a node's agent or the guest acts upon it, not OVN";
 /// Why what Kube-OVN writes there has none.
 const RECORD: &str = "it follows from the subnet, and is Kube-OVN's own record of it";
 
+/// Why what is about a move between chassis has no effect.
+const MOVE: &str = "Kube-OVN itself arranges moves; `requestedChassis` of a NetworkInterface says the same";
+
 /// Annotations that northc reads or answers.
 pub(crate) const ATTRIBUTES: [Attribute; 26] = [
     read("aaps", "the Vips that it may hold, with commas between them"),
-    idle("activation_strategy", Code::NotYet, "the port is not bound to a chassis"),
+    idle("activation_strategy", Code::FieldWithoutEffect, MOVE),
     idle("cidr", Code::FieldWithoutEffect, RECORD),
     idle("default_route", Code::FieldWithoutEffect, NOT_OVN),
     read(
@@ -123,6 +126,8 @@ pub(crate) struct Interface {
     pub(crate) pool: Option<Said>,
     /// What limits it.
     pub(crate) rates: Option<qos::Declared>,
+    /// Where it says that it is silent on a further chassis until the guest announces itself there.
+    pub(crate) activated: Option<Span>,
 }
 
 /// The interfaces of a virtual machine.
@@ -281,6 +286,7 @@ fn interface<'d>(
         guest_default_route: false,
         requested_chassis: Vec::new(),
         dhcp: PortDhcp { v4: told("dhcp-v4-options", sink), v6: told("dhcp-v6-options", sink) },
+        activated: None,
     }
 }
 

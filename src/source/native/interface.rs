@@ -9,7 +9,7 @@ use super::subnet::Dhcp;
 use super::{Declared, PrefixLists};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Mac, OwnOptions, PortDhcp, Setting, Told};
-use crate::source::declare::{Cidr, OneOrMore, Settings, Switch, declare};
+use crate::source::declare::{Cidr, OneOrMore, Settings, Switch, Word, Words, declare};
 use crate::source::kubeovn::workload::Interface;
 use crate::source::pools::Said;
 use crate::span::{Span, Spanned};
@@ -39,7 +39,23 @@ declare! {
         "requestedChassis" requested_chassis: OneOrMore<Spanned<String>> = "whichever plugs it in",
         /// Whether it is told its address when it asks; options over those of its Subnet where it is a mapping.
         "dhcp" dhcp: Option<Switch<Dhcp>> = "as its Subnet",
+        /// When it works on a further chassis: at once, or when the guest has announced itself there by RARP.
+        "activation" activation: Option<Word<Activation>> = "at-once",
     }
+}
+
+/// When a port works on a further chassis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Activation {
+    /// As soon as it is plugged in there.
+    AtOnce,
+    /// When the guest has sent a RARP packet there.
+    Rarp,
+}
+
+impl Words for Activation {
+    const WORDS: &'static [(&'static str, Activation)] =
+        &[("at-once", Activation::AtOnce), ("rarp", Activation::Rarp)];
 }
 
 /// The interface; its subnet is still a name.
@@ -73,6 +89,7 @@ pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, s
         guest_addresses: Vec::new(),
         guest_default_route: is_on(&spec.guest_default_route),
         requested_chassis: spec.requested_chassis.0,
+        activated: spec.activation.filter(|word| word.0.value == Activation::Rarp).map(|word| word.0.span),
         dhcp: told(spec.dhcp),
         rates: None,
         pool: spec.pool.map(Said::Pool),

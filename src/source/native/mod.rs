@@ -7,6 +7,7 @@ mod balancer;
 mod dns;
 mod filter_rule;
 mod interface;
+mod links;
 mod network_acl;
 pub(super) mod outside;
 mod peering;
@@ -16,10 +17,12 @@ mod qos;
 mod route;
 mod security_group;
 mod subnet;
+mod transit;
 mod vpc;
 
 use std::collections::BTreeSet;
 
+use self::links::Link;
 use super::Declarations;
 use super::declare::Mapping;
 use super::kubeovn::nat::Rule;
@@ -41,10 +44,11 @@ pub(super) use qos::QosPolicy;
 pub(super) use route::{Route, RouteTable};
 pub(super) use security_group::SecurityGroup;
 pub(super) use subnet::Subnet;
+pub(super) use transit::TransitGateway;
 pub(super) use vpc::Vpc;
 
 /// Kinds that are read.
-pub(super) const KINDS: [&str; 17] = [
+pub(super) const KINDS: [&str; 18] = [
     "DnsZone",
     "ElasticIp",
     "ExternalNetwork",
@@ -60,12 +64,13 @@ pub(super) const KINDS: [&str; 17] = [
     "RouteTable",
     "SecurityGroup",
     "Subnet",
+    "TransitGateway",
     "Vpc",
     "VpcPeering",
 ];
 
 /// Kinds that this version does not lower.
-pub(super) const WAITING_KINDS: [&str; 2] = ["Expectation", "TransitGateway"];
+pub(super) const WAITING_KINDS: [&str; 1] = ["Expectation"];
 
 /// An object of a native kind.
 pub(super) struct Declared<S> {
@@ -104,6 +109,7 @@ pub(super) struct Native {
     pub(super) interfaces: Vec<Declared<NetworkInterface>>,
     pub(super) tables: Vec<Declared<RouteTable>>,
     pub(super) peerings: Vec<Declared<VpcPeering>>,
+    pub(super) transits: Vec<Declared<TransitGateway>>,
     pub(super) prefix_lists: Vec<Declared<PrefixList>>,
     pub(super) groups: Vec<Declared<SecurityGroup>>,
     pub(super) network_acls: Vec<Declared<NetworkAcl>>,
@@ -124,6 +130,7 @@ pub(super) struct Pending {
     routes: Vec<route::Written>,
     tables: Vec<Declared<RouteTable>>,
     peerings: Vec<Declared<VpcPeering>>,
+    transits: Vec<Declared<TransitGateway>>,
     nat_gateways: Vec<Declared<outside::NatGateway>>,
     dns_zones: Vec<Declared<DnsZone>>,
     metadata: Vec<subnet::Metadata>,
@@ -139,6 +146,7 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
         routes.push(route::Written { vpc: name, table: None, routes: std::mem::take(&mut vpc.spec.routes) });
         declared.vpcs.push(vpc::vpc(vpc, &lists, sink));
     }
+    let transits = transit::join(native.transits, &mut declared.vpcs, sink);
     let mut metadata = Vec::new();
     for mut subnet in native.subnets {
         metadata.extend(subnet::Metadata::take(&mut subnet, sink));
@@ -170,6 +178,7 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
         routes,
         tables: native.tables,
         peerings: native.peerings,
+        transits,
         nat_gateways,
         dns_zones: native.dns_zones,
         metadata,
@@ -189,7 +198,11 @@ impl Pending {
             metadata.attach(names, model, sink);
         }
         model.dns_zones = dns::zones(self.dns_zones, names, model, sink);
-        let links = peering::attach(self.peerings, model, names, sink);
+        let mut wanted = peering::wanted(self.peerings, model, names, sink);
+        wanted.extend(transit::wanted(&self.transits, model, names, sink));
+        let links = links::attach(wanted, model);
+        let (transits, links): (Vec<Link>, Vec<Link>) =
+            links.into_iter().partition(|link| model.vpc(link.vpcs[0]).is_transit);
         // Of two VPCs of one name, which is refused, the second one's routes are not judged.
         self.routes.retain(|written| model.vpcs.iter().any(|vpc| vpc.span == Some(written.vpc.span)));
         self.routes.extend(route::tables(self.tables, model, names, sink));
@@ -197,6 +210,7 @@ impl Pending {
         let mut targets = route::Targets {
             lists: &self.lists,
             links: &links,
+            transits: &transits,
             exits,
             nat_gateways,
             names,
@@ -206,7 +220,9 @@ impl Pending {
             targets.attach(written, model, sink);
         }
         let led = targets.led;
+        transit::routes(&self.transits, &transits, &self.lists, model, sink);
         peering::add_routes(&links, model);
+        transit::add_routes(&self.transits, &transits, model, sink);
         translations(&self.nat_gateways, led, model)
     }
 }

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 use super::Declared;
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{self, AddressRange, Block, GatewayChassis, Mac, Transport, VpcId};
+use crate::model::{self, AddressRange, Block, GatewayChassis, Mac, Transport};
 use crate::source::blocks::{blocks, set_gateways};
 use crate::source::declare::{Int, OneOrMore, Word, Words, declare};
 use crate::source::fields::conflict;
@@ -143,28 +143,13 @@ pub(super) fn external_network(said: Declared<ExternalNetwork>, sink: &mut Sink)
     let whole = said.whole && sink.n_errors() == n_errors;
     subnet::Declared {
         subnet: model::Subnet {
-            name,
             description,
-            vpc: VpcId(0),
             whole,
             blocks,
             exclude,
-            provider: None,
             routed: false,
-            private: None,
-            allow: Vec::new(),
-            network_acl: None,
-            acls: Vec::new(),
-            allow_east_west: None,
-            dhcp: None,
-            metadata: None,
-            ra: None,
-            mtu: None,
             underlay: Some(model::Underlay { physical: spec.physical, vlan }),
-            route_table: None,
-            multicast_snooping: None,
-            nat_outgoing: None,
-            nat_exempt: Vec::new(),
+            ..model::Subnet::new(name)
         },
         placed: true,
         vpc: None,
@@ -173,6 +158,7 @@ pub(super) fn external_network(said: Declared<ExternalNetwork>, sink: &mut Sink)
         logical_gateway: false,
         namespaces: Vec::new(),
         vips: Vec::new(),
+        ecmp: None,
         network_acl: None,
     }
 }

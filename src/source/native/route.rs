@@ -5,6 +5,7 @@
 //! | nextHop | an address; several share the packets |
 //! | networkInterface | a machine, whichever address it gets; several share the packets |
 //! | peering | the other side of a VpcPeering |
+//! | transitGateway | the gateway's side of the link that attaches the VPC |
 //! | internetGateway, natGateway | the router of the external network; `outside` says whose address packets get |
 //! | blackhole | nowhere: the packets are dropped |
 //!
@@ -15,12 +16,12 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::links::Link;
 use super::outside::NatGateway;
-use super::peering::Link;
 use super::{Declared, PrefixLists, unknown};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Model, NextHop, RouteSelector, StaticRoute, Vpc, VpcId};
-use crate::source::declare::{Cidr, OneOrMore, declare};
+use crate::model::{self, Model, NextHop, RouteSelector, StaticRoute, Vpc, VpcId};
+use crate::source::declare::{Cidr, Int, OneOrMore, Switch, declare};
 use crate::source::fields::conflict;
 use crate::source::outside::Declared as Outside;
 use crate::source::resolve::{SubnetNames, find_vpc, unique};
@@ -49,13 +50,44 @@ declare! {
         "networkInterface" interface: OneOrMore<Spanned<String>>,
         /// Target: the other side of this VpcPeering.
         "peering" peering: Option<Spanned<String>>,
+        /// Target: this TransitGateway, which the Vpc is attached to.
+        "transitGateway" transit: Option<Spanned<String>>,
         /// Target: the world outside, by this InternetGateway; subnets that use the table get its address there.
         "internetGateway" internet_gateway: Option<Spanned<String>>,
         /// Target: the world outside, by this NatGateway.
         "natGateway" nat_gateway: Option<Spanned<String>>,
         /// Target: nothing. The packets are dropped.
         "blackhole" blackhole: Option<Spanned<bool>>,
+        /// Whether the next hop is watched, so that the route is left while it does not answer; times where it is a mapping. For next hops on external networks.
+        "bfd" bfd: Option<Switch<Bfd>> = "false",
     }
+}
+
+declare! {
+    /// How a next hop is watched.
+    pub(crate) struct Bfd "bfd" {
+        /// Milliseconds between packets that are sent.
+        "minTx" min_tx: Option<Int<1, 3600000>> = "1000",
+        /// Milliseconds between packets that are received.
+        "minRx" min_rx: Option<Int<1, 3600000>> = "1000",
+        /// So many packets may go missing.
+        "multiplier" multiplier: Option<Int<1, 255>> = "5",
+    }
+}
+
+/// The session that is asked for.
+pub(super) fn session(said: Option<&Switch<Bfd>>) -> Option<model::Bfd> {
+    let number = |field: &Option<i64>, default: i64| field.unwrap_or(default);
+    let (span, [min_tx, min_rx, multiplier]) = match said? {
+        Switch::Off => return None,
+        Switch::On(span) => (*span, [None; 3]),
+        Switch::With(Spanned { value, span }) => {
+            let [tx, rx] = [&value.min_tx, &value.min_rx].map(|ms| ms.as_ref().map(|ms| ms.0.value));
+            (*span, [tx, rx, value.multiplier.as_ref().map(|n| n.0.value)])
+        }
+    };
+    let (min_tx, min_rx) = (number(&min_tx, 1000), number(&min_rx, 1000));
+    Some(model::Bfd { span, min_tx, min_rx, multiplier: number(&multiplier, 5) })
 }
 
 /// Routes, and where they stand.
@@ -93,6 +125,7 @@ pub(super) fn tables(
 pub(super) struct Targets<'t> {
     pub(super) lists: &'t PrefixLists,
     pub(super) links: &'t [Link],
+    pub(super) transits: &'t [Link],
     pub(super) exits: &'t Outside,
     pub(super) nat_gateways: &'t [Declared<NatGateway>],
     pub(super) names: &'t SubnetNames,
@@ -144,13 +177,13 @@ impl<'t> Targets<'t> {
         sink: &mut Sink,
     ) -> Vec<StaticRoute> {
         let span = said.span;
-        let targets = self.targets(vpc, &said, model, sink);
+        let (targets, bfd) = (self.targets(vpc, &said, model, sink), session(said.value.bfd.as_ref()));
         self.remember((vpc, model.vpc(vpc)), table, &said.value);
         let Some((selector, prefixes)) = self.prefixes(said, sink) else { return Vec::new() };
         let mut routes = Vec::new();
         for prefix in prefixes {
             for next_hop in hops(&targets, &prefix, sink) {
-                routes.push(StaticRoute { span, selector, prefix, next_hop, table: table.cloned() });
+                routes.push(StaticRoute { span, selector, prefix, next_hop, table: table.cloned(), bfd });
             }
         }
         routes
@@ -190,6 +223,7 @@ impl<'t> Targets<'t> {
             ("nextHop", route.next_hop.0.first().map(|hop| hop.span)),
             ("networkInterface", route.interface.0.first().map(|name| name.span)),
             ("peering", route.peering.as_ref().map(|name| name.span)),
+            ("transitGateway", route.transit.as_ref().map(|name| name.span)),
             ("internetGateway", route.internet_gateway.as_ref().map(|name| name.span)),
             ("natGateway", route.nat_gateway.as_ref().map(|name| name.span)),
             ("blackhole", blackhole),
@@ -202,7 +236,7 @@ impl<'t> Targets<'t> {
                 let message = "a route has no target";
                 sink.push(
                     Diagnostic::new(Code::MissingField, said.span, message).help(
-                        "add `nextHop`, `networkInterface`, `peering`, a gateway, or `blackhole: true`",
+                        "add `nextHop`, `networkInterface`, `peering`, `transitGateway`, a gateway, or `blackhole: true`",
                     ),
                 );
             }
@@ -219,6 +253,7 @@ impl<'t> Targets<'t> {
         });
         let mut targets: Vec<Target> = addresses.chain(interfaces).collect();
         targets.extend(route.peering.as_ref().and_then(|name| self.peering(name, vpc, model, sink)));
+        targets.extend(route.transit.as_ref().and_then(|name| self.transit(name, vpc, model, sink)));
         let internet = route.internet_gateway.as_ref();
         targets.extend(internet.and_then(|name| self.internet_gateway(name, vpc, model, sink)));
         let nat = route.nat_gateway.as_ref();
@@ -255,6 +290,22 @@ impl<'t> Targets<'t> {
             return None;
         }
         let (what, addresses) = (format!("peering `{name}`"), link.far(vpc).collect());
+        Some(Target::Far { what, addresses, span: name.span })
+    }
+
+    fn transit(&self, name: &Spanned<String>, vpc: VpcId, model: &Model, sink: &mut Sink) -> Option<Target> {
+        let gateways: Vec<&Vpc> = model.vpcs.iter().filter(|vpc| vpc.is_transit).collect();
+        let gateway = self.named("TransitGateway", name, &gateways, |gateway| &gateway.name, sink)?;
+        let link = self.transits.iter().find(|link| link.name.value == name.value && link.vpcs[1] == vpc);
+        let Some(link) = link else {
+            if gateway.whole_links {
+                let message = format!("{} is not attached to {}", model.vpc(vpc).called(), gateway.called());
+                let diagnostic = Diagnostic::new(Code::BadValue, name.span, message);
+                sink.push(diagnostic.label(gateway.span.unwrap_or(name.span), "the gateway"));
+            }
+            return None;
+        };
+        let (what, addresses) = (format!("transit gateway `{name}`"), link.far(vpc).collect());
         Some(Target::Far { what, addresses, span: name.span })
     }
 

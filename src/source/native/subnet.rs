@@ -10,10 +10,10 @@ use ipnet::IpNet;
 
 use super::{Declared, PrefixLists};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{self, AddressRange, METADATA, Model, Setting, VpcId};
+use crate::model::{self, AddressRange, METADATA, Model, Setting};
 use crate::source::acl::{Acl, acl};
 use crate::source::blocks::{blocks, set_gateways};
-use crate::source::declare::{Cidr, Int, OneOrMore, Settings, Switch, declare};
+use crate::source::declare::{Cidr, Int, OneOrMore, Settings, Switch, Word, Words, declare};
 use crate::source::fields::conflict;
 use crate::source::kubeovn::{subnet, underlay};
 use crate::source::resolve::SubnetNames;
@@ -42,6 +42,8 @@ declare! {
         "allow" allow: OneOrMore<Cidr>,
         /// Whether packets to the outside get the address of the Vpc's gateway as their source, whatever its routes say.
         "natOutgoing" nat_outgoing: Option<Spanned<bool>> = "as `routeTable` leads to a gateway",
+        /// What refines `natOutgoing`: the first rule that matches decides.
+        "natOutgoingRules" nat_rules: Vec<Spanned<NatRule>>,
         /// Rules by hand.
         "acls" acls: Vec<Spanned<Acl>>,
         /// Whether guests that ask are told their address and router; options beside those where it is a mapping.
@@ -56,8 +58,68 @@ declare! {
         "provider" provider: Option<Spanned<String>>,
         /// The physical network that it is bridged to.
         "underlay" underlay: Option<Spanned<Underlay>>,
-        /// Whether multicast goes to those alone who asked for it.
-        "multicastSnooping" multicast_snooping: Option<Spanned<bool>> = "false",
+        /// Whether multicast goes to those alone who asked for it; settings where it is a mapping.
+        "multicastSnooping" snooping: Option<Switch<Snooping>> = "false",
+        /// Addresses elsewhere that the router answers for on the segment, for guests that take them for neighbours.
+        "arpProxy" arp_proxy: OneOrMore<Cidr>,
+    }
+}
+
+declare! {
+    /// Packets that get the address of the Vpc's gateway, or keep their own.
+    pub(crate) struct NatRule "a rule of `natOutgoing`" {
+        /// What becomes of the source.
+        "action" action: Word<NatAction>,
+        /// For packets from these prefixes.
+        "source" sources: OneOrMore<Cidr> = "any",
+        /// For packets to these prefixes.
+        "destination" destinations: OneOrMore<Cidr> = "any",
+    }
+}
+
+/// What becomes of a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NatAction {
+    /// It is the gateway's outside.
+    Translate,
+    /// It stays.
+    Keep,
+}
+
+impl Words for NatAction {
+    const WORDS: &'static [(&'static str, NatAction)] =
+        &[("translate", NatAction::Translate), ("keep", NatAction::Keep)];
+}
+
+declare! {
+    /// How multicast is learned.
+    pub(crate) struct Snooping "multicastSnooping" {
+        /// Whether the router asks who listens.
+        "querier" querier: Option<Spanned<bool>> = "true, where the router has a port",
+        /// Whether what nobody asked for goes to everybody.
+        "floodUnregistered" flood_unregistered: Option<Spanned<bool>> = "false",
+        /// Seconds until a silent member is forgotten.
+        "idleTimeout" idle_timeout: Option<Int<15, 3600>> = "300",
+        /// Seconds between the router's questions.
+        "queryInterval" query_interval: Option<Int<1, 3600>> = "half of `idleTimeout`",
+        /// The most groups that are learned.
+        "tableSize" table_size: Option<Int<1, 32766>> = "2048",
+    }
+}
+
+fn snooping(said: Option<Switch<Snooping>>) -> Option<model::Snooping> {
+    let with = |said: Spanned<Snooping>| model::Snooping {
+        querier: said.value.querier.is_none_or(|on| on.value),
+        flood_unregistered: said.value.flood_unregistered.is_some_and(|on| on.value),
+        idle_timeout: said.value.idle_timeout.map(|n| n.0),
+        query_interval: said.value.query_interval.map(|n| n.0),
+        table_size: said.value.table_size.map(|n| n.0),
+        ..model::Snooping::plain(said.span)
+    };
+    match said? {
+        Switch::Off => None,
+        Switch::On(span) => Some(model::Snooping::plain(span)),
+        Switch::With(said) => Some(with(said)),
     }
 }
 
@@ -111,29 +173,33 @@ pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sin
         Some(Switch::With(settings)) => Some(settings.value.0),
     };
     let is_on = |field: Option<Spanned<bool>>| field.filter(|on| on.value).map(|on| on.span);
+    let mut nat_rules = Vec::with_capacity(spec.nat_rules.len());
+    for rule in spec.nat_rules {
+        nat_rules.push(model::NatRule {
+            span: rule.span,
+            is_translated: matches!(rule.value.action.0.value, NatAction::Translate),
+            sources: lists.expand(rule.value.sources.0, sink),
+            destinations: lists.expand(rule.value.destinations.0, sink),
+        });
+    }
     let mut subnet = model::Subnet {
-        name,
         description,
-        vpc: VpcId(0),
-        whole: true,
         blocks,
         exclude: spec.exclude.0,
-        provider: None,
         routed,
         nat_outgoing: is_on(spec.nat_outgoing),
-        nat_exempt: Vec::new(),
+        nat_rules,
         private: is_on(spec.private),
         allow: lists.expand(spec.allow.0, sink),
-        network_acl: None,
         acls: spec.acls.into_iter().map(acl).collect(),
-        allow_east_west: None,
         dhcp,
-        metadata: None,
         ra,
         mtu: spec.mtu.map(|mtu| mtu.0),
         underlay,
         route_table: spec.route_table,
-        multicast_snooping: is_on(spec.multicast_snooping),
+        snooping: snooping(spec.snooping),
+        arp_proxy: lists.expand(spec.arp_proxy.0, sink),
+        ..model::Subnet::new(name)
     };
     subnet.whole = said.whole && sink.n_errors() == n_errors;
     subnet::Declared {
@@ -145,6 +211,7 @@ pub(super) fn subnet(said: Declared<Subnet>, lists: &PrefixLists, sink: &mut Sin
         logical_gateway: false,
         namespaces: Vec::new(),
         vips: Vec::new(),
+        ecmp: None,
         network_acl: spec.network_acl,
     }
 }

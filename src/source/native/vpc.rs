@@ -4,10 +4,11 @@
 
 use std::net::IpAddr;
 
+use super::route::{self, Bfd};
 use super::{Declared, PrefixLists, Route};
 use crate::diag::Sink;
-use crate::model::{self, PolicyAction};
-use crate::source::declare::{Cidr, Int, OneOrMore, Word, Words, declare};
+use crate::model::{self, PolicyAction, RouterOptions};
+use crate::source::declare::{Cidr, Int, OneOrMore, Switch, Word, Words, declare};
 use crate::span::Spanned;
 
 declare! {
@@ -21,6 +22,14 @@ declare! {
         "routes" routes: Vec<Spanned<Route>>,
         /// Rules that decide after routing, by priority alone.
         "policyRoutes" policies: Vec<Spanned<PolicyRoute>>,
+        /// Seconds until the router forgets a neighbour that it has learned.
+        "neighborAge" neighbour_age: Option<Int<1, 4294967295>> = "it never does",
+        /// Whether the router learns from ARP requests for others, too. With thousands of machines on a segment, false spares as many entries.
+        "learnFromArpRequests" learns: Option<Spanned<bool>> = "true",
+        /// Whether the router asks for the addresses of other routers when it needs them. With hundreds of routers on a segment, true spares flows for each pair.
+        "dynamicNeighbors" asks: Option<Spanned<bool>> = "false",
+        /// Whether multicast is forwarded between its subnets that have `multicastSnooping`.
+        "multicastRelay" relay: Option<Spanned<bool>> = "false",
     }
 }
 
@@ -35,6 +44,8 @@ declare! {
         "action" action: Word<PolicyAction>,
         /// For `reroute`; several share the packets.
         "nextHop" next_hops: OneOrMore<Spanned<IpAddr>>,
+        /// Whether the next hops are watched, so that one is left while it does not answer; as in a route.
+        "bfd" bfd: Option<Switch<Bfd>> = "false",
     }
 }
 
@@ -50,19 +61,22 @@ pub(super) fn vpc(said: Declared<Vpc>, lists: &PrefixLists, sink: &mut Sink) -> 
         priority: policy.value.priority.0,
         matching: policy.value.matching,
         action: policy.value.action.0,
+        bfd: route::session(policy.value.bfd.as_ref()),
         next_hops: policy.value.next_hops.0,
     };
+    let spec = &said.spec;
+    let router = RouterOptions {
+        neighbour_age: spec.neighbour_age.as_ref().map(|age| age.0),
+        learns_little: spec.learns.as_ref().is_some_and(|on| !on.value),
+        asks_routers: spec.asks.as_ref().is_some_and(|on| on.value),
+        multicast_relay: spec.relay.as_ref().filter(|on| on.value).map(|on| on.span),
+    };
     model::Vpc {
+        router,
         description: said.description(said.spec.description.as_ref()),
-        name: said.name.value,
-        span: Some(said.name.span),
         whole_routes: said.whole,
-        whole_links: true,
-        whole_exits: true,
         cidrs: lists.expand(said.spec.cidrs.0, sink),
-        static_routes: Vec::new(),
-        route_tables: Vec::new(),
         policy_routes: said.spec.policies.into_iter().map(policy).collect(),
-        peerings: Vec::new(),
+        ..model::Vpc::new(said.name.value, Some(said.name.span))
     }
 }
