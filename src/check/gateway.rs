@@ -4,6 +4,7 @@
 //! |---|---|
 //! | an external network is bridged to a physical one, and has addresses | N0436, N0107 |
 //! | some chassis may carry a gateway; with two, a dead one is not survived | N0437, N0438 |
+//! | a chassis' priority is OVN's, and its own | N0429, N0480 |
 //! | a default route that follows from having a gateway is mentioned | N0442 |
 //! | `natOutgoing` has a gateway of each family to go by, and a router before it | N0441, N0120 |
 //! | what is translated at a gateway is routed to it | N0443 |
@@ -14,6 +15,9 @@ use super::Ctx;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Gateway, GatewayChassis, Inside, Public, Subnet, SubnetId, Vpc, VpcId, everything};
 use crate::span::Span;
+
+/// ovn-nb(5), HA_Chassis.priority.
+const CHASSIS_PRIORITIES: std::ops::RangeInclusive<i64> = 0..=32_767;
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
     bridged(ctx);
@@ -60,6 +64,29 @@ fn chassis(ctx: &mut Ctx<'_>) {
     let with = model.gateways.iter().filter(|gateway| !gateway.chassis.is_empty());
     for gateway in first_without.into_iter().chain(with) {
         enough(ctx, gateway, model.chassis_of(gateway));
+        priorities(ctx, gateway);
+    }
+}
+
+/// Of two chassis with one priority, either carries the gateway, and nobody can tell which.
+fn priorities(ctx: &mut Ctx<'_>, gateway: &Gateway) {
+    for (nth, carrier) in gateway.chassis.iter().enumerate() {
+        let (Some(priority), Some(span)) = (carrier.priority, carrier.span) else { continue };
+        if !CHASSIS_PRIORITIES.contains(&priority) {
+            let (first, last) = (CHASSIS_PRIORITIES.start(), CHASSIS_PRIORITIES.end());
+            let message =
+                format!("priority {priority} of chassis `{}` is outside {first} – {last}", carrier.name);
+            ctx.report(Diagnostic::new(Code::PriorityRange, span, message));
+        }
+        let twin = gateway.chassis[..nth].iter().find(|other| other.priority == Some(priority));
+        if let Some(twin_span) = twin.and_then(|twin| twin.span) {
+            let message = format!("another chassis has the priority of `{}`, {priority}", carrier.name);
+            ctx.report(
+                Diagnostic::new(Code::ChassisTie, span, message)
+                    .label(twin_span, "the other")
+                    .help("give each its own, or none: then gateways are spread"),
+            );
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
+use crate::model::Subnet;
 use crate::names::{self, Minted, What};
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
@@ -35,6 +36,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
     port_groups(ctx);
     holders(ctx);
     for (_, subnet) in ctx.model.subnets() {
+        physical(ctx, subnet);
         let vpc = ctx.model.vpc(subnet.vpc);
         if vpc.name == subnet.name.value {
             let message = format!("subnet `{}` has the name of its VPC", subnet.name);
@@ -46,6 +48,18 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
                 None => diagnostic,
             });
         }
+    }
+}
+
+/// `ovn-bridge-mappings` is `name:bridge,name:bridge`, so that some names can't be in it.
+fn physical(ctx: &mut Ctx<'_>, subnet: &Subnet) {
+    let Some(name) = subnet.underlay.as_ref().map(|underlay| &underlay.physical) else { return };
+    if name.value.contains([':', ',']) || name.value.contains(char::is_whitespace) {
+        let message = format!("no chassis can map a physical network called `{name}` to a bridge");
+        ctx.report(
+            Diagnostic::new(Code::BadName, name.span, message)
+                .help("use a name without colons, commas and blanks"),
+        );
     }
 }
 

@@ -2,9 +2,15 @@
 //!
 //! | rule | code |
 //! |---|---|
-//! | a DHCP option, of a subnet or a port, is one of OVN's, with a value that it parses | N0603 |
+//! | a DHCP option, of a subnet or a port, is one of OVN's, with a value that it parses, not told twice | N0603 |
+//! | routes by DHCP, which take the place of the router, have a default one | N0320 |
 //! | a port has an address of the family that its own options are for | N0120 |
-//! | a router advertisement has a mode and numbers that OVN takes, and a family to advertise | N0604, N0120 |
+//! | a router advertisement has settings that OVN takes, and a family to advertise | N0604, N0120 |
+
+use std::net::Ipv6Addr;
+use std::ops::RangeInclusive;
+
+use ipnet::Ipv6Net;
 
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
@@ -13,7 +19,7 @@ use crate::nb::dhcp;
 use crate::nearest::nearest;
 
 /// ovn-nb(5), Logical_Router_Port.ipv6_ra_configs.
-const RA_SETTINGS: [&str; 10] = [
+const RA_SETTINGS: [&str; 9] = [
     "address_mode",
     "dnssl",
     "max_interval",
@@ -23,8 +29,8 @@ const RA_SETTINGS: [&str; 10] = [
     "route_info",
     "router_preference",
     "send_periodic",
-    "prefix",
 ];
+const RA_PREFERENCES: [&str; 3] = ["HIGH", "MEDIUM", "LOW"];
 const RA_MODES: [&str; 3] = ["slaac", "dhcpv6_stateful", "dhcpv6_stateless"];
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
@@ -59,6 +65,12 @@ fn dhcp_options(ctx: &mut Ctx<'_>, settings: &[Setting], v4: bool) {
     let family = if v4 { "DHCPv4" } else { "DHCPv6" };
     for setting in settings {
         let name = setting.name.value.as_str();
+        if v4 && name == "netmask" {
+            let message =
+                "OVN tells guests the netmask of their block itself; another one makes it unreadable";
+            ctx.report(Diagnostic::new(Code::DhcpOption, setting.name.span, message).help("leave it out"));
+            continue;
+        }
         let Some(kind) = dhcp::kind(v4, name) else {
             let message = format!("OVN has no {family} option `{name}`; guests would get no {family} at all");
             let known = dhcp::options(v4).iter().map(|(known, _)| *known);
@@ -72,8 +84,30 @@ fn dhcp_options(ctx: &mut Ctx<'_>, settings: &[Setting], v4: bool) {
         if !kind.takes(&setting.value.value) {
             let message = format!("`{name}` takes {}, not `{}`", kind.wants(), setting.value);
             ctx.report(Diagnostic::new(Code::DhcpOption, setting.value.span, message));
+        } else if name == "classless_static_route" && !setting.value.value.contains("0.0.0.0/0") {
+            let message = "guests that are told these routes take no default route from `router`";
+            ctx.report(
+                Diagnostic::new(Code::GuestWithoutRoute, setting.value.span, message)
+                    .note("RFC 3442 has them ignore it")
+                    .help("add `0.0.0.0/0` with the gateway to the routes"),
+            );
         }
     }
+}
+
+/// `HIGH-fd00::/48,LOW-…`
+fn is_route_info(text: &str) -> bool {
+    text.split(',').all(|one| match one.trim().split_once('-') {
+        Some((how, prefix)) => RA_PREFERENCES.contains(&how) && prefix.parse::<Ipv6Net>().is_ok(),
+        None => false,
+    })
+}
+
+/// Names with commas between them.
+fn is_search_list(text: &str) -> bool {
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    text.split(',').all(|name| is_name(name.trim()))
 }
 
 fn advertisements(ctx: &mut Ctx<'_>, subnet: &Subnet) {
@@ -85,14 +119,17 @@ fn advertisements(ctx: &mut Ctx<'_>, subnet: &Subnet) {
     }
     for setting in settings {
         let (name, value) = (setting.name.value.as_str(), setting.value.value.as_str());
-        let number = |least: u32| value.parse::<u32>().is_ok_and(|n| n >= least);
+        let number = |range: RangeInclusive<u32>| value.parse().is_ok_and(|n| range.contains(&n));
         let wants = match name {
             "address_mode" if !RA_MODES.contains(&value) => "slaac, dhcpv6_stateful or dhcpv6_stateless",
-            "mtu" if !number(1280) => "a number of at least 1280",
-            "max_interval" if !number(4) => "a number of at least 4 seconds",
-            "min_interval" if !number(3) => "a number of at least 3 seconds",
+            "mtu" if !number(1280..=65_535) => "a number of 1280 to 65535",
+            "max_interval" if !number(4..=1800) => "4 to 1800 seconds",
+            "min_interval" if !number(3..=1350) => "3 to 1350 seconds",
             "send_periodic" if !matches!(value, "true" | "false") => "true or false",
-            "router_preference" if !matches!(value, "HIGH" | "MEDIUM" | "LOW") => "HIGH, MEDIUM or LOW",
+            "router_preference" if !RA_PREFERENCES.contains(&value) => "HIGH, MEDIUM or LOW",
+            "rdnss" if value.parse::<Ipv6Addr>().is_err() => "one IPv6 address",
+            "dnssl" if !is_search_list(value) => "names of domains, with commas between them",
+            "route_info" if !is_route_info(value) => "prefixes like HIGH-fd00::/48, with commas between them",
             known if RA_SETTINGS.contains(&known) => continue,
             unknown => {
                 let message = format!("OVN has no router advertisement setting `{unknown}`");

@@ -186,6 +186,7 @@ codes! {
     "N0474" RelayIdle "relay-idle" Warning "multicast that is relayed between subnets that do not learn it";
     "N0475" ProxyTaken "proxy-taken" Error "an address that the router is to answer for, and that is somebody's";
     "N0476" NatRuleIdle "nat-rule-idle" Warning "a rule of natOutgoing that no packet comes to";
+    "N0480" ChassisTie "chassis-tie" Error "two chassis of one gateway with one priority";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";
