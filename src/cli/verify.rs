@@ -42,6 +42,9 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let mut report = None;
     compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
         report = args.budget.map_or(Proof::Whole, Proof::Within).look(checked, rows, target, sink);
+        if let Some(report) = &report {
+            report.advise(sink);
+        }
     });
     let good = args.input.tell(sink, &sources, streams, true);
     let Some(report) = report.filter(|_| good) else { return exit::NO };

@@ -248,6 +248,11 @@ codes! {
     "N0902" Otherwise "otherwise" Error "rows that send packets elsewhere than the model says";
     "N0903" NotVerified "not-verified" Note "packets that are not judged, in the model or in the rows";
     "N0904" NotAllVerified "not-all-verified" Note "a network too large to be verified in the time given";
+    "N0910" RuleIdle "rule-idle" Warning "a rule to which those before it together leave no packet";
+    "N0911" RouteIdle "route-idle" Note "a route that no packet of anybody takes";
+    "N0912" PolicyIdle "policy-idle" Note "a policy that no packet of anybody comes to";
+    "N0913" TranslationIdle "translation-idle" Warning "a translation that no packet of anybody comes to";
+    "N0914" Detour "detour" Note "answers that come back by other routers than what they answer went by";
 }
 
 impl fmt::Display for Code {

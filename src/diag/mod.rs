@@ -129,6 +129,16 @@ impl Sink {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Whether something has been said about a place or a part of it.
+    pub fn has_about(&self, span: Span) -> bool {
+        let range = span.range();
+        let is_within = |label: &Label| {
+            let part = label.span.range();
+            label.span.file == span.file && range.start <= part.start && part.end <= range.end
+        };
+        self.diagnostics.iter().any(|told| told.primary.as_ref().is_some_and(is_within))
+    }
+
     /// True when something in it refuses the input.
     pub fn has_errors(&self) -> bool {
         self.n_errors > 0

@@ -4,6 +4,7 @@
 
 use super::packet::{Asker, Packet};
 use super::{Fate, Meaning, Outcome, Place, Spot};
+use crate::model::VpcId;
 use crate::reach::header::{Field, Header, ICMP, ICMP6, IPV4, IPV6, Rewrite};
 use crate::reach::set::Set;
 use crate::span::Span;
@@ -71,10 +72,8 @@ impl Run<'_, '_> {
 
     fn conclude(&mut self, from: Spot, asked: bool, ended: Ended, packet: Packet, all: &mut Vec<Outcome>) {
         let (place, back) = match ended {
-            Ended::Lost => return all.push(Outcome { fate: Fate::Lost, reasons: packet.reasons }),
-            Ended::Unsaid(what) => {
-                return all.push(Outcome { fate: Fate::Unsaid(what), reasons: packet.reasons });
-            }
+            Ended::Lost => return all.push(plain(Fate::Lost, packet)),
+            Ended::Unsaid(what) => return all.push(plain(Fate::Unsaid(what), packet)),
             Ended::At(Spot::Port(id)) => (Place::Port(id), Spot::Port(id)),
             Ended::At(Spot::Wire(id)) => (Place::Wire(id), Spot::Wire(id)),
             Ended::At(Spot::Router(side)) | Ended::Router(side) => {
@@ -82,12 +81,12 @@ impl Run<'_, '_> {
             }
         };
         let written = packet.now;
-        let mut add = |answered, reasons| {
+        let mut add = |answered, reasons, detour| {
             let fate = Fate::Arrives { place: place.clone(), written, answered };
-            all.push(Outcome { fate, reasons });
+            all.push(Outcome { fate, reasons, detour });
         };
         if !asked {
-            return add(None, packet.reasons);
+            return add(None, packet.reasons, None);
         }
         let echo = self.echo();
         let answer = packet.answer(echo);
@@ -101,15 +100,24 @@ impl Run<'_, '_> {
                 (Ended::At(Spot::Wire(_)), Spot::Wire(_)) => true,
                 (Ended::At(spot), from) => *spot == from,
                 (Ended::Unsaid(what), _) => {
-                    unsaid = Some(Outcome { fate: Fate::Unsaid(what.clone()), reasons: answer.reasons });
+                    unsaid = Some(plain(Fate::Unsaid(what.clone()), answer));
                     continue;
                 }
                 (Ended::Lost | Ended::Router(_), _) => false,
             };
             let is_known = is_back && self.ask.is_same(&Rewrite::IDENTITY.reply(echo), &answer.now);
-            add(Some(is_known), answer.reasons);
+            let (mut there, way_back) = (self.routers(&packet), self.routers(&answer));
+            there.reverse();
+            let is_detour = is_known && there != way_back && !matches!(place, Place::Vpc(_));
+            there.reverse();
+            add(Some(is_known), answer.reasons, is_detour.then_some((there, way_back)));
         }
         all.extend(unsaid);
+    }
+
+    /// The VPCs whose routers a packet has come by.
+    fn routers(&self, packet: &Packet) -> Vec<VpcId> {
+        packet.visited.iter().map(|(side, _)| self.meaning.net.vpc_of(*side)).collect()
     }
 
     /// The type of ICMP that answers it, if it is an echo request.
@@ -127,4 +135,8 @@ impl Run<'_, '_> {
             None
         }
     }
+}
+
+fn plain(fate: Fate, packet: Packet) -> Outcome {
+    Outcome { fate, reasons: packet.reasons, detour: None }
 }

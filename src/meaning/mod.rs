@@ -11,6 +11,7 @@
 mod follow;
 mod groups;
 mod guest;
+mod idle;
 mod network;
 mod packet;
 mod router;
@@ -32,6 +33,7 @@ use crate::span::Span;
 use crate::target::Target;
 
 pub use self::guest::Told;
+pub use self::idle::Idle;
 use self::network::Network;
 use self::packet::{any_of, host};
 use self::router::Routes;
@@ -106,6 +108,8 @@ pub struct Outcome {
     pub fate: Fate,
     /// What decided, in order.
     pub reasons: Vec<Reason>,
+    /// Where the answer comes back by other routers: those of the packet, those of its answer.
+    pub detour: Option<(Vec<VpcId>, Vec<VpcId>)>,
 }
 
 /// Packets that fare alike, and everything that may become of them.

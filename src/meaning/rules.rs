@@ -51,7 +51,7 @@ pub(super) struct Decision {
     pub(super) unsaid: Option<(Set, String)>,
     /// What passes without a connection, whatever other rules say of it.
     pub(super) stateless: Option<Set>,
-    /// Which packets are whose.
+    /// Which packets are whose; none are left to some.
     pub(super) lines: Vec<(Set, Option<Span>, String)>,
 }
 
@@ -306,9 +306,6 @@ fn judged(sets: &Sets, mut rules: Vec<Ranked>) -> Decision {
             let mut decided = Set::NONE;
             for rule in equals {
                 let set = sets.and(left, rule.set);
-                if set.is_none() {
-                    continue;
-                }
                 decided = sets.or(decided, set);
                 match rule.says {
                     Says::Pass => passes = sets.or(passes, set),

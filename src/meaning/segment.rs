@@ -6,10 +6,10 @@
 //!
 //! Refuses to route.
 
-use super::Spot;
 use super::follow::{Ended, Run};
 use super::packet::{Packet, any_of, host};
 use super::rules::StageKey;
+use super::{Side, Spot};
 use crate::model::{Direction, PortId, SubnetId};
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, eth_type};
@@ -47,6 +47,10 @@ impl Run<'_, '_> {
     pub(super) fn send_from_wire(&mut self, id: SubnetId, packet: Packet) {
         if !self.is_sendable(&packet) {
             return self.lose(packet, None, "the Internet knows no way to a private address");
+        }
+        if self.is_forwarded_on(id, &packet) {
+            return self
+                .end(Ended::Unsaid("where a balancer sends packets is not followed".to_owned()), packet);
         }
         let wire = Spot::Wire(id);
         let holders = self.holders(id, None, &packet);
@@ -119,6 +123,10 @@ impl Run<'_, '_> {
             let what = "who holds a virtual address is not followed".to_owned();
             return self.end(Ended::Unsaid(what), packet);
         }
+        if address.is_none() && self.is_forwarded_on(segment, &packet) {
+            return self
+                .end(Ended::Unsaid("where a balancer sends packets is not followed".to_owned()), packet);
+        }
         let holders = self.holders(segment, address, &packet);
         if !holders.is_empty() {
             for spot in holders {
@@ -186,6 +194,14 @@ impl Run<'_, '_> {
     fn is_served(&self, segment: SubnetId, packet: &Packet) -> bool {
         let Some(served) = self.meaning.net.served_on.get(&segment) else { return false };
         self.ask.is(packet, self.meaning.sets.any(served.iter().map(|it| it.packets(self.meaning.sets))))
+    }
+
+    /// Whether a router with a gateway on a segment spreads or forwards it.
+    fn is_forwarded_on(&self, segment: SubnetId, packet: &Packet) -> bool {
+        let net = &self.meaning.net;
+        let gateways = net.routers_on(segment).into_iter().filter(|side| matches!(side, Side::Gateway(_)));
+        let served = gateways.flat_map(|side| &net.served_by[net.vpc_of(side).0]);
+        self.ask.is(packet, self.meaning.sets.any(served.map(|it| it.packets(self.meaning.sets))))
     }
 
     /// Whether port security lets a machine use an address.

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{Course, RowsMeaning};
 use super::universe::Universe;
-use super::{Difference, Kind, Report, RowSaid};
+use super::{Detour, Difference, Kind, Report, RowSaid};
 use crate::check::Checked;
 use crate::meaning::{Fate, Meaning, Place, Reason, Region, Spot};
-use crate::model::PortId;
+use crate::model::{PortId, VpcId};
 use crate::reach::header::{Field, Header, ICMP, IPV4, TCP, UDP};
 use crate::reach::set::{Set, Sets};
+use crate::span::Span;
 
 /// Sets of packets by what may become of them.
 type Fates = BTreeMap<Fate, Set>;
@@ -25,6 +26,7 @@ pub(super) fn sender(
     universe: &Universe<'_>,
     from: Spot,
     report: &mut Report,
+    used: &mut BTreeSet<Span>,
 ) {
     let sets = done.sets();
     let (set, asking) = universe.of(checked, from);
@@ -46,6 +48,10 @@ pub(super) fn sender(
     }
     differing = sets.minus(differing, open);
     let who = who(checked, from);
+    for region in &regions {
+        used.extend(region.outcomes.iter().flat_map(|it| it.reasons.iter().filter_map(|reason| reason.span)));
+        detours(checked, sets, region, &who, report);
+    }
     while let Some(witness) = pick(sets, differing, asking) {
         let has = |fates: &Fates| -> BTreeSet<Fate> {
             let its = fates.iter().filter(|(_, set)| sets.contains(**set, &witness));
@@ -69,6 +75,25 @@ pub(super) fn sender(
             rows,
             n_more: 0,
         });
+    }
+}
+
+/// Notes where answers come back by other routers, once for each two ways.
+fn detours(checked: &Checked<'_>, sets: &Sets, region: &Region, who: &str, report: &mut Report) {
+    for outcome in &region.outcomes {
+        let Some((there, back)) = &outcome.detour else { continue };
+        let span = outcome.reasons.iter().rev().find_map(|reason| reason.span);
+        let names = |vpcs: &[VpcId]| vpcs.iter().map(|id| checked.model().vpc(*id).name.clone()).collect();
+        let (there, back): (Vec<String>, Vec<String>) = (names(there), names(back));
+        // The same two ways, asked from either end.
+        let turned = |way: &[String]| way.iter().rev().cloned().collect::<Vec<_>>();
+        let is_same = |it: &Detour| {
+            it.there == there && it.back == back || it.there == turned(&back) && it.back == turned(&there)
+        };
+        let is_known = report.detours.iter().any(is_same);
+        if let (false, Some(witness)) = (is_known, pick(sets, region.set, Set::ALL)) {
+            report.detours.push(Detour { span, from: who.to_owned(), witness, there, back });
+        }
     }
 }
 

@@ -17,10 +17,10 @@ mod rows;
 mod tell;
 mod universe;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::Checked;
-use crate::meaning::{self, Meaning, Reason, Spot};
+use crate::meaning::{self, Idle, Meaning, Reason, Spot};
 use crate::reach::header::Header;
 use crate::reach::network::Network;
 use crate::reach::set::Sets;
@@ -81,9 +81,28 @@ pub struct Difference {
     pub n_more: usize,
 }
 
+/// Packets whose answers come back by other routers.
+#[derive(Clone, Debug)]
+pub struct Detour {
+    /// What last decided about the answer, if it stands anywhere.
+    pub span: Option<Span>,
+    /// Who sends.
+    pub from: String,
+    /// One of the packets.
+    pub witness: Header,
+    /// The routers of the packet.
+    pub there: Vec<String>,
+    /// Those of the answer.
+    pub back: Vec<String>,
+}
+
 /// What came of comparing.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// What no packet comes to; known when everything was followed.
+    pub idle: BTreeSet<(Idle, Span)>,
+    /// Where answers take another way, one for each reason.
+    pub detours: Vec<Detour>,
     /// Where the rows differ.
     pub differences: Vec<Difference>,
     /// What could not be judged, by reason, with how many senders it concerns.
@@ -110,6 +129,7 @@ pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &mut dyn FnMut(
     let universe = Universe::new(checked, &sets);
     let senders = universe.senders(checked);
     let mut report = Report { n_senders: senders.len(), ..Report::default() };
+    let mut used = BTreeSet::new();
     for sender in senders {
         if !goes_on() {
             break;
@@ -118,9 +138,14 @@ pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &mut dyn FnMut(
             let told = compare::told(checked, &meaning, &done, id);
             report.differences.extend(told);
         }
-        compare::sender(checked, &meaning, &mut done, &universe, sender, &mut report);
+        compare::sender(checked, &meaning, &mut done, &universe, sender, &mut report, &mut used);
         report.n_followed += 1;
     }
     compare::together(&mut report.differences);
+    if report.is_whole() {
+        let rules = meaning.idle_rules().into_iter().map(|span| (Idle::Rule, span));
+        let others = meaning.written().into_iter().filter(|(_, span)| !used.contains(span));
+        report.idle = rules.chain(others).collect();
+    }
     report
 }

@@ -2,6 +2,7 @@
 
 use super::{Difference, Kind, Report};
 use crate::diag::{Code, Diagnostic, Sink};
+use crate::meaning::Idle;
 
 /// More rows of a way than the last ones are not told.
 const ROWS_MAX: usize = 4;
@@ -15,6 +16,43 @@ impl Report {
         for (why, n) in &self.undetermined {
             let message = format!("not compared, of {n} of {} senders: {why}", self.n_senders);
             sink.push(Diagnostic::general(Code::NotVerified, message));
+        }
+    }
+}
+
+impl Report {
+    /// Says what else was seen on the way: what no packet comes to, and answers that come back another way. What has
+    /// been said of the same place before is not said again.
+    pub fn advise(&self, sink: &mut Sink) {
+        for (idle, span) in self.idle.iter().filter(|(_, span)| !sink.has_about(*span)).collect::<Vec<_>>() {
+            let diagnostic = match idle {
+                Idle::Rule => {
+                    let message = "the rules before it leave no packet to this rule, all of them together";
+                    Diagnostic::new(Code::RuleIdle, *span, message).help("put it before them, or take it out")
+                }
+                Idle::Route => {
+                    Diagnostic::new(Code::RouteIdle, *span, "no packet of anybody takes this route")
+                }
+                Idle::Policy => {
+                    Diagnostic::new(Code::PolicyIdle, *span, "no packet of anybody comes to this policy")
+                }
+                Idle::Translation => {
+                    let message = "no packet of anybody comes to this translation";
+                    Diagnostic::new(Code::TranslationIdle, *span, message)
+                        .help("packets need a route to the external network, and nothing in their way")
+                }
+            };
+            sink.push(diagnostic);
+        }
+        for detour in &self.detours {
+            let message =
+                format!("what answers {} of {} comes back another way", detour.witness, detour.from);
+            let diagnostic = match detour.span {
+                Some(span) => Diagnostic::new(Code::Detour, span, message).at("by this"),
+                None => Diagnostic::general(Code::Detour, message),
+            };
+            let (there, back) = (detour.there.join(", "), detour.back.join(", "));
+            sink.push(diagnostic.note(format!("there by the routers {there}; back by {back}")));
         }
     }
 }

@@ -9,7 +9,7 @@ use northc::span::SourceMap;
 use northc::target::Target;
 
 #[path = "../../examples/generate/world.rs"]
-mod world;
+pub(crate) mod world;
 
 use world::{Dialect, Size};
 
@@ -35,7 +35,7 @@ fn a_seed_makes_one_world_and_another_seed_another() {
     assert_ne!(of_seed(1), of_seed(2));
 }
 
-fn text(size: Size, seed: u64, dialect: Dialect) -> String {
+pub(crate) fn text(size: Size, seed: u64, dialect: Dialect) -> String {
     let mut text = String::new();
     world::write(&mut text, size, seed, dialect).expect("a string takes everything");
     text

@@ -1,5 +1,6 @@
 //! The rows of every case mean what its model says, by two readings that share nothing.
 
+mod lints;
 mod mutants;
 mod verb;
 
@@ -13,10 +14,15 @@ use northc::diag::Sink;
 use northc::files;
 use northc::nb::Rows;
 use northc::reach::network::Network;
+use northc::span::SourceMap;
 use northc::target::Target;
 use northc::verify::{Report, verify};
 
 use crate::cases::{self, Case};
+use crate::worlds::{
+    self,
+    world::{Dialect, Size},
+};
 
 /// What neither reading follows so far.
 const NOT_FOLLOWED: [&str; 3] = [
@@ -30,13 +36,17 @@ fn compiled(case: &Case, target: Target, look: impl FnOnce(&Checked<'_>, &Rows))
     let paths: Vec<std::path::PathBuf> = case.sources().into_iter().map(Into::into).collect();
     let (sources, failures) = files::read(&paths);
     assert!(failures.is_empty(), "the sources of {} are text", case.name);
+    compiled_from(&sources, target, look)
+}
+
+fn compiled_from(sources: &SourceMap, target: Target, look: impl FnOnce(&Checked<'_>, &Rows)) -> bool {
     let options = Options {
         owner: "default".to_owned(),
         target,
         remembered: Remembered::new(),
         gateway_chassis: Vec::new(),
     };
-    compile_and(&sources, &options, &mut Sink::new(), |checked, rows, _| look(checked, rows)).is_some()
+    compile_and(sources, &options, &mut Sink::new(), |checked, rows, _| look(checked, rows)).is_some()
 }
 
 /// All of a network's packets compared.
@@ -69,4 +79,19 @@ fn rows_mean_what_the_model_says() {
     assert!(open.is_empty(), "{open:#?}");
     let tally = format!("{n_compared} compilations, {n_senders} senders: rows and model mean the same\n");
     let _ = std::io::Write::write_all(&mut std::io::stderr(), tally.as_bytes());
+}
+
+#[test]
+fn rows_of_random_worlds_mean_what_their_models_say() {
+    let size = Size { n_vpcs: 3, n_subnets: 6, n_ports: 18 };
+    for (seed, dialect) in [(1, Dialect::Native), (2, Dialect::KubeOvn), (3, Dialect::Native)] {
+        let mut sources = SourceMap::new();
+        sources.add("world.yaml", worlds::text(size, seed, dialect)).expect("it is not that long");
+        let is_compiled = compiled_from(&sources, Target::OLDEST, |checked, rows| {
+            let report = compared(checked, rows, Target::OLDEST);
+            assert!(report.is_whole() && report.n_senders >= size.n_ports);
+            assert!(report.differences.is_empty(), "world {seed}: {:#?}", report.differences);
+        });
+        assert!(is_compiled, "world {seed} is good");
+    }
 }
