@@ -372,6 +372,10 @@ tables! {
         "exempted_ext_ips" exempted_ext_ips: Option<Ref> => AddressSet,
         /// The gateway that does it, where the router has several.
         "gateway_port" gateway_port: Option<Ref> = weak LogicalRouterPort,
+        /// Only packets that match; all where it is empty.
+        "match" matching: String; since (24, 9),
+        /// Among translations with a match, higher first.
+        "priority" priority: i64; since (24, 9),
         /// `stateless` …
         "options" options: BTreeMap<String, String>,
         /// Owner, key, digest.

@@ -6,6 +6,7 @@
 //!
 //! Refuses to share code with what makes the rows, and to know what they were meant to do.
 
+mod balance;
 pub mod change;
 pub mod filter;
 pub mod guest;

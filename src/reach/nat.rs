@@ -12,13 +12,14 @@
 //! Refuses to choose between translations of equal priority, or a port of a range: packets go all ways.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use ipnet::IpNet;
 
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, Origin, Rewrite, SCTP, TCP, UDP, bits};
-use super::network::{Peers, RouterId, RouterPortId, RowId, Translation, Unfollowed};
+use super::network::{Peers, PortId, RouterId, RouterPortId, RowId, Translation, Unfollowed, Vip};
 use super::set::Set;
 use super::walk::{End, Flow, Kind, Step, TTL, Walker, within};
 use crate::target::Target;
@@ -28,29 +29,80 @@ use crate::target::Target;
 pub(super) enum Zone {
     /// Where sources are translated.
     Source,
-    /// Where destinations are.
+    /// Where destinations are, and rules of a switch ask.
     Destination,
 }
 
-/// A connection that a router remembers.
+/// Whose conntrack remembers a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// A router's.
+    Router(RouterId),
+    /// That of a switch for the machine at a port.
+    Port(PortId),
+}
+
+/// A connection that is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
-    router: RouterId,
+    keeper: Keeper,
     zone: Zone,
-    row: RowId,
+    /// What has made it: a translation, a balancer, a router or a port.
+    pub row: RowId,
     before: Rewrite,
     after: Rewrite,
 }
 
-/// A rule of a stage: which packets, and the translation, if it is one that does anything.
-struct Rule<'n> {
-    priority: u32,
-    matching: Set,
-    does: Option<&'n Translation>,
+/// What a router does to the sources of packets because of what it has done to their destinations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sources {
+    /// What its translations say.
+    #[default]
+    Translated,
+    /// Nothing: a balancer wants them kept.
+    Kept,
+    /// They are given one, since the packets were spread.
+    Balanced,
+    /// They are given one, since the packets were translated.
+    Forced,
+}
+
+/// A rule of a stage: which packets, and what it does.
+pub(super) struct Rule<'n> {
+    pub(super) priority: u32,
+    pub(super) matching: Set,
+    pub(super) does: Does<'n>,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy)]
+pub(super) enum Does<'n> {
+    /// Lets pass by.
+    Nothing,
+    Translate(&'n Translation),
+    /// Gives packets a source.
+    Give(RowId, IpAddr),
+    Balance(&'n Vip),
+    /// Balances on one chassis, and lets pass by on all others.
+    MayBalance(&'n Vip),
+}
+
+/// What a packet is given in place of what it had.
+#[derive(Clone, Copy)]
+pub(super) struct Change {
+    pub(super) row: RowId,
+    pub(super) to: IpAddr,
+    pub(super) ports: Option<(u16, u16)>,
+    pub(super) mac: Option<u64>,
+    pub(super) is_remembered: bool,
 }
 
 /// The priority of all translations of destinations.
 const DNAT: u32 = 100;
+/// That of the translations with a match that have none.
+const MATCHING: u32 = 300;
+/// A gateway port's translations of sources have so much more than those of a router on one chassis.
+const DISTRIBUTED: u32 = 128;
 /// More ports of a range that rules tell apart are too many to follow.
 const PORTS_MAX: usize = 64;
 
@@ -60,24 +112,28 @@ impl<'n> Walker<'n> {
         let network = self.network;
         let id = network.router_port(inport).router;
         let router = network.router(id);
-        let unfollowed =
-            router.unfollowed.iter().filter_map(|it| Some((it, self.destined(&it.destinations?))));
-        let Some(flow) = self.followed(unfollowed.collect(), flow) else { return Vec::new() };
+        let Some(flow) = self.without_unfollowed(&router.unfollowed, flow) else { return Vec::new() };
         let here: Vec<&Translation> = router.translations.iter().filter(|it| it.is_at(inport)).collect();
         let tracked = here.iter().filter(|it| it.is_outward && !it.is_stateless);
-        let asked = self.sets.any(tracked.map(|it| self.destined(&it.external.into())));
-        let (mut inside, mut left) = self.reversed(id, Zone::Source, asked, flow);
-        for translation in here.iter().filter(|it| it.is_stateless) {
-            let set = self.part(&left, self.destined(&translation.external.into()));
-            inside.extend(self.translated(id, Zone::Destination, &left, set, translation));
-            left.set = self.sets.minus(left.set, set);
+        let given = self.given(inport);
+        let asked = tracked.map(|it| it.external).chain(given).map(|own| self.destined(&own.into()));
+        let asked = self.sets.any(asked.collect::<Vec<_>>());
+        let keeper = Keeper::Router(id);
+        let (mut inside, left) = self.reversed(keeper, Zone::Source, asked, flow);
+        let mut rules = self.balancing(&router.vips);
+        for rule in rules.iter_mut() {
+            match rule.does {
+                Does::Balance(vip) if !self.is_spread(inport, vip) => rule.does = Does::MayBalance(vip),
+                _ => {}
+            }
         }
-        let mut rules = Vec::new();
-        for translation in here.into_iter().filter(|it| it.is_inward && !it.is_stateless) {
+        let around = self.at_router(inport, None, &left);
+        for translation in here.into_iter().filter(|it| it.is_inward) {
             let matching = self.destined(&translation.external.into());
-            self.rules(DNAT, matching, Field::IpSrc, translation, &mut rules);
+            let peer = if translation.is_stateless { None } else { Some(Field::IpSrc) };
+            self.rules(DNAT, matching, peer, translation, (&around, &left), &mut rules);
         }
-        inside.extend(self.stage(id, Zone::Destination, rules, left));
+        inside.extend(self.stage(keeper, Zone::Destination, rules, left));
         inside
     }
 
@@ -101,22 +157,46 @@ impl<'n> Walker<'n> {
         let here: Vec<&Translation> = router.translations.iter().filter(|it| it.is_at(out)).collect();
         let inward = here.iter().filter(|it| it.is_inward && !it.is_stateless);
         let inward = self.sets.any(inward.map(|it| within(self.sets, Field::IpSrc, &it.logical)));
+        let inward = self.sets.or(inward, self.spread_from(inport, out));
         let asked = if router.is_gateway { Set::ALL } else { inward };
-        let (mut outside, left) = self.reversed(id, Zone::Destination, asked, flow);
+        let keeper = Keeper::Router(id);
+        let (mut outside, left) = self.reversed(keeper, Zone::Destination, asked, flow);
         for mut flow in self.remembered(id, inport, left) {
             let known = self.known(id, asked, &flow);
             outside.push(Flow { set: known, ..flow.clone() });
             flow.set = self.sets.minus(flow.set, known);
-            let mut rules = Vec::new();
+            let mut rules = self.giving(out, flow.sources);
+            let around = self.at_router(inport, Some(out), &flow);
             for translation in here.iter().filter(|it| it.is_outward && it.has_chassis) {
                 let matching = within(self.sets, Field::IpSrc, &translation.logical);
-                let priority = u32::from(translation.logical.prefix_len());
-                self.rules(priority, matching, Field::IpDst, translation, &mut rules);
+                let length = u32::from(translation.logical.prefix_len()) + 1;
+                let priority = if router.is_gateway { length } else { length + DISTRIBUTED };
+                self.rules(priority, matching, Some(Field::IpDst), translation, (&around, &flow), &mut rules);
             }
-            outside.extend(self.stage(id, Zone::Source, rules, flow));
+            outside.extend(self.stage(keeper, Zone::Source, rules, flow));
         }
         outside.retain(|flow| !flow.set.is_none());
         outside
+    }
+
+    fn at_router(&self, inport: RouterPortId, out: Option<RouterPortId>, flow: &Flow) -> Surroundings<'n> {
+        let network = self.network;
+        Surroundings {
+            inport: &network.router_port(inport).name,
+            outport: out.map_or("", |out| &network.router_port(out).name),
+            eth_src: None,
+            eth_dst: None,
+            ttl: flow.ttl,
+            tracked: Tracked::Not,
+        }
+    }
+
+    /// Addresses that a router gives to others, as seen where packets come in by a port.
+    fn given(&self, inport: RouterPortId) -> Vec<IpAddr> {
+        let port = self.network.router_port(inport);
+        let forced = &self.network.router(port.router).forced;
+        let own = port.networks.iter().map(IpNet::addr).filter(|_| forced.is_of_port);
+        forced.translated.iter().chain(&forced.balanced).copied().chain(own).collect()
     }
 
     /// Takes out what translations that are not followed may be about.
@@ -129,20 +209,38 @@ impl<'n> Walker<'n> {
         (!flow.set.is_none()).then_some(flow)
     }
 
+    /// Takes out what rows that are not followed may send elsewhere.
+    pub(super) fn without_unfollowed(&mut self, unfollowed: &'n [Unfollowed], flow: Flow) -> Option<Flow> {
+        let about = unfollowed.iter().filter_map(|it| Some((it, self.destined(&it.destinations?))));
+        let about = about.collect();
+        self.followed(about, flow)
+    }
+
     /// A translation as rules: exempted peers pass by one of higher priority, which shorter prefixes lose to too.
     fn rules(
-        &self,
+        &mut self,
         priority: u32,
         matching: Set,
-        peer: Field,
+        peer: Option<Field>,
         translation: &'n Translation,
+        (around, flow): (&Surroundings<'n>, &Flow),
         rules: &mut Vec<Rule<'n>>,
     ) {
-        let ours = self.with_peers(matching, peer, translation);
-        rules.push(Rule { priority, matching: ours, does: Some(translation) });
+        let ours = peer.map_or(matching, |peer| self.with_peers(matching, peer, translation));
+        let does = Does::Translate(translation);
+        if let Some((expr, priority)) = &translation.matching {
+            let (truth, unjudged) = self.truth(translation.row, expr, around);
+            let unsure = self.sets.and(self.sets.minus(truth.maybe, truth.yes), ours);
+            let set = self.part(flow, unsure);
+            let what = format!("its match asks for {}, which is not followed", unjudged.join(", "));
+            self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: translation.row, what });
+            let matching = self.sets.and(truth.yes, ours);
+            return rules.push(Rule { priority: MATCHING + priority, matching, does });
+        }
+        rules.push(Rule { priority, matching: ours, does });
         if matches!(translation.peers, Peers::AllBut(_)) {
             let exempt = self.sets.minus(matching, ours);
-            rules.push(Rule { priority: priority + 2, matching: exempt, does: None });
+            rules.push(Rule { priority: priority + 2, matching: exempt, does: Does::Nothing });
         }
     }
 
@@ -157,17 +255,38 @@ impl<'n> Walker<'n> {
     }
 
     /// Asks the rules of a stage, highest priority first.
-    fn stage(&mut self, id: RouterId, zone: Zone, mut rules: Vec<Rule<'n>>, flow: Flow) -> Vec<Flow> {
+    pub(super) fn stage(
+        &mut self,
+        keeper: Keeper,
+        zone: Zone,
+        mut rules: Vec<Rule<'n>>,
+        flow: Flow,
+    ) -> Vec<Flow> {
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
         let (mut done, mut left) = (Vec::new(), flow);
         for equals in rules.chunk_by(|a, b| a.priority == b.priority) {
             let mut decided = Set::NONE;
             for rule in equals {
                 let set = self.part(&left, rule.matching);
-                decided = self.sets.or(decided, set);
+                if set.is_none() {
+                    continue;
+                }
+                let flow = Flow { set, ..left.clone() };
+                if !matches!(rule.does, Does::MayBalance(_)) {
+                    decided = self.sets.or(decided, set);
+                }
                 match rule.does {
-                    None => done.push(Flow { set, ..left.clone() }),
-                    Some(translation) => done.extend(self.translated(id, zone, &left, set, translation)),
+                    Does::Nothing => done.push(flow),
+                    Does::Translate(translation) => {
+                        done.extend(self.translated(keeper, zone, flow, translation));
+                    }
+                    Does::Give(row, to) => {
+                        let change = Change { row, to, ports: None, mac: None, is_remembered: true };
+                        done.extend(self.changed(keeper, zone, flow, change));
+                    }
+                    Does::Balance(vip) | Does::MayBalance(vip) => {
+                        done.extend(self.spread(keeper, flow, vip));
+                    }
                 }
             }
             left.set = self.sets.minus(left.set, decided);
@@ -177,36 +296,53 @@ impl<'n> Walker<'n> {
         done
     }
 
-    /// Packets of a set with another address, and the connection remembered; a copy for each kind of port.
     fn translated(
         &mut self,
-        router: RouterId,
+        keeper: Keeper,
         zone: Zone,
-        flow: &Flow,
-        set: Set,
-        translation: &'n Translation,
+        mut flow: Flow,
+        translation: &Translation,
     ) -> Vec<Flow> {
-        if set.is_none() {
-            return Vec::new();
-        }
-        let (field, port, to) = match zone {
-            Zone::Source => (Field::IpSrc, Field::TpSrc, translation.external),
-            Zone::Destination => (Field::IpDst, Field::TpDst, translation.logical.addr()),
+        let to = match zone {
+            Zone::Source => translation.external,
+            Zone::Destination => translation.logical.addr(),
         };
-        let mut written = Flow { set, ..flow.clone() };
-        written.rewrite[field] = Origin::Value(bits(to));
-        if zone == Zone::Source {
-            written.eth_src = translation.mac.or(written.eth_src);
-        }
-        let mut made = match translation.ports {
-            Some(range) => self.with_ports(written, port, range, translation),
-            None => vec![written],
+        let mac = translation.mac.filter(|_| zone == Zone::Source);
+        let is_forced = match keeper {
+            Keeper::Router(id) => !self.network.router(id).forced.translated.is_empty(),
+            Keeper::Port(_) => false,
         };
-        let row = translation.row;
+        if zone == Zone::Destination && is_forced {
+            flow.sources = Sources::Forced;
+        }
+        let is_remembered = !translation.is_stateless;
+        let change = Change { row: translation.row, to, ports: translation.ports, mac, is_remembered };
+        self.changed(keeper, zone, flow, change)
+    }
+
+    /// Packets with another address, and the connection remembered; a copy for each kind of port.
+    pub(super) fn changed(
+        &mut self,
+        keeper: Keeper,
+        zone: Zone,
+        mut flow: Flow,
+        change: Change,
+    ) -> Vec<Flow> {
+        let (field, port) = match zone {
+            Zone::Source => (Field::IpSrc, Field::TpSrc),
+            Zone::Destination => (Field::IpDst, Field::TpDst),
+        };
+        let (row, before) = (change.row, flow.rewrite);
+        flow.rewrite[field] = Origin::Value(bits(change.to));
+        flow.eth_src = change.mac.or(flow.eth_src);
+        let mut made = match change.ports {
+            Some(range) => self.with_ports(flow, port, range, row),
+            None => vec![flow],
+        };
         for made in &mut made {
-            let (before, after) = (flow.rewrite, made.rewrite);
-            if !translation.is_stateless {
-                Rc::make_mut(&mut made.memories).push(Memory { router, zone, row, before, after });
+            let after = made.rewrite;
+            if change.is_remembered {
+                Rc::make_mut(&mut made.memories).push(Memory { keeper, zone, row, before, after });
             }
             made.step(Step::Translated { row, before: before.into(), after: after.into() });
         }
@@ -214,13 +350,7 @@ impl<'n> Walker<'n> {
     }
 
     /// Packets with any port of a range, one copy for all ports that no rule tells apart.
-    fn with_ports(
-        &mut self,
-        mut flow: Flow,
-        field: Field,
-        (low, high): (u16, u16),
-        translation: &Translation,
-    ) -> Vec<Flow> {
+    fn with_ports(&mut self, mut flow: Flow, field: Field, (low, high): (u16, u16), row: RowId) -> Vec<Flow> {
         let with_ports = self.sets.any([TCP, UDP, SCTP].map(|proto| self.sets.value(Field::IpProto, proto)));
         let set = self.part(&flow, with_ports);
         let (low, high) = (u128::from(low), u128::from(high));
@@ -228,7 +358,7 @@ impl<'n> Walker<'n> {
         let ports: Vec<u128> = [low].into_iter().chain(starts).collect();
         if ports.len() > PORTS_MAX {
             let what = "rules tell too many ports of its range apart".to_owned();
-            self.end(Flow { set, ..flow }, End::Unjudged { row: translation.row, what });
+            self.end(Flow { set, ..flow }, End::Unjudged { row, what });
             return Vec::new();
         }
         let mut made: Vec<Flow> = ports
@@ -261,15 +391,32 @@ impl<'n> Walker<'n> {
             });
         }
         let vips = network.routers.iter().flat_map(|router| &router.vips);
+        let vips = vips.chain(network.switches.iter().flat_map(|switch| &switch.vips));
         starts.extend(vips.filter_map(|vip| vip.port).flat_map(|port| [port.into(), u128::from(port) + 1]));
         starts
     }
 
-    /// Answers of connections that the router has translated, as their askers know them; and the rest.
-    fn reversed(&mut self, id: RouterId, zone: Zone, asked: Set, flow: Flow) -> (Vec<Flow>, Flow) {
+    /// Answers of connections that were translated, as their askers know them; and the rest.
+    fn reversed(&mut self, keeper: Keeper, zone: Zone, asked: Set, flow: Flow) -> (Vec<Flow>, Flow) {
+        let memories = flow.memories.clone();
+        let memories = memories.iter().filter(|it| it.is_of(keeper, zone) && it.before != it.after);
+        self.recalled(memories, asked, flow)
+    }
+
+    /// Answers of connections that a switch remembers for the machine at a port; and the rest.
+    pub(super) fn recalled_at(&mut self, port: PortId, zone: Zone, flow: Flow) -> (Vec<Flow>, Flow) {
+        let memories = flow.memories.clone();
+        let memories = memories.iter().filter(|it| it.is_of(Keeper::Port(port), zone));
+        self.recalled(memories, Set::ALL, flow)
+    }
+
+    fn recalled<'m>(
+        &mut self,
+        memories: impl Iterator<Item = &'m Memory>,
+        asked: Set,
+        flow: Flow,
+    ) -> (Vec<Flow>, Flow) {
         let (mut done, mut left) = (Vec::new(), flow);
-        let memories = left.memories.clone();
-        let memories = memories.iter().filter(|it| it.is_of(id, zone) && it.before != it.after);
         for memory in memories.filter(|_| self.kind != Kind::First) {
             let same = self.same(&memory.after.reply(left.echo), &left.rewrite);
             let set = self.sets.and(self.part(&left, asked), same);
@@ -278,17 +425,28 @@ impl<'n> Walker<'n> {
             }
             let (before, after) = (left.rewrite, memory.before.reply(left.echo));
             let mut known = Flow { set, rewrite: after, ..left.clone() };
-            if zone == Zone::Destination {
+            if let (Keeper::Router(id), Zone::Destination) = (memory.keeper, memory.zone) {
                 let mut translations = self.network.router(id).translations.iter();
                 let mac = translations.find(|it| it.row == memory.row).and_then(|it| it.mac);
                 known.eth_src = mac.or(known.eth_src);
             }
-            let (before, after) = (before.into(), after.into());
-            known.step(Step::Translated { row: memory.row, before, after });
+            if memory.before != memory.after {
+                let (before, after) = (before.into(), after.into());
+                known.step(Step::Translated { row: memory.row, before, after });
+            }
             done.push(known);
             left.set = self.sets.minus(left.set, set);
         }
         (done, left)
+    }
+
+    /// The switch remembers, for the machine at a port, a connection that it has not translated.
+    pub(super) fn remember_at(&self, port: PortId, flow: &mut Flow) {
+        let (keeper, zone, row) = (Keeper::Port(port), Zone::Destination, self.network.port(port).row);
+        let (before, after) = (flow.rewrite, flow.rewrite);
+        if !flow.memories.iter().any(|it| it.is_of(keeper, zone) && it.after == after) {
+            Rc::make_mut(&mut flow.memories).push(Memory { keeper, zone, row, before, after });
+        }
     }
 
     /// Answers of connections that the router remembers and has not translated: their source stays.
@@ -299,7 +457,8 @@ impl<'n> Walker<'n> {
             return Set::NONE;
         }
         let of = |zone| {
-            let plain = flow.memories.iter().filter(|it| it.is_of(id, zone) && it.before == it.after);
+            let keeper = Keeper::Router(id);
+            let plain = flow.memories.iter().filter(|it| it.is_of(keeper, zone) && it.before == it.after);
             self.sets.any(plain.map(|it| self.same(&it.after.reply(flow.echo), &flow.rewrite)))
         };
         let by_destination = self.sets.and(self.part(flow, asked), of(Zone::Destination));
@@ -318,9 +477,9 @@ impl<'n> Walker<'n> {
             return vec![flow];
         }
         let remember = |mut flow: Flow, zone, row| {
-            let (before, after) = (flow.rewrite, flow.rewrite);
-            if !flow.memories.iter().any(|it| it.is_of(id, zone) && it.after == after) {
-                Rc::make_mut(&mut flow.memories).push(Memory { router: id, zone, row, before, after });
+            let (keeper, before, after) = (Keeper::Router(id), flow.rewrite, flow.rewrite);
+            if !flow.memories.iter().any(|it| it.is_of(keeper, zone) && it.after == after) {
+                Rc::make_mut(&mut flow.memories).push(Memory { keeper, zone, row, before, after });
             }
             flow
         };
@@ -371,7 +530,11 @@ impl<'n> Walker<'n> {
         let router = self.network.router(id);
         let external = router.translations.iter().filter(|it| !it.is_inward).map(|it| it.external);
         let vips = router.vips.iter().map(|vip| vip.address);
-        self.sets.any(external.chain(vips).map(|own| self.destined(&own.into())))
+        let forced = &router.forced;
+        let ports = router.ports.iter().filter(|_| forced.is_of_port);
+        let own = ports.flat_map(|id| self.network.router_port(*id).networks.iter().map(IpNet::addr));
+        let given = forced.translated.iter().chain(&forced.balanced).copied().chain(own);
+        self.sets.any(external.chain(vips).chain(given).map(|own| self.destined(&own.into())))
     }
 
     /// Packets from addresses that a gateway gives to others: they are not asked where they come from.
@@ -383,7 +546,12 @@ impl<'n> Walker<'n> {
 }
 
 impl Memory {
-    fn is_of(&self, router: RouterId, zone: Zone) -> bool {
-        self.router == router && self.zone == zone
+    /// Whether it is of a machine that has asked itself.
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.keeper, Keeper::Port(_)) && self.zone == Zone::Source
+    }
+
+    fn is_of(&self, keeper: Keeper, zone: Zone) -> bool {
+        self.keeper == keeper && self.zone == zone
     }
 }

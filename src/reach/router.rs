@@ -16,6 +16,7 @@ use ipnet::IpNet;
 
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, ICMP, ICMP6, IPV4, IPV6};
+use super::nat::Sources;
 use super::network::{Link, Network, PortId, Router, RouterId, RouterPortId, RowId};
 use super::set::Set;
 use super::walk::{End, Flow, Step, Walker, Why, within};
@@ -95,7 +96,8 @@ impl<'n> Walker<'n> {
     }
 
     /// Packets that are in a router: what it drops or takes for itself, then translations and routes.
-    fn take_in(&mut self, inport: RouterPortId, flow: Flow, is_back: bool) {
+    fn take_in(&mut self, inport: RouterPortId, mut flow: Flow, is_back: bool) {
+        flow.sources = Sources::default();
         let set = self.part(&flow, self.lent(inport));
         let unasked = Flow { set, ..flow.clone() };
         let asked = Flow { set: self.sets.minus(flow.set, set), ..flow };
@@ -112,11 +114,8 @@ impl<'n> Walker<'n> {
 
     /// Packets that are not for the router itself.
     pub(super) fn come_in(&mut self, inport: RouterPortId, flow: Flow) {
-        let router = self.network.router(self.network.router_port(inport).router);
         for flow in self.translated_in(inport, flow) {
-            if let Some(flow) = self.without_vips(&router.vips, flow) {
-                self.route(inport, flow);
-            }
+            self.route(inport, flow);
         }
     }
 

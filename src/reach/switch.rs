@@ -13,13 +13,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
+use super::nat::Zone;
 use super::network::{
     self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, RouterPortId, SwitchId,
-    Translation, Vip, link_local_of,
+    Translation, link_local_of,
 };
 use super::router::external_macs;
 use super::set::{Set, Sets};
@@ -84,11 +84,11 @@ fn router_port(port: &Port) -> Option<RouterPortId> {
 
 /// A stage of rules.
 #[derive(Clone, Copy)]
-struct Stage {
-    switch: SwitchId,
-    direction: Direction,
-    inport: PortId,
-    outport: Option<PortId>,
+pub(super) struct Stage {
+    pub(super) switch: SwitchId,
+    pub(super) direction: Direction,
+    pub(super) inport: PortId,
+    pub(super) outport: Option<PortId>,
 }
 
 impl<'n> Walker<'n> {
@@ -114,61 +114,24 @@ impl<'n> Walker<'n> {
         flow.set = good;
         let stage = Stage { switch: port.switch, direction: Direction::FromPort, inport, outport: None };
         for flow in [Some(flow), spoofed].into_iter().flatten() {
-            for flow in self.access(stage, flow) {
-                let Some(flow) = self.unbalanced(inport, flow) else { continue };
-                let balanced = Stage { direction: Direction::FromPortBalanced, ..stage };
-                for flow in self.judged(balanced, flow) {
-                    self.look_up(inport, flow);
-                }
-            }
+            self.access(stage, flow).into_iter().for_each(|flow| self.balanced(inport, flow));
         }
-    }
-
-    /// Takes out what a balancer of the switch would spread.
-    fn unbalanced(&mut self, inport: PortId, flow: Flow) -> Option<Flow> {
-        let network = self.network;
-        let port = network.port(inport);
-        if matches!(port.kind, PortKind::Router(_) | PortKind::Localnet) {
-            return Some(flow);
-        }
-        self.without_vips(&network.switch(port.switch).vips, flow)
-    }
-
-    /// Takes out what is for virtual addresses.
-    pub(super) fn without_vips(&mut self, vips: &[Vip], mut flow: Flow) -> Option<Flow> {
-        for vip in vips {
-            let set = self.part(&flow, self.served(vip));
-            let what = "where a load balancer sends packets is not followed".to_owned();
-            self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: vip.row, what });
-            flow.set = self.sets.minus(flow.set, set);
-        }
-        (!flow.set.is_none()).then_some(flow)
-    }
-
-    /// Packets for a virtual address.
-    fn served(&self, vip: &Vip) -> Set {
-        let to = self.destined(&vip.address.into());
-        let Some(port) = vip.port else { return to };
-        let service = self
-            .sets
-            .and(self.sets.value(Field::IpProto, vip.proto), self.sets.value(Field::TpDst, port.into()));
-        self.sets.and(to, service)
     }
 
     /// Finds the port that has the destination's Ethernet address.
-    fn look_up(&mut self, inport: PortId, flow: Flow) {
+    pub(super) fn look_up(&mut self, inport: PortId, flow: Flow) {
         let network = self.network;
         let switch = network.port(inport).switch;
         let found = flow.eth_dst.and_then(|mac| self.macs[switch.0].get(&mac).cloned()).unwrap_or_default();
         if !found.is_empty() {
-            return found.into_iter().for_each(|outport| self.leave_switch(inport, outport, flow.clone()));
+            return found.into_iter().for_each(|outport| self.forward(inport, outport, flow.clone()));
         }
         let ports = network.switch(switch).ports.iter().copied();
         let unknown: Vec<PortId> =
             ports.filter(|id| *id != inport && network.port(*id).has_unknown).collect();
         match unknown.as_slice() {
             [] => self.stop(flow, network.switch(switch).row, Why::EthernetAddress),
-            [outport] => self.leave_switch(inport, *outport, flow),
+            [outport] => self.forward(inport, *outport, flow),
             [first, ..] => {
                 let what = "several ports of its switch take unknown addresses".to_owned();
                 self.end(flow, End::Unjudged { row: network.port(*first).row, what });
@@ -176,16 +139,27 @@ impl<'n> Walker<'n> {
         }
     }
 
-    /// Packets leave a switch.
-    fn leave_switch(&mut self, inport: PortId, outport: PortId, flow: Flow) {
-        let network = self.network;
-        let port = network.port(outport);
+    /// Packets leave a switch by the port that has their destination.
+    fn forward(&mut self, inport: PortId, outport: PortId, flow: Flow) {
+        let port = self.network.port(outport);
         if !port.is_enabled {
             return self.stop(flow, port.row, Why::Disabled);
         }
         if inport == outport {
             return self.stop(flow, port.row, Why::SamePort);
         }
+        self.leave_switch(inport, outport, flow);
+    }
+
+    /// Packets go back to the machine that has sent them.
+    pub(super) fn loop_back(&mut self, port: PortId, flow: Flow) {
+        let (eth_src, eth_dst) = (flow.eth_dst, flow.eth_src);
+        self.leave_switch(port, port, Flow { eth_src, eth_dst, ..flow });
+    }
+
+    fn leave_switch(&mut self, inport: PortId, outport: PortId, flow: Flow) {
+        let network = self.network;
+        let port = network.port(outport);
         let stage =
             Stage { switch: port.switch, direction: Direction::ToPort, inport, outport: Some(outport) };
         for mut flow in self.access(stage, flow) {
@@ -222,18 +196,20 @@ impl<'n> Walker<'n> {
         let network = self.network;
         let switch = network.switch(stage.switch);
         let facing = stage.outport.unwrap_or(stage.inport);
-        let is_machine = !matches!(network.port(facing).kind, PortKind::Router(_) | PortKind::Localnet);
+        let is_tracked = network.port(facing).is_tracked();
         if !switch.is_stateful {
             return self.judged(stage, Flow { tracked: Tracked::Not, ..flow });
         }
-        if !is_machine {
+        if !is_tracked {
             return self.judged(stage, flow);
         }
         let mut let_through = Vec::new();
         let mut followed = flow;
         for id in &switch.acls {
             let rule = &network.acls[id.0];
-            if rule.direction != stage.direction || rule.action != Action::AllowStateless {
+            let is_of_machine =
+                (rule.direction == Direction::ToPort) == (stage.direction == Direction::ToPort);
+            if !is_of_machine || rule.action != Action::AllowStateless {
                 continue;
             }
             let around = self.around(stage, &followed);
@@ -249,23 +225,30 @@ impl<'n> Walker<'n> {
                 let_through.extend(self.judged(stage, Flow { set: yes, tracked, ..followed.clone() }));
             }
         }
-        followed.tracked = match self.kind {
-            Kind::First => Tracked::New,
-            Kind::KnownAnswer => Tracked::Reply,
-            Kind::Answer if followed.remembered.contains(&facing) => Tracked::Reply,
-            Kind::Answer => Tracked::New,
+        let (known, new) = match self.kind {
+            Kind::First => (Vec::new(), Some(followed)),
+            Kind::KnownAnswer => (vec![followed], None),
+            Kind::Answer => {
+                let (known, new) = self.recalled_at(facing, Zone::Destination, followed);
+                (known, Some(new))
+            }
         };
-        let is_new = followed.tracked == Tracked::New;
-        let mut followed = self.judged(stage, followed);
-        for flow in followed.iter_mut().filter(|_| is_new) {
-            Rc::make_mut(&mut flow.remembered).insert(facing);
+        for known in known {
+            let_through.extend(self.judged(stage, Flow { tracked: Tracked::Reply, ..known }));
         }
-        let_through.extend(followed);
+        let new = new.map(|new| self.judged(stage, Flow { tracked: Tracked::New, ..new }));
+        for mut flow in new.into_iter().flatten() {
+            // What a machine sends may yet be sent elsewhere by a balancer.
+            if stage.outport.is_some() {
+                self.remember_at(facing, &mut flow);
+            }
+            let_through.push(flow);
+        }
         let_through
     }
 
     /// What the rules of a stage let through, once it is clear what conntrack says.
-    fn judged(&mut self, stage: Stage, mut flow: Flow) -> Vec<Flow> {
+    pub(super) fn judged(&mut self, stage: Stage, mut flow: Flow) -> Vec<Flow> {
         if flow.set.is_none() {
             return Vec::new();
         }

@@ -9,7 +9,7 @@
 //! Refuses to judge what an outcome means for a question.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
 use super::header::{Field, Header, Rewrite, bits, eth_type};
-use super::nat::Memory;
+use super::nat::{Memory, Sources};
 use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
 use super::router::RouteGroup;
 use super::set::{Set, Sets};
@@ -95,6 +95,11 @@ pub enum Why {
     Discarded,
     /// A policy drops it.
     Policy,
+    /// It is for a balancer that has no backend.
+    NoBackend {
+        /// Whether the sender is told.
+        is_told: bool,
+    },
     /// It is for the router, which does not take it.
     RouterAddress,
     /// Its source or destination is none that a router forwards.
@@ -111,6 +116,13 @@ pub enum Why {
     Private,
     /// It answers somebody who was not asked.
     NotAsked,
+}
+
+impl Why {
+    /// Whether the sender is told by rule: a reset of TCP, or an error of ICMP.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Why::Rejected | Why::NoBackend { is_told: true })
+    }
 }
 
 /// Something that stops a packet, and the row behind it.
@@ -187,10 +199,10 @@ pub struct Flow {
     pub path: Path,
     /// What would have stopped them.
     pub obstacles: Vec<Obstacle>,
-    /// Ports at which their connection is remembered.
-    pub remembered: Rc<BTreeSet<PortId>>,
-    /// What routers remember of their connection.
+    /// What switches and routers remember of their connection.
     pub memories: Rc<Vec<Memory>>,
+    /// What becomes of their source on the router that they are in.
+    pub sources: Sources,
     /// For answers to an echo request, their type.
     pub echo: Option<u128>,
     /// Router ports that they have come in by, as what.
@@ -211,8 +223,8 @@ impl Flow {
             first_source: None,
             path: Path::default(),
             obstacles: Vec::new(),
-            remembered: Rc::default(),
             memories: Rc::default(),
+            sources: Sources::default(),
             echo: None,
             visited: Vec::new(),
         }
@@ -221,8 +233,7 @@ impl Flow {
     /// The answers to these packets, about to be sent.
     pub fn answered(&self, set: Set, echo: Option<u128>) -> Flow {
         let rewrite = self.rewrite.reply(echo);
-        let (remembered, memories) = (self.remembered.clone(), self.memories.clone());
-        Flow { rewrite, remembered, memories, echo, ..Flow::new(set) }
+        Flow { rewrite, memories: self.memories.clone(), echo, ..Flow::new(set) }
     }
 
     pub(super) fn step(&mut self, step: Step) {

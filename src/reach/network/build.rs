@@ -3,13 +3,13 @@
 //! Refuses to fail: what OVN passes over is left out, with a note.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::{
-    AccessRule, AclId, Action, Address, Direction, Link, Network, Note, Port, PortId, PortKind, Router,
-    RouterId, RouterPort, RouterPortId, RowId, RowInfo, Switch, SwitchId, Vip, parse_mac, parse_net,
+    AccessRule, AclId, Action, Address, Direction, Forced, Link, Network, Note, Port, PortId, PortKind,
+    Router, RouterId, RouterPort, RouterPortId, RowId, RowInfo, Switch, SwitchId, parse_mac, parse_net,
 };
 use crate::nb::matching::{self, Expr, ReferenceKind};
 use crate::nb::{
@@ -17,7 +17,7 @@ use crate::nb::{
     LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row, Table,
 };
 use crate::reach::filter::Member;
-use crate::reach::header::{SCTP, TCP, UDP, bits};
+use crate::reach::header::bits;
 use crate::span::Span;
 use crate::target::Target;
 
@@ -56,6 +56,7 @@ impl<'a> Builder<'a> {
         builder.sets();
         builder.routers();
         builder.links();
+        builder.virtual_addresses();
         builder.translations();
         builder.access_rules();
         builder.network
@@ -97,16 +98,18 @@ impl<'a> Builder<'a> {
             let policies = policies.collect();
             let ports: Vec<RouterPortId> = ports;
             let is_gateway = router.options.contains_key("chassis");
+            let (vips, unfollowed) = self.vips(&router.load_balancer);
             self.network.routers.push(Router {
                 row,
-                vips: self.vips(&router.load_balancer),
+                vips,
+                forced: if is_gateway { Forced::of(&router.options) } else { Forced::default() },
                 name: router.name,
                 ports,
                 routes,
                 policies,
                 is_gateway,
                 translations: Vec::new(),
-                unfollowed: Vec::new(),
+                unfollowed,
             });
         }
     }
@@ -142,7 +145,7 @@ impl<'a> Builder<'a> {
             let ports: Vec<_> =
                 switch.ports.iter().filter_map(|to| self.read(to, Table::LogicalSwitchPort)).collect();
             let ports = ports.into_iter().map(|(row, port)| self.port(id, row, port)).collect();
-            let vips = self.vips(&switch.load_balancer);
+            let (vips, unfollowed) = self.vips(&switch.load_balancer);
             self.network.switches.push(Switch {
                 row,
                 name: switch.name,
@@ -150,6 +153,7 @@ impl<'a> Builder<'a> {
                 acls: Vec::new(),
                 is_stateful: !vips.is_empty(),
                 vips,
+                unfollowed,
                 answers_dns: !switch.dns_records.is_empty(),
             });
         }
@@ -168,6 +172,7 @@ impl<'a> Builder<'a> {
             self.note(row, "OVN passes over port security without an Ethernet address");
         }
         let dhcp = port.dhcpv4_options.as_ref().and_then(|to| self.read(to, Table::DhcpOptions));
+        let proxied = port.options.get("arp_proxy").map(String::as_str).unwrap_or_default();
         let id = PortId(self.network.ports.len());
         self.port_of_row.insert(row, id);
         self.network.ports.push(Port {
@@ -181,6 +186,8 @@ impl<'a> Builder<'a> {
             is_router_address: port.addresses.contains("router"),
             security,
             is_enabled: port.enabled != Some(false),
+            shared: Vec::new(),
+            proxied: proxied.split_whitespace().filter_map(parse_net).collect(),
             dhcpv4: dhcp.map(|(_, options)| options),
         });
         id
@@ -219,6 +226,25 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Addresses that any of several machines may take on.
+    fn virtual_addresses(&mut self) {
+        for (row, port) in self.table::<LogicalSwitchPort>(Table::LogicalSwitchPort) {
+            let (Some(id), "virtual") = (self.port_of_row.get(&row), port.kind.as_str()) else { continue };
+            let switch = self.network.port(*id).switch;
+            let option = |name| port.options.get(name).map(String::as_str).unwrap_or_default();
+            let (Ok(address), parents) = (option("virtual-ip").parse::<IpAddr>(), option("virtual-parents"))
+            else {
+                continue;
+            };
+            let parents: BTreeSet<&str> = parents.split(',').map(str::trim).collect();
+            for at in self.network.switches[switch.0].ports.clone() {
+                if parents.contains(self.network.ports[at.0].name.as_str()) {
+                    self.network.ports[at.0].shared.push(address);
+                }
+            }
+        }
+    }
+
     /// Address sets, port groups, and the address sets that OVN makes of those.
     fn sets(&mut self) {
         for (_, set) in self.table::<AddressSet>(Table::AddressSet) {
@@ -243,20 +269,6 @@ impl<'a> Builder<'a> {
     fn members(&self, group: &PortGroup) -> Vec<PortId> {
         let rows = group.ports.iter().filter_map(|to| (self.resolve)(to, Table::LogicalSwitchPort));
         rows.filter_map(|row| self.port_of_row.get(&row).copied()).collect()
-    }
-
-    fn vips(&self, balancers: &BTreeSet<Ref>) -> Vec<Vip> {
-        let balancers = balancers.iter().filter_map(|to| self.read(to, Table::LoadBalancer));
-        let vips = balancers.flat_map(|(row, balancer): (RowId, LoadBalancer)| {
-            let proto = match balancer.protocol.as_deref() {
-                Some("udp") => UDP,
-                Some("sctp") => SCTP,
-                _ => TCP,
-            };
-            let ends: Vec<(IpAddr, Option<u16>)> = balancer.vips.keys().filter_map(|vip| end(vip)).collect();
-            ends.into_iter().map(move |(address, port)| Vip { row, address, port, proto })
-        });
-        vips.collect()
     }
 
     /// The rules of each switch: its own, and those of the groups that its ports are in.
@@ -376,14 +388,6 @@ fn member(text: &str) -> Option<Member> {
     Some(Member { value: bits(net.network()), mask, width })
 }
 
-/// The address of `10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1` or `fd00::1`, and the port.
-fn end(vip: &str) -> Option<(IpAddr, Option<u16>)> {
-    match vip.parse::<SocketAddr>() {
-        Ok(end) => Some((end.ip(), Some(end.port()))),
-        Err(_) => Some((vip.parse().ok()?, None)),
-    }
-}
-
 /// What a row does, in a few words of the row's own.
 fn gist(row: &Row) -> String {
     let text = match row.table() {
@@ -410,6 +414,13 @@ fn gist(row: &Row) -> String {
         Table::Nat => {
             Nat::try_from(row).map(|nat| format!("{} {} as {}", nat.kind, nat.logical_ip, nat.external_ip))
         }
+        Table::LoadBalancer => LoadBalancer::try_from(row).map(|balancer| {
+            let vips = balancer.vips.iter().map(|(vip, backends)| match backends.as_str() {
+                "" => format!("{vip} to nobody"),
+                backends => format!("{vip} to {backends}"),
+            });
+            vips.collect::<Vec<_>>().join(", ")
+        }),
         _ => Ok(String::new()),
     };
     text.unwrap_or_default()

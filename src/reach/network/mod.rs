@@ -5,6 +5,7 @@
 //!
 //! Refuses to decide where a packet goes, and to know whether northc wrote the rows.
 
+mod balancers;
 mod build;
 mod translations;
 
@@ -14,8 +15,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use ipnet::IpNet;
 use uuid::Uuid;
 
+pub use self::balancers::Responder;
 use self::build::Builder;
-pub use self::translations::{Peers, Translation, Unfollowed};
+pub use self::translations::{Forced, Peers, Translation, Unfollowed};
 use super::filter::Names;
 use crate::nb::actual::{self, Actual};
 use crate::nb::matching::{Expr, SymbolSet};
@@ -113,6 +115,10 @@ pub struct Port {
     pub security: Vec<Address>,
     /// Whether it is switched on.
     pub is_enabled: bool,
+    /// Virtual addresses that the machine may take on.
+    pub shared: Vec<IpAddr>,
+    /// What a router answers for in its place, as the port to it says (`arp_proxy`).
+    pub proxied: Vec<IpNet>,
     /// What DHCPv4 tells the machine.
     pub dhcpv4: Option<DhcpOptions>,
 }
@@ -132,6 +138,8 @@ pub struct Switch {
     pub is_stateful: bool,
     /// The virtual addresses of its balancers.
     pub vips: Vec<Vip>,
+    /// Its balancers that are not followed.
+    pub unfollowed: Vec<Unfollowed>,
     /// Whether it answers DNS.
     pub answers_dns: bool,
 }
@@ -147,6 +155,16 @@ pub struct Vip {
     pub port: Option<u16>,
     /// The protocol.
     pub proto: u128,
+    /// Where connections go, one of them each; ports where the address has one.
+    pub backends: Vec<(IpAddr, Option<u16>)>,
+    /// Whether senders are told that there is no backend.
+    pub rejects: bool,
+    /// Whether a router leaves the source of what it spreads as it is.
+    pub keeps_source: bool,
+    /// The source that a backend sees which has asked itself.
+    pub hairpin: IpAddr,
+    /// Who is told that a router has the address.
+    pub responder: Responder,
 }
 
 /// Which way a rule looks.
@@ -254,8 +272,10 @@ pub struct Router {
     pub is_gateway: bool,
     /// Its translations that OVN carries out.
     pub translations: Vec<Translation>,
-    /// Its translations that are not followed.
+    /// Its translations and balancers that are not followed.
     pub unfollowed: Vec<Unfollowed>,
+    /// The sources that it gives to what it has translated or spread.
+    pub forced: Forced,
     /// The virtual addresses of its balancers.
     pub vips: Vec<Vip>,
 }
@@ -366,6 +386,13 @@ impl Network {
     /// The symbols that matches are read with.
     pub fn symbols(&self) -> SymbolSet {
         symbols(self.target)
+    }
+}
+
+impl Port {
+    /// Whether conntrack is asked about what passes it, on a switch that follows connections.
+    pub fn is_tracked(&self) -> bool {
+        !matches!(self.kind, PortKind::Router(_) | PortKind::Localnet)
     }
 }
 

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 
 use super::build::Builder;
 use super::{Link, Network, PortKind, RouterId, RouterPortId, RowId, parse_mac, parse_net};
+use crate::nb::matching::{self, Expr};
 use crate::nb::{AddressSet, LogicalRouter, Nat, Ref, Table};
 use crate::target::Target;
 
@@ -41,6 +42,8 @@ pub struct Translation {
     pub peers: Peers,
     /// Whether packets are rewritten without conntrack.
     pub is_stateless: bool,
+    /// The only packets that it is for, and its priority among others of the kind; from 24.09 on.
+    pub matching: Option<(Expr, u32)>,
 }
 
 /// The addresses on the other side of a translation.
@@ -67,6 +70,31 @@ pub struct Unfollowed {
     pub destinations: Option<IpNet>,
 }
 
+/// Sources that a router on one chassis gives to what it has sent inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forced {
+    /// To what it has translated (`dnat_force_snat_ip`).
+    pub translated: Vec<IpAddr>,
+    /// To what it has spread (`lb_force_snat_ip`).
+    pub balanced: Vec<IpAddr>,
+    /// To what it has spread: that of the port that it leaves by.
+    pub is_of_port: bool,
+}
+
+impl Forced {
+    pub(super) fn of(options: &BTreeMap<String, String>) -> Forced {
+        let option = |name| options.get(name).map(String::as_str).unwrap_or_default();
+        let addresses = |text: &str| {
+            text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<IpAddr>>()
+        };
+        Forced {
+            translated: addresses(option("dnat_force_snat_ip")),
+            balanced: addresses(option("lb_force_snat_ip")),
+            is_of_port: option("lb_force_snat_ip") == "router_ip",
+        }
+    }
+}
+
 /// Why a translation does not happen.
 enum Not {
     Done(String),
@@ -91,7 +119,7 @@ impl Builder<'_> {
             for (row, nat) in
                 router.nat.iter().filter_map(|to| self.read::<Nat>(to, Table::Nat)).collect::<Vec<_>>()
             {
-                match self.translation(*id, row, &nat, &router) {
+                match self.translation(*id, row, &nat) {
                     Ok(translation) => self.network.routers[id.0].translations.push(translation),
                     Err(Not::Done(what)) => self.note(row, format!("OVN passes over it: {what}")),
                     Err(Not::Followed(what)) => {
@@ -109,13 +137,7 @@ impl Builder<'_> {
         }
     }
 
-    fn translation(
-        &self,
-        id: RouterId,
-        row: RowId,
-        nat: &Nat,
-        router: &LogicalRouter,
-    ) -> Result<Translation, Not> {
+    fn translation(&self, id: RouterId, row: RowId, nat: &Nat) -> Result<Translation, Not> {
         let done = |what: &str| Not::Done(what.to_owned());
         let (is_inward, is_outward) = match nat.kind.as_str() {
             "snat" => (false, true),
@@ -143,11 +165,7 @@ impl Builder<'_> {
             (Some(only), None) => Peers::Only(self.members_of(only)),
             (None, Some(but)) => Peers::AllBut(self.members_of(but)),
         };
-        let forced = ["dnat_force_snat_ip", "lb_force_snat_ip"];
-        if gateway.is_none() && forced.iter().any(|option| router.options.contains_key(*option)) {
-            let what = "its router has `dnat_force_snat_ip` or `lb_force_snat_ip`";
-            return Err(Not::Followed(what.to_owned()));
-        }
+        let matching = self.only(nat, &peers)?;
         let port = nat.logical_port.as_ref();
         let mac = nat.external_mac.as_deref().and_then(parse_mac);
         let is_distributed = is_inward
@@ -170,7 +188,22 @@ impl Builder<'_> {
             is_stateless: is_inward
                 && is_outward
                 && nat.options.get("stateless").is_some_and(|it| it == "true"),
+            matching,
         })
+    }
+
+    /// The packets that a translation is for, where it is not for all.
+    fn only(&self, nat: &Nat, peers: &Peers) -> Result<Option<(Expr, u32)>, Not> {
+        if nat.matching.is_empty() {
+            return Ok(None);
+        }
+        if matches!(peers, Peers::AllBut(_)) {
+            return Err(Not::Followed("it has a match and exempted external addresses".to_owned()));
+        }
+        match matching::parse(&nat.matching, self.network.symbols()).expr {
+            Some(expr) => Ok(Some((expr, nat.priority.try_into().unwrap_or(0)))),
+            None => Err(Not::Done("it cannot read the match".to_owned())),
+        }
     }
 
     /// The port that does a translation; `None` where the router is on one chassis.

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use northc::nb::{
-    Acl, AddressSet, GatewayChassis, Key, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort,
-    LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row, Rows, Table,
+    Acl, AddressSet, GatewayChassis, Key, LoadBalancer, LogicalRouter, LogicalRouterPolicy,
+    LogicalRouterPort, LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row,
+    Rows, Table,
 };
 use northc::reach::header::{Field, Header};
 
@@ -32,6 +33,8 @@ pub(super) struct World {
     routers: Vec<(String, u64, Vec<IpAddr>)>,
     /// Addresses that translations have outside.
     externals: Vec<IpAddr>,
+    /// Virtual addresses of balancers.
+    vips: Vec<IpAddr>,
     n_rows: usize,
 }
 
@@ -81,17 +84,35 @@ impl World {
                 router.options.insert("chassis".to_owned(), "gw".to_owned());
             }
             (0..dice.below(5)).for_each(|_| world.translation(dice, router));
+            if dice.one_in(3) {
+                (0..1 + dice.below(3)).for_each(|_| world.balancer(dice, &mut router.load_balancer));
+            }
+            if dice.one_in(2) {
+                let forced = dice.pick(&["30.0.0.9", "router_ip", "30.0.0.9 fd00:30::9"]).to_owned();
+                router.options.insert("lb_force_snat_ip".to_owned(), forced);
+            }
+            if dice.one_in(3) {
+                router.options.insert("dnat_force_snat_ip".to_owned(), "30.0.0.8".to_owned());
+            }
             router.enabled = dice.one_in(25).then_some(false);
         }
         world.groups(dice);
         for mut switch in switches {
             (0..dice.below(6)).for_each(|_| world.rule(dice, &mut switch.acls));
+            if dice.one_in(3) {
+                (0..1 + dice.below(3)).for_each(|_| world.balancer(dice, &mut switch.load_balancer));
+            }
             world.insert(Table::LogicalSwitch, &switch.name.clone(), switch);
         }
         for router in routers {
             world.insert(Table::LogicalRouter, &router.name.clone(), router);
         }
         world
+    }
+
+    fn row(&self, to: &Ref) -> Option<&Row> {
+        let Ref::Key(key) = to else { return None };
+        self.rows.get(key)
     }
 
     fn insert(&mut self, table: Table, name: &str, row: impl Into<Row>) -> Ref {
@@ -237,6 +258,7 @@ impl World {
     fn address(&self, dice: &mut Dice) -> IpAddr {
         let machine = &self.machines[dice.below(self.machines.len())];
         match dice.below(9) {
+            7 if !self.vips.is_empty() => self.vips[dice.below(self.vips.len())],
             8 if !self.externals.is_empty() => self.externals[dice.below(self.externals.len())],
             0 if !self.routers.is_empty() => {
                 let own = &self.routers[dice.below(self.routers.len())].2;
@@ -272,7 +294,15 @@ impl World {
         ];
         let prefix = dice.pick(&prefixes).to_owned();
         let ports: Vec<String> = router.ports.iter().filter_map(|to| name_of(&self.rows, to)).collect();
+        // `discard` beside another route of its prefix is the end of northd 25.03.
         let is_discard = dice.one_in(8);
+        let own = format!("10.0.{}.{}/26", dice.below(4), 64 * dice.below(4));
+        let prefix = if is_discard { own } else { prefix };
+        let is_taken = router.static_routes.iter().filter_map(|to| self.row(to));
+        let mut is_taken = is_taken.filter_map(|row| LogicalRouterStaticRoute::try_from(row).ok());
+        if is_discard && is_taken.any(|route| route.ip_prefix == prefix) {
+            return;
+        }
         let nexthop = if is_discard { "discard".to_owned() } else { self.next_hop(dice) };
         let output_port = (!is_discard && dice.one_in(6)).then(|| ports[dice.below(ports.len())].clone());
         let route = LogicalRouterStaticRoute {
@@ -342,6 +372,51 @@ impl World {
             ..Default::default()
         };
         router.nat.insert(self.nameless(Table::Nat, row));
+    }
+
+    /// A balancer with a few addresses, some of which OVN passes over.
+    fn balancer(&mut self, dice: &mut Dice, balancers: &mut BTreeSet<Ref>) {
+        let mut vips = BTreeMap::new();
+        for _ in 0..1 + dice.below(2) {
+            let is_ipv6 = dice.one_in(4);
+            let vip: IpAddr = match is_ipv6 {
+                true => format!("fd00:40::{}", dice.below(3)),
+                false if dice.one_in(6) => format!("10.0.{}.{}", dice.below(3), 60 + dice.below(3)),
+                false => format!("40.0.0.{}", dice.below(4)),
+            }
+            .parse()
+            .expect("an address");
+            let has_port = !dice.one_in(4);
+            let mut backends = Vec::new();
+            for _ in 0..dice.below(4) {
+                let machine = &self.machines[dice.below(self.machines.len())];
+                let own = machine.addresses.iter().find(|own| own.is_ipv6() == is_ipv6);
+                let Some(own) = own.or(machine.addresses.first().filter(|_| dice.one_in(8))) else {
+                    continue;
+                };
+                let port = has_port.then(|| dice.pick(&["80", "443", "1024"])).filter(|_| !dice.one_in(12));
+                backends.push(socket(*own, port));
+            }
+            let port = has_port.then(|| dice.pick(&["22", "80", "443"]));
+            vips.insert(socket(vip, port), backends.join(","));
+            self.vips.push(vip);
+        }
+        let mut options = BTreeMap::new();
+        // The first packet of a client that a balancer is to remember is the last for ovn-trace: no affinity.
+        for name in ["reject", "skip_snat"] {
+            if dice.one_in(3) {
+                options.insert(name.to_owned(), "true".to_owned());
+            }
+        }
+        let protocol = dice.pick(&["", "tcp", "tcp", "udp", "sctp"]).to_owned();
+        let row = LoadBalancer {
+            name: format!("lb{}", self.n_rows),
+            vips,
+            protocol: (!protocol.is_empty()).then_some(protocol),
+            options,
+            ..Default::default()
+        };
+        balancers.insert(self.nameless(Table::LoadBalancer, row));
     }
 
     fn groups(&mut self, dice: &mut Dice) {
@@ -527,6 +602,15 @@ fn header(dice: &mut Dice, source: IpAddr, to: IpAddr) -> Header {
         }
     }
     header
+}
+
+/// `10.0.0.1:80`, `[fd00::1]:80`, or the address alone.
+fn socket(address: IpAddr, port: Option<&str>) -> String {
+    match (address, port) {
+        (IpAddr::V6(address), Some(port)) => format!("[{address}]:{port}"),
+        (address, Some(port)) => format!("{address}:{port}"),
+        (address, None) => address.to_string(),
+    }
 }
 
 fn name_of(rows: &Rows, to: &Ref) -> Option<String> {

@@ -18,7 +18,7 @@ use northc::reach::judge::{Finding, Judge, Party, Place, Proto, Verdict, service
 use northc::reach::network::{Network, PortId, PortKind};
 use northc::reach::parties::{INTERNET, parties};
 use northc::reach::set::{Set, Sets};
-use northc::reach::walk::{End, Why};
+use northc::reach::walk::End;
 use northc::target::Target;
 
 use crate::cases::{self, Case};
@@ -246,7 +246,7 @@ fn packets(sets: &Sets, check: &Check) -> Set {
 
 fn compare(check: &Check, finding: &Finding) -> Result<(), String> {
     let course = &finding.courses[0];
-    let is_refused = course.request.flow.obstacles.first().is_some_and(|it| it.why == Why::Rejected);
+    let is_refused = course.request.flow.obstacles.first().is_some_and(|it| it.why.is_told());
     let outcome = match (finding.verdict, &course.request.end) {
         (Verdict::Reachable, _) => "ok",
         (Verdict::NoRoute, _) => "noroute",
