@@ -58,8 +58,9 @@ impl<'n> Guests<'n> {
 
     /// The addresses of the machine at a port.
     pub fn addresses(&self, port: PortId) -> Vec<IpAddr> {
-        let addresses = &self.network.port(port).addresses;
-        addresses.iter().flat_map(|address| address.ips.iter().map(IpNet::addr)).collect()
+        let port = self.network.port(port);
+        let own = port.addresses.iter().flat_map(|address| address.ips.iter().map(IpNet::addr));
+        own.chain(port.shared.iter().copied()).collect()
     }
 
     /// The routes of the machine at a port, most specific first: where to, and by whom.

@@ -80,6 +80,8 @@ pub(super) enum Does<'n> {
     /// Lets pass by.
     Nothing,
     Translate(&'n Translation),
+    /// Remembers that nothing is translated.
+    Remember(Zone, RowId),
     /// Gives packets a source.
     Give(RowId, IpAddr),
     Balance(&'n Vip),
@@ -127,13 +129,14 @@ impl<'n> Walker<'n> {
                 _ => {}
             }
         }
-        let around = self.at_router(inport, None, &left);
+        let place = (self.at_router(inport, None, &left), &left);
         for translation in here.into_iter().filter(|it| it.is_inward) {
             let matching = self.destined(&translation.external.into());
             let peer = if translation.is_stateless { None } else { Some(Field::IpSrc) };
-            self.rules(DNAT, matching, peer, translation, (&around, &left), &mut rules);
+            let rule = Rule { priority: DNAT, matching, does: Does::Translate(translation) };
+            self.rules(rule, peer, translation, &place, &mut rules);
         }
-        inside.extend(self.stage(keeper, Zone::Destination, rules, left));
+        inside.extend(self.stage(keeper, Zone::Destination, rules, left.clone()));
         inside
     }
 
@@ -161,20 +164,32 @@ impl<'n> Walker<'n> {
         let asked = if router.is_gateway { Set::ALL } else { inward };
         let keeper = Keeper::Router(id);
         let (mut outside, left) = self.reversed(keeper, Zone::Destination, asked, flow);
-        for mut flow in self.remembered(id, inport, left) {
-            let known = self.known(id, asked, &flow);
-            outside.push(Flow { set: known, ..flow.clone() });
-            flow.set = self.sets.minus(flow.set, known);
-            let mut rules = self.giving(out, flow.sources);
-            let around = self.at_router(inport, Some(out), &flow);
-            for translation in here.iter().filter(|it| it.is_outward && it.has_chassis) {
-                let matching = within(self.sets, Field::IpSrc, &translation.logical);
-                let length = u32::from(translation.logical.prefix_len()) + 1;
-                let priority = if router.is_gateway { length } else { length + DISTRIBUTED };
-                self.rules(priority, matching, Some(Field::IpDst), translation, (&around, &flow), &mut rules);
-            }
-            outside.extend(self.stage(keeper, Zone::Source, rules, flow));
+        let mut flow = left;
+        if router.is_gateway {
+            self.remember(keeper, Zone::Destination, router.row, &mut flow);
         }
+        let known = self.known(id, asked, &flow);
+        outside.push(Flow { set: known, ..flow.clone() });
+        flow.set = self.sets.minus(flow.set, known);
+        let mut rules = self.giving(out, flow.sources);
+        let place = (self.at_router(inport, Some(out), &flow), &flow);
+        let priority = |translation: &Translation| {
+            let length = u32::from(translation.logical.prefix_len()) + 1;
+            if router.is_gateway { length } else { length + DISTRIBUTED }
+        };
+        for translation in here.into_iter().filter(|it| it.is_outward && it.has_chassis) {
+            let matching = within(self.sets, Field::IpSrc, &translation.logical);
+            let does = Does::Translate(translation);
+            let rule = Rule { priority: priority(translation), matching, does };
+            self.rules(rule, Some(Field::IpDst), translation, &place, &mut rules);
+        }
+        for (zone, translation) in self.remembering(inport) {
+            let matching = self.destined(&translation.logical);
+            let does = Does::Remember(zone, translation.row);
+            let rule = Rule { priority: priority(translation), matching, does };
+            self.rules(rule, Some(Field::IpSrc), translation, &place, &mut rules);
+        }
+        outside.extend(self.stage(keeper, Zone::Source, rules, flow.clone()));
         outside.retain(|flow| !flow.set.is_none());
         outside
     }
@@ -216,24 +231,24 @@ impl<'n> Walker<'n> {
         self.followed(about, flow)
     }
 
-    /// A translation as rules: exempted peers pass by one of higher priority, which shorter prefixes lose to too.
+    /// Adds what a translation does to packets: exempted peers pass by with a higher priority, which shorter
+    /// prefixes lose to too.
     fn rules(
         &mut self,
-        priority: u32,
-        matching: Set,
+        rule: Rule<'n>,
         peer: Option<Field>,
         translation: &'n Translation,
-        (around, flow): (&Surroundings<'n>, &Flow),
+        (around, flow): &(Surroundings<'n>, &Flow),
         rules: &mut Vec<Rule<'n>>,
     ) {
+        let Rule { priority, matching, does } = rule;
         let ours = peer.map_or(matching, |peer| self.with_peers(matching, peer, translation));
-        let does = Does::Translate(translation);
         if let Some((expr, priority)) = &translation.matching {
             let (truth, unjudged) = self.truth(translation.row, expr, around);
             let unsure = self.sets.and(self.sets.minus(truth.maybe, truth.yes), ours);
             let set = self.part(flow, unsure);
             let what = format!("its match asks for {}, which is not followed", unjudged.join(", "));
-            self.end(Flow { set, ..flow.clone() }, End::Unjudged { row: translation.row, what });
+            self.end(Flow { set, ..(*flow).clone() }, End::Unjudged { row: translation.row, what });
             let matching = self.sets.and(truth.yes, ours);
             return rules.push(Rule { priority: MATCHING + priority, matching, does });
         }
@@ -277,6 +292,11 @@ impl<'n> Walker<'n> {
                 }
                 match rule.does {
                     Does::Nothing => done.push(flow),
+                    Does::Remember(zone, row) => {
+                        let mut flow = flow;
+                        self.remember(keeper, zone, row, &mut flow);
+                        done.push(flow);
+                    }
                     Does::Translate(translation) => {
                         done.extend(self.translated(keeper, zone, flow, translation));
                     }
@@ -442,11 +462,8 @@ impl<'n> Walker<'n> {
 
     /// The switch remembers, for the machine at a port, a connection that it has not translated.
     pub(super) fn remember_at(&self, port: PortId, flow: &mut Flow) {
-        let (keeper, zone, row) = (Keeper::Port(port), Zone::Destination, self.network.port(port).row);
-        let (before, after) = (flow.rewrite, flow.rewrite);
-        if !flow.memories.iter().any(|it| it.is_of(keeper, zone) && it.after == after) {
-            Rc::make_mut(&mut flow.memories).push(Memory { keeper, zone, row, before, after });
-        }
+        let row = self.network.port(port).row;
+        self.remember(Keeper::Port(port), Zone::Destination, row, flow);
     }
 
     /// Answers of connections that the router remembers and has not translated: their source stays.
@@ -466,40 +483,28 @@ impl<'n> Walker<'n> {
         self.sets.and(flow.set, self.sets.or(by_destination, by_source))
     }
 
-    /// First packets, and that the router remembers them as they are.
-    ///
-    /// A router on one chassis remembers all. Others, from 24.03 on, what comes in by a gateway to addresses that
-    /// have `snat`, and from 25.09 on to those that have `dnat_and_snat`.
-    fn remembered(&self, id: RouterId, inport: RouterPortId, flow: Flow) -> Vec<Flow> {
-        let router = self.network.router(id);
-        let target = self.network.target;
-        if self.kind != Kind::First || target < Target::TESTED[1] && !router.is_gateway {
-            return vec![flow];
+    /// A first packet, and that it is remembered as it is.
+    fn remember(&self, keeper: Keeper, zone: Zone, row: RowId, flow: &mut Flow) {
+        let (before, after) = (flow.rewrite, flow.rewrite);
+        let is_known = flow.memories.iter().any(|it| it.is_of(keeper, zone) && it.after == after);
+        if self.kind == Kind::First && !is_known {
+            Rc::make_mut(&mut flow.memories).push(Memory { keeper, zone, row, before, after });
         }
-        let remember = |mut flow: Flow, zone, row| {
-            let (keeper, before, after) = (Keeper::Router(id), flow.rewrite, flow.rewrite);
-            if !flow.memories.iter().any(|it| it.is_of(keeper, zone) && it.after == after) {
-                Rc::make_mut(&mut flow.memories).push(Memory { keeper, zone, row, before, after });
-            }
-            flow
-        };
-        if router.is_gateway {
-            return vec![remember(flow, Zone::Destination, router.row)];
-        }
-        let (mut done, mut left) = (Vec::new(), flow);
-        for translation in router.translations.iter().filter(|it| it.gateway == Some(inport)) {
-            let zone = if translation.is_inward { Zone::Destination } else { Zone::Source };
-            let is_one = translation.is_outward && translation.has_chassis && !translation.is_stateless;
-            if !is_one || translation.is_inward && target < Target::TESTED[2] {
-                continue;
-            }
-            let inside = self.destined(&translation.logical);
-            let set = self.part(&left, self.with_peers(inside, Field::IpSrc, translation));
-            done.push(remember(Flow { set, ..left.clone() }, zone, translation.row));
-            left.set = self.sets.minus(left.set, set);
-        }
-        done.push(left);
-        done
+    }
+
+    /// Translations of a gateway that remembers, as it is, what comes in by it for the inside: from 24.03 on those
+    /// with `snat`, and from 25.09 on those with `dnat_and_snat`.
+    fn remembering(&self, inport: RouterPortId) -> impl Iterator<Item = (Zone, &'n Translation)> + use<'n> {
+        let network = self.network;
+        let target = network.target;
+        let router = network.router(network.router_port(inport).router);
+        let here = router.translations.iter().filter(move |it| it.gateway == Some(inport));
+        here.filter_map(move |it| {
+            let is_one = it.is_outward && it.has_chassis && !it.is_stateless;
+            let since = if it.is_inward { Target::TESTED[2] } else { Target::TESTED[1] };
+            let zone = if it.is_inward { Zone::Destination } else { Zone::Source };
+            (is_one && target >= since).then_some((zone, it))
+        })
     }
 
     /// Sent packets that two ways of writing them over make the same.

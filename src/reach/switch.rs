@@ -14,11 +14,13 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::nat::Zone;
 use super::network::{
-    self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, RouterPortId, SwitchId,
+    self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, Responder, RouterPortId, SwitchId,
     Translation, link_local_of,
 };
 use super::router::external_macs;
@@ -49,9 +51,16 @@ pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Neighbours {
         for Address { mac, ips } in &port.addresses {
             ips.iter().for_each(|net| neighbours.entry(net.addr()).or_default().push(*mac));
         }
+        // Whoever of the machines has taken a virtual address on answers for it.
+        let own = port.addresses.first().filter(|_| port.kind == PortKind::Guest);
+        for (address, own) in port.shared.iter().zip(own.into_iter().cycle()) {
+            neighbours.entry(*address).or_default().push(own.mac);
+        }
         if let Some(id) = router_port(port) {
             let router = network.router_port(id);
-            router.addresses().for_each(|own| neighbours.entry(own).or_default().push(router.mac));
+            let proxied = port.proxied.iter().filter(|net| net.prefix_len() == net.max_prefix_len());
+            let own = router.addresses().chain(answered(network, id)).chain(proxied.map(IpNet::addr));
+            own.for_each(|own| neighbours.entry(own).or_default().push(router.mac));
             for (external, mac) in externals(network, id) {
                 neighbours.entry(external).or_default().push(mac);
             }
@@ -73,6 +82,21 @@ fn externals(network: &Network, id: RouterPortId) -> impl Iterator<Item = (IpAdd
         None => port.networks.iter().any(|net| net.contains(&it.external)),
     };
     translations.filter(is_here).map(|it| (it.external, it.mac.unwrap_or(port.mac)))
+}
+
+/// Virtual addresses that a router port answers for: those in a network of its router, or what balancers say.
+fn answered(network: &Network, id: RouterPortId) -> impl Iterator<Item = IpAddr> {
+    let router = network.router(network.router_port(id).router);
+    let is_near = |address: &IpAddr| {
+        let mut nets = router.ports.iter().flat_map(|id| &network.router_port(*id).networks);
+        nets.any(|net| net.contains(address))
+    };
+    let vips = router.vips.iter().filter(move |vip| match vip.responder {
+        Responder::Always => true,
+        Responder::Near => is_near(&vip.address),
+        Responder::Never => false,
+    });
+    vips.map(|vip| vip.address)
 }
 
 fn router_port(port: &Port) -> Option<RouterPortId> {

@@ -68,7 +68,7 @@ fn read(row: RowId, balancer: &LoadBalancer, vip: &str, backends: &str) -> Optio
     }
     let options = &balancer.options;
     let hairpin = options.get("hairpin_snat_ip").map(String::as_str).unwrap_or_default();
-    let hairpin = hairpin.split_whitespace().filter_map(|text| text.parse::<IpAddr>().ok());
+    let mut hairpin = hairpin.split_whitespace().filter_map(|text| text.parse::<IpAddr>().ok());
     let proto = match balancer.protocol.as_deref() {
         Some("udp") => UDP,
         Some("sctp") => SCTP,
@@ -82,7 +82,7 @@ fn read(row: RowId, balancer: &LoadBalancer, vip: &str, backends: &str) -> Optio
         backends,
         rejects: is(options, "reject"),
         keeps_source: is(options, "skip_snat"),
-        hairpin: hairpin.filter(|own| own.is_ipv6() == address.is_ipv6()).next_back().unwrap_or(address),
+        hairpin: hairpin.rfind(|own| own.is_ipv6() == address.is_ipv6()).unwrap_or(address),
         responder: match options.get("neighbor_responder").map(String::as_str) {
             Some("all") => Responder::Always,
             Some("none") => Responder::Never,

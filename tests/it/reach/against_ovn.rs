@@ -235,12 +235,15 @@ fn seen(fate: &Fate) -> Seen {
 
 /// The last source and the last destination that translations have given a packet.
 ///
-/// Which backend a balancer has chosen ovn-trace does not say.
+/// Which backend a balancer has chosen ovn-trace does not say, and what is translated without conntrack looks like
+/// what a router does to an echo request.
 fn translated(network: &Network, flow: &Flow, sent: &Header) -> [Option<IpAddr>; 2] {
+    let translations = network.routers.iter().flat_map(|router| &router.translations);
+    let stateless: BTreeSet<RowId> = translations.filter(|it| it.is_stateless).map(|it| it.row).collect();
     let mut given = [None, None];
     for step in flow.path.steps() {
         if let Step::Translated { before, after, row } = step {
-            if network.row(row).table == Table::LoadBalancer {
+            if network.row(row).table == Table::LoadBalancer || stateless.contains(&row) {
                 continue;
             }
             let after_header = after.apply(sent);

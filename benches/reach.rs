@@ -1,0 +1,81 @@
+//! How long it takes to say what can reach what, and how many classes of machines there were.
+//!
+//! `cargo bench --bench reach -- 50 100000` makes a world of so many VPCs and ports in northc's own kinds
+//! (`examples/generate`), compiles it, reads its rows, and answers: one pair, all pairs, and all pairs again after
+//! one rule has changed. Refuses to judge the numbers; docs/performance.md has them.
+
+use std::io::{Write, stdout};
+use std::time::{Duration, Instant};
+
+use northc::assign::Remembered;
+use northc::compile::{Options, compile};
+use northc::diag::Sink;
+use northc::nb::{Acl, Rows, Table};
+use northc::reach::guest::ByHand;
+use northc::reach::judge::{Judge, Proto, service};
+use northc::reach::matrix::Matrix;
+use northc::reach::network::Network;
+use northc::reach::parties::everybody;
+use northc::reach::set::Sets;
+use northc::span::SourceMap;
+use northc::target::Target;
+
+#[path = "../examples/generate/world.rs"]
+#[expect(dead_code, reason = "other worlds are for others")]
+mod world;
+
+use world::{Dialect, Size};
+
+type Anything<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Anything<()> {
+    let numbers: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let (n_vpcs, n_ports) = match numbers.as_slice() {
+        [n_vpcs, n_ports, ..] => (*n_vpcs, *n_ports),
+        [n_ports] => (n_ports.div_ceil(400), *n_ports),
+        [] => (5, 2_000),
+    };
+    let rows = compiled(Size { n_vpcs, n_subnets: n_ports.div_ceil(50), n_ports })?;
+    let network = timed("read rows", || Network::of_rows(&rows, Target::OLDEST))?;
+    let sets = Sets::default();
+    let mut judge = timed("prepare", || Judge::new(&network, &sets, ByHand::default()))?;
+    let all = timed("name machines", || everybody(&judge))?;
+    let https = service(&sets, Some(Proto::Tcp), Some((443, 443)));
+    if let (Some(first), Some(last)) = (all.first(), all.get(all.len() / 2)) {
+        for _ in 0..2 {
+            timed("one pair", || judge.explain(first, last, https))?;
+        }
+    }
+    let every = service(&sets, None, None);
+    let matrix = timed("all pairs", || Matrix::new(&mut judge, &all, &all, every))?;
+    let (n_from, n_to) = (matrix.from.len(), matrix.to.len());
+    report(&format!("{} machines, {n_from} classes that send, {n_to} that are sent to", all.len()), None)?;
+    report(&format!("{} nodes of sets", sets.n_nodes()), None)
+}
+
+/// The rows of a world.
+fn compiled(size: Size) -> Anything<Rows> {
+    let mut text = String::new();
+    world::write(&mut text, size, 1, Dialect::Native)?;
+    let mut sources = SourceMap::new();
+    sources.add("world.yaml", text).ok_or("the world is too long")?;
+    let (remembered, gateway_chassis) = (Remembered::new(), Vec::new());
+    let options = Options { owner: "bench".to_owned(), target: Target::OLDEST, remembered, gateway_chassis };
+    let compiled = compile(&sources, &options, &mut Sink::new()).ok_or("the world does not compile")?;
+    let n_rules = compiled.rows.table(Table::Acl).filter(|(_, row)| Acl::try_from(*row).is_ok()).count();
+    report(&format!("{} rows, {n_rules} of them rules", compiled.rows.iter().count()), None)?;
+    Ok(compiled.rows)
+}
+
+fn timed<T>(what: &str, act: impl FnOnce() -> T) -> Anything<T> {
+    let started = Instant::now();
+    let made = act();
+    report(what, Some(started.elapsed()))?;
+    Ok(made)
+}
+
+fn report(what: &str, took: Option<Duration>) -> Anything<()> {
+    let took = took.map_or_else(String::new, |took| format!("  {:.3} ms", took.as_secs_f64() * 1e3));
+    writeln!(stdout(), "{what}{took}")?;
+    Ok(())
+}
