@@ -47,7 +47,7 @@ pub(super) fn reach(
         let members: Vec<&Party> = group.iter().map(|at| &parties[*at]).collect();
         let port = |party: &&Party| match party.place {
             Place::Guest(port) => Some(network.port(port).name.clone()),
-            Place::Router | Place::Outside => None,
+            Place::Router | Place::Outside | Place::Balanced(_) => None,
         };
         Group {
             ports: members.iter().filter_map(port).collect(),

@@ -13,7 +13,7 @@
 
 use super::guest::{ByHand, Guests};
 use super::header::{Field, Header, ICMP, ICMP6, IPV4, IPV6, Rewrite, SCTP, TCP, UDP};
-use super::network::{Network, PortId, PortKind};
+use super::network::{Network, PortId, PortKind, RowId};
 use super::set::{Set, Sets};
 use super::walk::{End, Flow, Kind, Obstacle, Outcome, Walker, Why};
 
@@ -67,6 +67,8 @@ pub enum Place {
     Router,
     /// What is behind the physical networks.
     Outside,
+    /// Whoever is behind these balancers.
+    Balanced(Vec<RowId>),
 }
 
 /// One end of a question, with its addresses.
@@ -157,7 +159,7 @@ impl<'n> Judge<'n> {
                 let wires = self.wires().into_iter();
                 wires.flat_map(|port| self.walker.from_outside(port, flow.clone(), Kind::First)).collect()
             }
-            Place::Router => Vec::new(),
+            Place::Router | Place::Balanced(_) => Vec::new(),
         }
     }
 
@@ -201,7 +203,7 @@ impl<'n> Judge<'n> {
         let first = request.flow.obstacles.first().map(|obstacle| &obstacle.why);
         let alone = |verdict, request| Course { set, verdict, request, answer: None };
         let no = if first == Some(&Why::GuestRoute) { Verdict::NoRoute } else { Verdict::Blocked };
-        if !self.arrives(&to.place, &request.end) {
+        if !self.arrives(&to.place, &request) {
             let is_stopped = first.is_some() || self.is_elsewhere(&request);
             let verdict = if is_stopped { no } else { Verdict::Undetermined };
             return courses.push(alone(verdict, request));
@@ -210,7 +212,7 @@ impl<'n> Judge<'n> {
         let answers = self.answers(&request);
         for answer in answers.into_iter().flat_map(|answer| self.taken(from, answer)) {
             let set = answer.flow.set;
-            let is_back = self.arrives(&from.place, &answer.end) && answer.flow.obstacles.is_empty();
+            let is_back = self.arrives(&from.place, &answer) && answer.flow.obstacles.is_empty();
             let is_lost = !answer.flow.obstacles.is_empty();
             let verdict = match (is_stopped, is_back, is_lost) {
                 (true, _, _) => no,
@@ -224,9 +226,11 @@ impl<'n> Judge<'n> {
 
     /// An answer that has come back, apart from one that looks as if somebody else had been asked.
     fn taken(&self, from: &Party, answer: Outcome) -> Vec<Outcome> {
+        if !self.arrives(&from.place, &answer) {
+            return vec![answer];
+        }
         let Outcome { flow, end } = answer;
         let row = match end {
-            _ if !self.arrives(&from.place, &end) => return vec![Outcome { flow, end }],
             End::Port(port) | End::Outside(port) => self.network.port(port).row,
             End::Router(_) | End::Nowhere | End::Unjudged { .. } => return vec![Outcome { flow, end }],
         };
@@ -239,10 +243,13 @@ impl<'n> Judge<'n> {
         [good, strange].into_iter().filter(|answer| !answer.flow.set.is_none()).collect()
     }
 
-    fn arrives(&self, place: &Place, end: &End) -> bool {
-        match (place, end) {
+    fn arrives(&self, place: &Place, outcome: &Outcome) -> bool {
+        match (place, &outcome.end) {
             (Place::Guest(wanted), End::Port(port)) => wanted == port,
             (Place::Router, End::Router(_)) | (Place::Outside, End::Outside(_)) => true,
+            (Place::Balanced(rows), End::Port(_) | End::Outside(_)) => {
+                outcome.flow.memories.iter().any(|memory| rows.contains(&memory.row))
+            }
             _ => false,
         }
     }

@@ -1,17 +1,18 @@
 //! Names that people use, as parties of a question.
 //!
 //! A name is a port's, or the start of one up to a dot if only one port starts so; a subnet's (a switch),
-//! a VPC's (a router), an address, a network, or `internet`.
+//! a VPC's (a router), an address (of a machine, a balancer, a router), a network, or `internet`.
 //!
 //! Refuses to take a name that fits two things.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::header::Field;
 use super::judge::{Judge, Party, Place};
-use super::network::{Link, Network, PortId, PortKind, SwitchId};
+use super::network::{Link, Network, PortId, PortKind, RowId, SwitchId, Vip};
 use super::outside::public;
 use super::set::{Set, Sets};
 use super::walk::within;
@@ -57,6 +58,7 @@ pub fn name_of(network: &Network, party: &Party) -> String {
         Place::Guest(port) => short_name(network, port),
         Place::Router => "router".to_owned(),
         Place::Outside => INTERNET.to_owned(),
+        Place::Balanced(_) => "balancer".to_owned(),
     }
 }
 
@@ -140,6 +142,14 @@ fn at(judge: &Judge<'_>, net: IpNet, name: &str) -> Result<Vec<Party>, String> {
         .collect();
     if !inside.is_empty() {
         return Ok(inside);
+    }
+    let on_switches = network.switches.iter().flat_map(|switch| &switch.vips);
+    let on_routers = network.routers.iter().flat_map(|router| &router.vips);
+    let vips: Vec<&Vip> = on_switches.chain(on_routers).filter(|vip| net.contains(&vip.address)).collect();
+    if !vips.is_empty() {
+        let rows: BTreeSet<RowId> = vips.iter().map(|vip| vip.row).collect();
+        let place = Place::Balanced(rows.into_iter().collect());
+        return Ok(vec![party(judge.sets, place, vips.iter().map(|vip| vip.address.into()))]);
     }
     let translated: Vec<Party> = guests(network)
         .map(|id| {

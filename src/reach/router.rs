@@ -7,6 +7,8 @@
 //! | policy | by priority; may drop, or send elsewhere what has a route |
 //! | out | the next hop's Ethernet address, the port's state |
 //!
+//! A route that is watched over (BFD) may be there or not.
+//!
 //! Refuses to choose between next hops, or between policies of equal priority: packets go all ways.
 
 use std::net::IpAddr;
@@ -36,6 +38,8 @@ pub(super) struct RouteGroup {
     inport: Option<RouterPortId>,
     /// Where it leads.
     pub(super) ways: Vec<Way>,
+    /// Whether it may not be there: all of its next hops are watched over (BFD).
+    may_be_down: bool,
 }
 
 /// What beats what among prefixes of equal length.
@@ -174,7 +178,9 @@ impl<'n> Walker<'n> {
                 if set.is_none() {
                     continue;
                 }
-                decided = self.sets.or(decided, set);
+                if !group.may_be_down {
+                    decided = self.sets.or(decided, set);
+                }
                 for way in &group.ways {
                     self.take(inport, way, Flow { set, ..left.clone() });
                 }
@@ -297,14 +303,21 @@ impl<'n> Walker<'n> {
         }
         flow.step(Step::Via { row: via.row, out: via.out, next_hop: via.next_hop });
         flow.eth_src = Some(port.mac);
+        let is_answered = self.is_answered(via);
         for mut flow in self.translated_out(via.inport, via.out, flow) {
-            let back = self.part(&flow, served);
+            let back = if is_answered { self.part(&flow, served) } else { Set::NONE };
             if !back.is_none() {
                 self.come_back(via.out, Flow { set: back, ..flow.clone() });
             }
             flow.set = self.sets.minus(flow.set, back);
             self.deliver(via, flow);
         }
+    }
+
+    /// Whether anybody may have the next hop: nobody does whose address is the router's own.
+    fn is_answered(&self, via: Via) -> bool {
+        let own = port_addresses(self.network, self.network.router_port(via.out).router);
+        via.next_hop.is_none_or(|hop| !own.contains(&hop))
     }
 
     /// Packets come in again by the gateway that they would have left by.
@@ -431,6 +444,7 @@ impl<'n> Walker<'n> {
                     table: None,
                     inport,
                     ways: vec![way.clone()],
+                    may_be_down: false,
                 });
             };
             port.networks.iter().for_each(|net| add(*net, None));
@@ -454,23 +468,23 @@ impl<'n> Walker<'n> {
             // Before 25.03 a route by source in the main table holds in all of them.
             let is_everywhere = is_source && route.route_table.is_empty() && network.target < scoped();
             let table = (!is_everywhere).then(|| route.route_table.clone());
-            let ways = match &route.bfd {
-                Some(_) => {
-                    let what = "whether its BFD session is up is not in the rows".to_owned();
-                    vec![Way { row: *row, to: To::Unjudged(what) }]
-                }
-                None => ways(network, router, *row, route, net),
-            };
+            let ways = ways(network, router, *row, route, net);
+            // Whether a session is up is not in the rows.
+            let may_be_down = route.bfd.is_some();
             let priority = (net.prefix_len(), rank);
             let same = groups
                 .iter_mut()
                 .find(|(known, group)| *known == net && group.priority == priority && group.table == table);
             match same {
-                Some((_, group)) => group.ways.extend(ways),
+                Some((_, group)) => {
+                    group.may_be_down &= may_be_down || ways.is_empty();
+                    group.ways.extend(ways);
+                }
                 None if ways.is_empty() => {}
                 None => {
                     let matching = within(self.sets, field, &net);
-                    groups.push((net, RouteGroup { priority, matching, table, inport: None, ways }));
+                    let group = RouteGroup { priority, matching, table, inport: None, ways, may_be_down };
+                    groups.push((net, group));
                 }
             }
         }

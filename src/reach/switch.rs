@@ -20,8 +20,8 @@ use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::nat::Zone;
 use super::network::{
-    self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, Responder, RouterPortId, SwitchId,
-    Translation, link_local_of,
+    self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, Responder, RouterPortId,
+    SwitchId, Translation, link_local_of,
 };
 use super::router::external_macs;
 use super::set::{Set, Sets};

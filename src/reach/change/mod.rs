@@ -186,7 +186,7 @@ impl<'n> Side<'n> {
             .into_iter()
             .filter_map(|party| match party.place {
                 Place::Guest(port) => Some((network.port(port).name.clone(), party)),
-                Place::Router | Place::Outside => None,
+                Place::Router | Place::Outside | Place::Balanced(_) => None,
             })
             .collect();
         parties.extend(outside(&judge).map(|party| (INTERNET.to_owned(), party)));
@@ -229,7 +229,7 @@ impl<'n> Side<'n> {
     fn name(&self, name: &str) -> Option<String> {
         match self.parties.get(name)?.place {
             Place::Guest(port) => Some(short_name(self.judge.network, port)),
-            Place::Router | Place::Outside => Some(name.to_owned()),
+            Place::Router | Place::Outside | Place::Balanced(_) => Some(name.to_owned()),
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod against_itself;
 mod against_ovn;
+mod brute_force;
 mod changes;
+mod metamorphic;
 mod random;
 mod steps;
 mod translations;

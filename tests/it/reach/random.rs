@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use northc::nb::{
-    Acl, AddressSet, GatewayChassis, Key, LoadBalancer, LogicalRouter, LogicalRouterPolicy,
+    Acl, AddressSet, Dns, GatewayChassis, Key, LoadBalancer, LogicalRouter, LogicalRouterPolicy,
     LogicalRouterPort, LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row,
     Rows, Table,
 };
@@ -101,6 +101,11 @@ impl World {
             (0..dice.below(6)).for_each(|_| world.rule(dice, &mut switch.acls));
             if dice.one_in(3) {
                 (0..1 + dice.below(3)).for_each(|_| world.balancer(dice, &mut switch.load_balancer));
+            }
+            if dice.one_in(5) {
+                let row =
+                    Dns { records: [("a.b".to_owned(), "10.0.0.2".to_owned())].into(), ..Default::default() };
+                switch.dns_records.insert(world.nameless(Table::Dns, row));
             }
             world.insert(Table::LogicalSwitch, &switch.name.clone(), switch);
         }
