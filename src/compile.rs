@@ -8,7 +8,7 @@ use crate::assign::Remembered;
 use crate::check::{Checked, check};
 use crate::diag::Sink;
 use crate::lower::lower;
-use crate::model::GatewayChassis;
+use crate::model::{GatewayChassis, Model};
 use crate::nb::{Rows, schema, stamp};
 use crate::source;
 use crate::span::SourceMap;
@@ -34,6 +34,8 @@ pub struct Compiled {
     pub rows: Rows,
     /// Every address that was chosen rather than given, for the lock file.
     pub chosen: Remembered,
+    /// What was meant.
+    pub model: Model,
 }
 
 /// Compiles every source. `None` when something in `sink` is an error.
@@ -57,5 +59,6 @@ pub fn compile_and(
     let problems = schema::problems(&rows);
     assert!(problems.is_empty(), "checked input makes rows that the schema takes: {}", problems.join("; "));
     look(&checked, &rows, sink);
-    Some(Compiled { rows, chosen: checked.assignment().chosen(&model) })
+    let chosen = checked.assignment().chosen(&model);
+    Some(Compiled { rows, chosen, model })
 }

@@ -37,6 +37,7 @@ pub mod cli;
 pub mod compile;
 pub mod diag;
 pub mod emit;
+pub mod expect;
 pub mod files;
 pub mod graph;
 pub mod lock;

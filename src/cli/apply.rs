@@ -112,8 +112,8 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let wanted = match &reviewed {
         Some(_) => (Rows::new(), SourceMap::new()),
         None => match args.planning.wanted(&args.planning.input.paths, args.proof(), streams) {
-            Some(wanted) => wanted,
-            None => return exit::NO,
+            Ok(wanted) => wanted,
+            Err(code) => return code,
         },
     };
     let database = &args.planning.database;

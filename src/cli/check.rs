@@ -1,8 +1,9 @@
 //! `northc check`: read, check, tell every problem. Refuses to write rows.
 
-use super::{Streams, exit, input, watch};
+use super::{Streams, exit, expecting, input, watch};
 use crate::check;
 use crate::diag::Sink;
+use crate::lower::lower;
 use crate::source;
 
 const EXAMPLES: &str = "Examples:
@@ -35,6 +36,10 @@ fn once(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let remembered = args.input.remembered(&mut sink);
     let mut model = source::read(&sources, &mut sink);
     model.prefer_chassis(&args.input.gateway_chassis());
-    check::check(&model, args.input.ovn_version, &remembered, &mut sink);
-    if args.input.tell(sink, &sources, streams, true) { exit::OK } else { exit::NO }
+    let target = args.input.ovn_version;
+    let checked = check::check(&model, target, &remembered, &mut sink);
+    if let Some(checked) = checked.filter(|_| !model.expectations.is_empty()) {
+        expecting::hold(&model, &lower(&checked), target, &sources, &mut sink);
+    }
+    args.input.tell(sink, &sources, streams, true).err().unwrap_or(exit::OK)
 }

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use tracing::info_span;
 
 use super::verify::Proof;
-use super::{Streams, exit, input};
+use super::{Streams, exit, expecting, input};
 use crate::compile::{Options, compile_and};
 use crate::diag::Sink;
 use crate::emit;
@@ -68,8 +68,13 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let compiled = compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
         proof.look(checked, rows, options.target, sink);
     });
-    let good = args.input.tell(sink, &sources, streams, false);
-    let Some(compiled) = compiled.filter(|_| good) else { return exit::NO };
+    if let Some(compiled) = &compiled {
+        expecting::hold(&compiled.model, &compiled.rows, options.target, &sources, &mut sink);
+    }
+    if let Err(code) = args.input.tell(sink, &sources, streams, false) {
+        return code;
+    }
+    let Some(compiled) = compiled else { return exit::NO };
     let emitting = info_span!("emit").entered();
     let text = match args.to {
         Form::Nbctl => emit::nbctl::script(&compiled.rows, &args.owner, options.target),

@@ -114,7 +114,7 @@ fn draw(input: &input::InputArgs, paths: &[PathBuf], streams: &mut Streams<'_>) 
     let mut model = source::read(&sources, &mut sink);
     model.prefer_chassis(&input.gateway_chassis());
     let Some(checked) = check::check(&model, input.ovn_version, &remembered, &mut sink) else {
-        input.tell(sink, &sources, streams, false);
+        let _ = input.tell(sink, &sources, streams, false);
         return Err(exit::NO);
     };
     let (picture, rows) = (graph::picture(&checked, &sources), lower::lower(&checked));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use tracing::info_span;
 
-use super::Streams;
+use super::{Streams, exit};
 use crate::assign::Remembered;
 use crate::diag::{Code, Diagnostic, Levels, Severity, Sink, format, render};
 use crate::files;
@@ -190,14 +190,15 @@ impl InputArgs {
         }
     }
 
-    /// Tells what was found. True when nothing of it is an error, by the user's own measure.
+    /// Tells what was found. The exit code, where something of it is an error by the user's own measure, or an
+    /// expectation can't be judged.
     pub(super) fn tell(
         &self,
         sink: Sink,
         sources: &SourceMap,
         streams: &mut Streams<'_>,
         data: bool,
-    ) -> bool {
+    ) -> Result<(), u8> {
         let mut levels = Levels::default();
         for denied in &self.deny {
             match denied {
@@ -225,7 +226,11 @@ impl InputArgs {
         {
             streams.say(&line);
         }
-        diagnostics.iter().all(|d| d.severity != Severity::Error)
+        if diagnostics.iter().any(|d| d.severity == Severity::Error) {
+            return Err(exit::NO);
+        }
+        let is_open = diagnostics.iter().any(|d| d.code == Code::ExpectationOpen);
+        if is_open { Err(exit::UNDETERMINED) } else { Ok(()) }
     }
 }
 

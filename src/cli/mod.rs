@@ -14,6 +14,7 @@ mod database;
 mod destroy;
 mod duration;
 pub mod exit;
+mod expecting;
 mod explain;
 mod graph;
 mod input;

@@ -86,7 +86,10 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
 
 fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> u8 {
     let planning = &args.planning;
-    let Some(wanted) = planning.wanted(new, args.proof(), streams) else { return exit::NO };
+    let wanted = match planning.wanted(new, args.proof(), streams) {
+        Ok(wanted) => wanted,
+        Err(code) => return code,
+    };
     let old;
     let (actual, before) = if args.from.is_empty() {
         match database(args, streams) {
@@ -94,9 +97,9 @@ fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> 
             Err(code) => return code,
         }
     } else {
-        old = match planning.wanted(&args.from, Proof::None, streams) {
-            Some(old) => old,
-            None => return exit::NO,
+        old = match planning.former(&args.from, streams) {
+            Ok(old) => old,
+            Err(code) => return code,
         };
         (Arc::new(as_if_applied(&old.0, planning.owner())), Before::Input(&old))
     };

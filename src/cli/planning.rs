@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use super::verify::Proof;
-use super::{Streams, input};
-use crate::compile::{Options, compile_and};
+use super::{Streams, exit, expecting, input};
+use crate::compile::{Compiled, Options, compile_and};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::files;
 use crate::nb::Rows;
@@ -66,13 +66,35 @@ impl PlanningArgs {
         Request { owner, mode, adopt, percent_deleted_max: *max_delete, sources }
     }
 
-    /// The wanted rows of the input at `paths`, proven as far as asked; `None` when it has errors, which were told.
+    /// The wanted rows of the input at `paths`, proven as far as asked and held to what is expected of them; the
+    /// exit code when it has errors, which were told.
     pub(super) fn wanted(
         &self,
         paths: &[PathBuf],
         proof: Proof,
         streams: &mut Streams<'_>,
-    ) -> Option<(Rows, SourceMap)> {
+    ) -> Result<(Rows, SourceMap), u8> {
+        self.compiled(paths, proof, streams, |compiled, sources, sink| {
+            expecting::hold(&compiled.model, &compiled.rows, self.input.ovn_version, sources, sink);
+        })
+    }
+
+    /// The rows of an input that is to be left behind, whatever was expected of it.
+    pub(super) fn former(
+        &self,
+        paths: &[PathBuf],
+        streams: &mut Streams<'_>,
+    ) -> Result<(Rows, SourceMap), u8> {
+        self.compiled(paths, Proof::None, streams, |_, _, _| ())
+    }
+
+    fn compiled(
+        &self,
+        paths: &[PathBuf],
+        proof: Proof,
+        streams: &mut Streams<'_>,
+        hold: impl FnOnce(&Compiled, &SourceMap, &mut Sink),
+    ) -> Result<(Rows, SourceMap), u8> {
         let mut sink = Sink::new();
         let sources = self.input.read_paths(paths, &mut sink);
         let options = Options {
@@ -84,8 +106,11 @@ impl PlanningArgs {
         let compiled = compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
             proof.look(checked, rows, options.target, sink);
         });
-        let good = self.input.tell(sink, &sources, streams, false);
-        compiled.filter(|_| good).map(|compiled| (compiled.rows, sources))
+        if let Some(compiled) = &compiled {
+            hold(compiled, &sources, &mut sink);
+        }
+        self.input.tell(sink, &sources, streams, false)?;
+        compiled.map(|compiled| (compiled.rows, sources)).ok_or(exit::NO)
     }
 
     /// Tells what is in the way of the wanted rows.
@@ -106,7 +131,8 @@ impl PlanningArgs {
             }
             sink.push(diagnostic);
         }
-        self.input.tell(sink, sources, streams, false);
+        // Conflicts have an exit code of their own.
+        let _ = self.input.tell(sink, sources, streams, false);
     }
 }
 

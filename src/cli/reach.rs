@@ -5,32 +5,38 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{Streams, exit, input};
-use crate::compile::{Options, compile};
-use crate::diag::Sink;
+use super::{Streams, exit, expecting, input};
+use crate::compile::{Compiled, Options, compile};
+use crate::diag::{Sink, format};
+use crate::expect::{self, Holds, Outcome, set_of, show};
+use crate::model::{Expectation, Service};
 use crate::reach::guest::ByHand;
-use crate::reach::judge::{Judge, Party, Proto, Verdict, service};
+use crate::reach::judge::{Judge, Party, Verdict, service};
 use crate::reach::matrix::{Group, Matrix};
 use crate::reach::network::Network;
 use crate::reach::parties::{INTERNET, everybody, name_of, parties};
 use crate::reach::set::{Set, Sets};
 use crate::reach::show::{ASSUMPTIONS, Writer, verdict};
+use crate::reach::table::{self, Entry};
+use crate::source;
 use crate::span::SourceMap;
 use crate::target::Target;
 
 const EXAMPLES: &str = "Examples:
   northc reach -f net.yaml web-1 db-1 tcp/5432  # may it, and if not, what stops it
   northc reach -f net.yaml web internet         # a subnet, a VPC, an address, a network, the Internet
+  northc reach -f net.yaml app=web db-1         # machines by their labels
   northc reach -f net/ --all                    # who reaches whom; who behaves alike stands together
   northc reach -f net/ --exposed                # what the Internet reaches, and what reaches it
-  northc reach --db tcp:10.0.0.1:6641 web-1 db-1";
+  northc reach -f net/ --expect                 # whether the Expectations of the input hold
+  northc reach --db tcp:10.0.0.1:6641 --expect rules.yaml --format junit";
 
 /// Arguments of `northc reach`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Who sends to whom, and what: SRC and DST are machines, subnets, VPCs, addresses, networks or `internet`;
-    /// PROTO is tcp, udp or sctp with /PORT or /PORT-PORT, or icmp, and all of them by default
+    /// Who sends to whom, and what: SRC and DST are machines, subnets, VPCs, addresses, networks, labels (app=web),
+    /// `*` or `internet`; PROTO is tcp, udp or sctp with /PORT or /PORT-PORT, or icmp, and all of them by default
     #[arg(value_name = "SRC DST [PROTO[/PORT]]", num_args = 0..=3)]
     words: Vec<String>,
     /// Files and folders of YAML or JSON; `-` is standard input
@@ -48,6 +54,9 @@ pub(super) struct Args {
     /// The Internet to every machine, and every machine to the Internet
     #[arg(long, group = "many")]
     exposed: bool,
+    /// Whether the Expectations of these files, and of the input, hold
+    #[arg(long, value_name = "FILE", num_args = 0.., group = "many")]
+    expect: Option<Vec<PathBuf>>,
     /// As if every machine had its default routes, told or not
     #[arg(long)]
     routed: bool,
@@ -74,56 +83,61 @@ enum Format {
     Text,
     /// One JSON document
     Json,
+    /// Markdown, for a comment on a pull request
+    Markdown,
+    /// SARIF 2.1.0, of expectations
+    Sarif,
+    /// Commands of GitHub's runners, of expectations
+    Github,
+    /// JUnit's XML, of expectations
+    Junit,
+    /// Graphviz, of many
+    Dot,
+    /// A picture, of many
+    Svg,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    proto: Proto,
-    ports: Option<(u16, u16)>,
+/// What is asked.
+enum Question<'a> {
+    /// One to another.
+    Pair(&'a str, &'a str, Option<Service>),
+    /// Many to many.
+    Many(Option<Service>),
+    /// Whether expectations hold.
+    Expectations,
 }
 
-fn asked(text: &str) -> Result<Asked, String> {
-    let (name, ports) = text.split_once('/').map_or((text, None), |(name, ports)| (name, Some(ports)));
-    let all = [Proto::Tcp, Proto::Udp, Proto::Sctp, Proto::Icmp];
-    let proto = all.into_iter().find(|proto| proto.name() == name);
-    let proto = proto.ok_or_else(|| format!("`{name}` is none of tcp, udp, sctp, icmp"))?;
-    if proto == Proto::Icmp && ports.is_some() {
-        return Err("icmp has no ports".to_owned());
-    }
-    let port = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is no port, 0 to 65535"));
-    let ports = match ports {
-        None => None,
-        Some(text) => {
-            let (low, high) = text.split_once('-').unwrap_or((text, text));
-            let (low, high) = (port(low)?, port(high)?);
-            if low > high {
-                return Err(format!("{low} is above {high}"));
-            }
-            Some((low, high))
-        }
-    };
-    Ok(Asked { proto, ports })
+/// What there is to ask about.
+struct World {
+    network: Network,
+    sources: SourceMap,
+    expectations: Vec<Expectation>,
 }
 
 pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
-    let (ends, what) = match question(args) {
+    let question = match question(args) {
         Ok(question) => question,
         Err(problem) => {
             streams.say(&format!("error: {problem}\n"));
             return exit::USAGE;
         }
     };
-    let (network, sources) = match network(args, streams) {
+    let world = match world(args, streams) {
         Ok(found) => found,
         Err(code) => return code,
     };
+    let World { network, sources, expectations } = &world;
     let sets = Sets::default();
     let by_hand = ByHand { all: args.routed, ..ByHand::default() };
-    let mut judge = Judge::new(&network, &sets, by_hand);
-    let service = service(&sets, what.map(|it| it.proto), what.and_then(|it| it.ports));
-    let answered = match ends {
-        Some(ends) => pair(args, &mut judge, &sources, ends, service, streams),
-        None => many(args, &mut judge, service, streams),
+    let mut judge = Judge::new(network, &sets, by_hand);
+    let set = |said: Option<Service>| said.map_or_else(|| service(&sets, None, None), |it| set_of(&sets, it));
+    let answered = match question {
+        Question::Pair(from, to, said) => pair(args, &mut judge, sources, (from, to), set(said), streams),
+        Question::Many(said) => many(args, &mut judge, set(said), streams),
+        Question::Expectations => {
+            let outcomes = expect::judge(expectations, network, sources, args.routed);
+            Ok(expected(args, &outcomes, sources, streams))
+        }
     };
     answered.unwrap_or_else(|problem| {
         streams.say(&format!("error: {problem}\n"));
@@ -131,34 +145,49 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     })
 }
 
-/// Two ends, where two are asked about, and what is sent.
-type Question<'a> = (Option<(&'a str, &'a str)>, Option<Asked>);
-
 fn question(args: &Args) -> Result<Question<'_>, String> {
+    use Format::{Dot, Github, Json, Junit, Markdown, Sarif, Svg, Text};
     let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
     let is_many = args.all || args.exposed || args.from_one.is_some() || args.to_one.is_some();
-    match (words.as_slice(), is_many) {
-        ([], true) => Ok((None, None)),
-        ([what], true) => Ok((None, Some(asked(what)?))),
-        ([_, extra, ..], true) => Err(format!("`{extra}` is one word too many here")),
-        ([from, to], false) => Ok((Some((from, to)), None)),
-        ([from, to, what], false) => Ok((Some((from, to)), Some(asked(what)?))),
-        (_, false) => Err("say who: SRC and DST, or --all, --from, --to or --exposed".to_owned()),
+    let (question, formats): (_, &[Format]) = match (words.as_slice(), is_many, &args.expect) {
+        ([], false, Some(_)) => (Question::Expectations, &[Text, Json, Markdown, Sarif, Github, Junit]),
+        ([extra, ..], _, Some(_)) => return Err(format!("`{extra}` is one word too many here")),
+        ([], true, _) => (Question::Many(None), &[Text, Json, Markdown, Dot, Svg]),
+        ([what], true, _) => (Question::Many(Some(what.parse()?)), &[Text, Json, Markdown, Dot, Svg]),
+        ([_, extra, ..], true, _) => return Err(format!("`{extra}` is one word too many here")),
+        ([from, to], false, _) => (Question::Pair(from, to, None), &[Text, Json, Markdown]),
+        ([from, to, what], false, _) => {
+            (Question::Pair(from, to, Some(what.parse()?)), &[Text, Json, Markdown])
+        }
+        (_, false, _) => {
+            return Err("say who: SRC and DST, or --all, --from, --to, --exposed or --expect".to_owned());
+        }
+    };
+    if formats.contains(&args.format) {
+        return Ok(question);
     }
+    let name = |format: &Format| format.to_possible_value().map(|it| it.get_name().to_owned());
+    let names: Vec<String> = formats.iter().filter_map(name).collect();
+    let wanted = name(&args.format).unwrap_or_default();
+    Err(format!("this answer has no `{wanted}`; it has {}", names.join(", ")))
 }
 
-/// The rows of the input or of the database.
-fn network(args: &Args, streams: &mut Streams<'_>) -> Result<(Network, SourceMap), u8> {
-    if args.files.is_empty() {
-        return live(args, streams).map(|network| (network, SourceMap::new()));
-    }
-    let input = input::InputArgs::of(
-        args.files.clone(),
-        args.ovn_version,
-        args.lock.clone(),
-        args.gateway_chassis.clone(),
-    );
+/// The rows of the input or of the database, and what is expected of them.
+fn world(args: &Args, streams: &mut Streams<'_>) -> Result<World, u8> {
+    let expected = args.expect.clone().unwrap_or_default();
+    let files = [args.files.as_slice(), &expected].concat();
+    let input =
+        input::InputArgs::of(files, args.ovn_version, args.lock.clone(), args.gateway_chassis.clone());
     let mut sink = Sink::new();
+    if args.files.is_empty() {
+        let sources = if expected.is_empty() { SourceMap::new() } else { input.read(&mut sink) };
+        let model = source::read(&sources, &mut sink);
+        if sink.n_errors() > 0 {
+            input.tell(sink, &sources, streams, false)?;
+        }
+        let network = live(args, streams)?;
+        return Ok(World { network, sources, expectations: model.expectations });
+    }
     let sources = input.read(&mut sink);
     let remembered = input.remembered(&mut sink);
     let options = Options {
@@ -168,11 +197,11 @@ fn network(args: &Args, streams: &mut Streams<'_>) -> Result<(Network, SourceMap
         gateway_chassis: input.gateway_chassis(),
     };
     match compile(&sources, &options, &mut sink) {
-        Some(compiled) => Ok((Network::of_rows(&compiled.rows, args.ovn_version), sources)),
-        None => {
-            input.tell(sink, &sources, streams, false);
-            Err(exit::NO)
+        Some(Compiled { rows, model, .. }) => {
+            let network = expecting::network(&rows, &model, args.ovn_version);
+            Ok(World { network, sources, expectations: model.expectations })
         }
+        None => Err(input.tell(sink, &sources, streams, false).err().unwrap_or(exit::NO)),
     }
 }
 
@@ -225,10 +254,31 @@ fn pair(
     }
     let code = code(&verdicts);
     match args.format {
-        Format::Text => streams.data(&text),
         Format::Json => streams.data(&document("pairs", documents, code)),
+        Format::Markdown => streams.data(&format!("### {from} → {to}\n\n~~~~\n{text}~~~~\n")),
+        _ => streams.data(&text),
     }
     Ok(code)
+}
+
+/// Writes what came of expectations.
+fn expected(args: &Args, outcomes: &[Outcome<'_>], sources: &SourceMap, streams: &mut Streams<'_>) -> u8 {
+    let has = |holds| outcomes.iter().any(|outcome| outcome.holds() == holds);
+    let code = match (has(Holds::No), has(Holds::Open)) {
+        (true, _) => exit::NO,
+        (false, true) => exit::UNDETERMINED,
+        (false, false) => exit::OK,
+    };
+    let diagnostics = || outcomes.iter().flat_map(Outcome::diagnostics).collect::<Vec<_>>();
+    streams.data(&match args.format {
+        Format::Json => format!("{:#}\n", show::document(outcomes, sources, code)),
+        Format::Markdown => show::markdown(outcomes, sources),
+        Format::Sarif => format::sarif(&diagnostics(), sources),
+        Format::Github => format::github(&diagnostics(), sources),
+        Format::Junit => show::junit(outcomes, sources),
+        Format::Text | Format::Dot | Format::Svg => show::text(outcomes, sources),
+    });
+    code
 }
 
 /// Writes a matrix of groups.
@@ -250,7 +300,7 @@ fn many(args: &Args, judge: &mut Judge<'_>, service: Set, streams: &mut Streams<
     } else {
         tables.push((all.clone(), all));
     }
-    let (mut text, mut documents, mut verdicts) = (String::new(), Vec::new(), Vec::new());
+    let (mut entries, mut verdicts) = (Vec::new(), Vec::new());
     for (from, to) in &tables {
         let matrix = Matrix::new(judge, from, to, service);
         verdicts.extend(matrix.verdicts());
@@ -261,25 +311,21 @@ fn many(args: &Args, judge: &mut Judge<'_>, service: Set, streams: &mut Streams<
                     let names = group.iter().map(|at| name_of(judge.network, &parties[*at]));
                     names.collect::<Vec<String>>()
                 };
-                let (sender, receiver) = (names(from, sender), names(to, receiver));
-                let said = cell.0.iter().map(|(verdict, services)| match services.is_empty() {
-                    true => verdict.name().to_owned(),
-                    false => format!("{} for {services}", verdict.name()),
-                });
-                let said = said.collect::<Vec<_>>().join("; ");
-                text.push_str(&format!("{} → {}: {said}\n", sender.join(", "), receiver.join(", ")));
-                let by_verdict = cell.0.iter().map(|(verdict, services)| (verdict.name(), services));
-                let by_verdict: std::collections::BTreeMap<_, _> = by_verdict.collect();
-                documents.push(json!({"from": sender, "to": receiver, "verdicts": by_verdict}));
+                let verdicts = cell.0.iter().map(|(verdict, services)| (*verdict, services.clone()));
+                let (from, to) = (names(from, sender), names(to, receiver));
+                entries.push(Entry { from, to, verdicts: verdicts.collect() });
             }
         }
     }
     let is_open = verdicts.iter().any(|it| matches!(it, Verdict::Undetermined | Verdict::Ambiguous));
     let code = if is_open { exit::UNDETERMINED } else { exit::OK };
-    match args.format {
-        Format::Text => streams.data(&text),
-        Format::Json => streams.data(&document("matrix", documents, code)),
-    }
+    streams.data(&match args.format {
+        Format::Json => document("matrix", table::documents(&entries), code),
+        Format::Markdown => table::markdown(&entries),
+        Format::Dot => table::dot(&entries),
+        Format::Svg => table::svg(&entries),
+        Format::Text | Format::Sarif | Format::Github | Format::Junit => table::text(&entries),
+    });
     Ok(code)
 }
 

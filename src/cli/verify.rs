@@ -46,8 +46,10 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
             report.advise(sink);
         }
     });
-    let good = args.input.tell(sink, &sources, streams, true);
-    let Some(report) = report.filter(|_| good) else { return exit::NO };
+    if let Err(code) = args.input.tell(sink, &sources, streams, true) {
+        return code;
+    }
+    let Some(report) = report else { return exit::NO };
     if !report.is_whole() || !report.undetermined.is_empty() {
         return exit::UNDETERMINED;
     }

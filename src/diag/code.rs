@@ -253,6 +253,9 @@ codes! {
     "N0912" PolicyIdle "policy-idle" Note "a policy that no packet of anybody comes to";
     "N0913" TranslationIdle "translation-idle" Warning "a translation that no packet of anybody comes to";
     "N0914" Detour "detour" Note "answers that come back by other routers than what they answer went by";
+    "N0930" ExpectationViolated "expectation-violated" Error "something is reachable that must not be, or is not and must be";
+    "N0931" ExpectationOpen "expectation-open" Warning "whether an expectation holds can't be said";
+    "N0932" ExpectationOfNobody "expectation-of-nobody" Error "an expectation names nobody";
 }
 
 impl fmt::Display for Code {

@@ -4,6 +4,7 @@
 
 pub mod balancer;
 pub mod dns;
+pub mod expectation;
 pub mod filter;
 pub mod gateway;
 pub mod pool;
@@ -21,6 +22,7 @@ use crate::span::Spanned;
 
 pub use balancer::{Backend, Balancer, HealthCheck, Listener};
 pub use dns::{DnsRecord, DnsZone};
+pub use expectation::{Expectation, Expected, Service};
 pub use filter::{
     Family, GroupRule, Log, Members, NetworkAcl, PortRange, Protocol, Remote, SecurityGroup, Severity,
     Verdict,
@@ -117,6 +119,8 @@ pub struct Model {
     pub dns_zones: Vec<DnsZone>,
     /// By name.
     pub qos_policies: Vec<QosPolicy>,
+    /// By name.
+    pub expectations: Vec<Expectation>,
 }
 
 impl Model {

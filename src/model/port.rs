@@ -56,6 +56,8 @@ pub struct Port {
     pub span: Span,
     /// What it belongs to, for people: `VirtualMachine default/web-1`.
     pub owner: String,
+    /// Labels of that.
+    pub labels: Vec<(String, String)>,
     /// Where it is plugged in.
     pub subnet: SubnetId,
     /// Given by hand, or derived from the name.

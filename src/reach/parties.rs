@@ -1,7 +1,8 @@
 //! Names that people use, as parties of a question.
 //!
-//! A name is a port's, or the start of one up to a dot if only one port starts so; a subnet's (a switch),
-//! a VPC's (a router), an address (of a machine, a balancer, a router), a network, or `internet`.
+//! A name is a port's, or the start of one up to a dot if the ports that start so are one machine's; a subnet's
+//! (a switch), a VPC's (a router), an address (of a machine, a balancer, a router), a network, labels, `*` for
+//! every machine, or `internet`.
 //!
 //! Refuses to take a name that fits two things.
 
@@ -14,6 +15,7 @@ use super::header::Field;
 use super::judge::{Judge, Party, Place};
 use super::network::{Link, Network, PortId, PortKind, RowId, SwitchId, Vip};
 use super::outside::public;
+use super::selector::Selector;
 use super::set::{Set, Sets};
 use super::walk::within;
 use crate::nearest::nearest;
@@ -21,11 +23,17 @@ use crate::nearest::nearest;
 /// What stands for everything that is on none of the networks.
 pub const INTERNET: &str = "internet";
 
+/// What stands for every machine.
+pub const EVERYBODY: &str = "*";
+
 /// The parties that a name stands for; the error says what is wrong with it.
 pub fn parties(judge: &Judge<'_>, name: &str) -> Result<Vec<Party>, String> {
     let network = judge.network;
     if name == INTERNET {
         return Ok(vec![internet(judge)]);
+    }
+    if name == EVERYBODY {
+        return Ok(everybody(judge));
     }
     if let Ok(address) = name.parse::<IpAddr>() {
         return at(judge, IpNet::from(address), name);
@@ -33,7 +41,12 @@ pub fn parties(judge: &Judge<'_>, name: &str) -> Result<Vec<Party>, String> {
     if let Ok(net) = name.parse::<IpNet>() {
         return at(judge, net.trunc(), name);
     }
-    let ports = named(network, name)?;
+    // Kubernetes' way to name a machine of a namespace.
+    let in_namespace = name.split_once('/').map(|(namespace, name)| format!("{name}.{namespace}"));
+    let ports = match Selector::is_meant(name) {
+        true => selected(network, name)?,
+        false => named(network, in_namespace.as_deref().unwrap_or(name))?,
+    };
     let found: Vec<Party> = ports.into_iter().map(|port| guest(judge, port)).collect();
     let has_address = found.iter().any(|party| !party.sources.is_none());
     match has_address {
@@ -79,6 +92,26 @@ fn starting(network: &Network, start: &str) -> Vec<PortId> {
     guests(network).filter(|id| begins(&network.port(*id).name)).collect()
 }
 
+/// The ports whose labels are like that.
+fn selected(network: &Network, text: &str) -> Result<Vec<PortId>, String> {
+    let selector = Selector::parse(text)?;
+    let found: Vec<PortId> =
+        guests(network).filter(|id| selector.selects(&network.port(*id).labels)).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let labels = guests(network).flat_map(|id| &network.port(id).labels);
+    let known: BTreeSet<String> = labels.map(|(key, value)| format!("{key}={value}")).collect();
+    let near = selector.wanted().filter(|wanted| !known.contains(wanted));
+    let near =
+        near.filter_map(|wanted| nearest(&wanted, known.iter().map(String::as_str)).map(str::to_owned));
+    Err(format!("no machine has the labels `{text}`{}", hint(near.take(1).next())))
+}
+
+fn hint(near: Option<String>) -> String {
+    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
+}
+
 /// The ports that a name stands for.
 fn named(network: &Network, name: &str) -> Result<Vec<PortId>, String> {
     let exact: Vec<PortId> = guests(network).filter(|id| network.port(*id).name == name).collect();
@@ -109,6 +142,7 @@ fn named(network: &Network, name: &str) -> Result<Vec<PortId>, String> {
     let fitting = starting(network, name);
     match fitting.as_slice() {
         [_] => Ok(fitting),
+        many if is_one_machine(network, many) => Ok(fitting),
         [] if switches.is_empty() && routers.is_empty() => Err(unknown(network, name)),
         [] => Err(format!("there are several called `{name}`")),
         many => {
@@ -118,15 +152,25 @@ fn named(network: &Network, name: &str) -> Result<Vec<PortId>, String> {
     }
 }
 
+/// Whether ports are one machine's, as Kube-OVN names them: `machine.namespace.…`.
+fn is_one_machine(network: &Network, ports: &[PortId]) -> bool {
+    let owners: BTreeSet<Option<(&str, &str)>> = (ports.iter())
+        .map(|id| {
+            let mut parts = network.port(*id).name.split('.');
+            parts.next().zip(parts.next())
+        })
+        .collect();
+    owners.len() == 1 && !owners.contains(&None)
+}
+
 fn unknown(network: &Network, name: &str) -> String {
     let short: Vec<String> = guests(network).map(|id| short_name(network, id)).collect();
     let ports = guests(network).map(|id| network.port(id).name.as_str());
     let switches = network.switches.iter().map(|switch| switch.name.as_str());
     let routers = network.routers.iter().map(|router| router.name.as_str());
     let known = short.iter().map(String::as_str).chain(ports).chain(switches).chain(routers);
-    let hint = nearest(name, known.chain([INTERNET]));
-    let hint = hint.map_or_else(String::new, |hint| format!("; did you mean `{hint}`?"));
-    format!("there is no machine, subnet or VPC `{name}`{hint}")
+    let near = nearest(name, known.chain([INTERNET])).map(str::to_owned);
+    format!("there is no machine, subnet or VPC `{name}`{}", hint(near))
 }
 
 /// Whoever is in a network: machines, those that its addresses are translated to, routers, or somebody on a

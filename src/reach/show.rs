@@ -340,8 +340,17 @@ fn field_name(field: Field, packet: &Header) -> String {
     }
 }
 
+/// What a packet is, as somebody asks about its like: `tcp/443`.
+pub fn probe(header: &Header) -> String {
+    let proto = protocol_name(header[Field::IpProto]);
+    match header[Field::IpProto] {
+        TCP | UDP | SCTP => format!("{proto}/{}", header[Field::TpDst]),
+        _ => proto,
+    }
+}
+
 /// A packet for machines.
-pub(super) fn witness(header: &Header) -> Value {
+pub fn witness(header: &Header) -> Value {
     json!({
         "proto": protocol_name(header[Field::IpProto]),
         "src": header.source().to_string(),

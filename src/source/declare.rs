@@ -14,7 +14,7 @@ use super::fields::{
 };
 use super::yaml::{Node, Yaml};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{AddressRange, Mac, PortRange, Setting};
+use crate::model::{AddressRange, Mac, PortRange, Service, Setting};
 use crate::span::{Span, Spanned};
 
 /// What a field takes.
@@ -44,6 +44,8 @@ pub(crate) enum Form {
     Port,
     /// A port, or the first and the last of several.
     Ports,
+    /// A protocol, or one with ports.
+    Service,
     /// `true` or `false`.
     Boolean,
     /// A whole number between these.
@@ -540,6 +542,13 @@ take_texts! {
     Spanned<IpNet>, Form::Network, |text, name: &str, sink| network(text, &format!("`{name}`"), sink);
     Spanned<AddressRange>, Form::Range, |text, name: &str, sink| range(text, &format!("`{name}`"), sink);
     Spanned<Mac>, Form::Mac, |text, _: &str, sink| mac(text, sink);
+    Spanned<Service>, Form::Service, |text: Spanned<&str>, _: &str, sink: &mut Sink| match text.value.parse() {
+        Ok(service) => Some(Spanned::new(service, text.span)),
+        Err(why) => {
+            sink.push(Diagnostic::new(Code::BadValue, text.span, why).help("write `tcp/443`, `udp/8000-8080` or `icmp`"));
+            None
+        }
+    };
 }
 
 /// One of an enumeration's words.

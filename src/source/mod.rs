@@ -24,7 +24,7 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Model, NetworkAcl, SecurityGroup, Vpc};
+use crate::model::{Expectation, Model, NetworkAcl, SecurityGroup, Vpc};
 use crate::nearest::nearest;
 use crate::span::{SourceMap, Span};
 
@@ -69,6 +69,7 @@ struct Declarations {
     qos_policies: Vec<qos::Declared>,
     pools: Vec<pools::Declared>,
     vpc_dns: Vec<kubeovn::dns::Declared>,
+    expectations: Vec<Expectation>,
     native: Native,
     doubts: Doubts,
     /// Unknown kinds: how many, and the first one's place.
@@ -221,6 +222,7 @@ impl Declarations {
             "IpPool" => into!(pools, "IpPool"),
             "DnsZone" => into!(dns_zones, "DnsZone"),
             "QosPolicy" => into!(qos_policies, "QosPolicy"),
+            "Expectation" => into!(expectations, "Expectation"),
             _ => return false,
         }
         true

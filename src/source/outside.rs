@@ -68,6 +68,7 @@ pub(super) fn switch_ports(declared: &Declared, names: &SubnetNames, model: &mut
             name: eip.name.value.clone(),
             span: eip.name.span,
             owner,
+            labels: Vec::new(),
             subnet,
             mac: eip.mac,
             addresses: eip.addresses.clone(),

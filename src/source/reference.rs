@@ -64,6 +64,7 @@ impl Dialect {
                 kind::<native::QosPolicy>(),
                 kind::<native::PrefixList>(),
                 kind::<native::IpPool>(),
+                kind::<native::Expectation>(),
             ],
             Dialect::KubeOvn => vec![
                 kind::<kubeovn_vpc::Vpc>(),
@@ -238,6 +239,7 @@ fn of_form(dialect: Dialect, form: &Form) -> Value {
             { "type": "integer", "minimum": 1, "maximum": 65535 },
             { "type": "string", "pattern": "^[0-9]{1,5}(-[0-9]{1,5})?$" },
         ] }),
+        Form::Service => text("^(tcp|udp|sctp)(/[0-9]{1,5}(-[0-9]{1,5})?)?$|^icmp$|^any$".to_owned()),
         Form::Boolean => json!({ "type": "boolean" }),
         Form::Integer(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Form::Words(words) => json!({ "enum": words }),
@@ -365,6 +367,7 @@ fn fields_of(form: &Form) -> Option<&[Field]> {
         | Form::Range
         | Form::Mac
         | Form::Ports
+        | Form::Service
         | Form::Boolean
         | Form::Integer(..)
         | Form::Words(_)
@@ -386,6 +389,7 @@ fn in_words(form: &Form) -> String {
         Form::Range => "an address or a range".to_owned(),
         Form::Mac => "a MAC address".to_owned(),
         Form::Ports => "a port or a range".to_owned(),
+        Form::Service => "a protocol, or one with ports".to_owned(),
         Form::Boolean => "true or false".to_owned(),
         Form::Integer(least, most) => format!("{least} – {most}"),
         Form::Words(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),

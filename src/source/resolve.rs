@@ -65,6 +65,8 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
     dns::answer(declared.vpc_dns, &rules, &names, &model, sink);
     watch.apply(&mut model, sink);
     balancers::resolve(declared.balancers, &public, &selectors, &names, &mut model, sink);
+    let expectations = declared.expectations;
+    model.expectations = unique("Expectation", expectations, |e| &e.name.value, |e| Some(e.name.span), sink);
     model
 }
 
@@ -475,7 +477,7 @@ fn ports(
             selectable.push(Selectable {
                 port: i.port.clone(),
                 namespace: i.namespace,
-                labels: i.labels,
+                labels: i.labels.clone(),
                 aaps: i.aaps,
                 port_vips: i.port_vips,
             });
@@ -485,6 +487,7 @@ fn ports(
             name: i.port,
             span: i.span,
             owner: i.owner,
+            labels: i.labels,
             subnet,
             mac: i.mac,
             addresses: i.addresses,
@@ -569,6 +572,7 @@ fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sin
             name: record.name.value,
             span: record.name.span,
             owner: record.owner,
+            labels: Vec::new(),
             subnet,
             mac: record.mac,
             addresses: record.addresses,

@@ -14,7 +14,8 @@ use crate::cases::{Ran, northc, root};
 /// What YAML alone can't show: files and sizes, which `bad_input` tests, and everything that takes a live
 /// database, which `live` and `drift` test.
 fn is_shown_by_yaml(code: Code) -> bool {
-    !matches!(code, Code::Unreadable | Code::TooManyPorts | Code::LockInvalid) && code.number() < "N07"
+    let is_of_input = code.number() < "N07" || ("N0930".."N0960").contains(&code.number());
+    !matches!(code, Code::Unreadable | Code::TooManyPorts | Code::LockInvalid) && is_of_input
 }
 
 /// Codes that can't be shown alone: what else the example yields, no error.

@@ -189,6 +189,7 @@ impl<'a> Builder<'a> {
             shared: Vec::new(),
             proxied: proxied.split_whitespace().filter_map(parse_net).collect(),
             dhcpv4: dhcp.map(|(_, options)| options),
+            labels: port.external_ids,
         });
         id
     }

@@ -19,6 +19,7 @@ pub use self::balancers::Responder;
 use self::build::Builder;
 pub use self::translations::{Forced, Peers, Translation, Unfollowed};
 use super::filter::Names;
+use super::selector::Labels;
 use crate::nb::actual::{self, Actual};
 use crate::nb::matching::{Expr, SymbolSet};
 use crate::nb::{DhcpOptions, Key, LogicalRouterPolicy, LogicalRouterStaticRoute, Ref, Rows, Table, stamp};
@@ -121,6 +122,8 @@ pub struct Port {
     pub proxied: Vec<IpNet>,
     /// What DHCPv4 tells the machine.
     pub dhcpv4: Option<DhcpOptions>,
+    /// What people say of it: its `external_ids`, and what is added to them.
+    pub labels: Labels,
 }
 
 /// A switch.
@@ -348,6 +351,15 @@ impl Network {
             Ref::Key(_) => None,
         };
         Builder::build(found.collect(), &resolve, target)
+    }
+
+    /// Adds what somebody says of machines, by the names of their ports.
+    pub fn label<'l>(&mut self, labels: impl IntoIterator<Item = (&'l str, &'l [(String, String)])>) {
+        let by_port: BTreeMap<&str, &[(String, String)]> = labels.into_iter().collect();
+        for port in &mut self.ports {
+            port.labels
+                .extend(by_port.get(port.name.as_str()).into_iter().flat_map(|own| own.iter().cloned()));
+        }
     }
 
     /// What is said of a row.

@@ -74,7 +74,7 @@ pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, s
         port: said.name.value,
         span: said.name.span,
         namespace: String::new(),
-        labels: Vec::new(),
+        labels: said.labels,
         network: None,
         subnet: Some(spec.subnet),
         mac: spec.mac,

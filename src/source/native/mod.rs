@@ -5,6 +5,7 @@
 
 mod balancer;
 mod dns;
+mod expectation;
 mod filter_rule;
 mod interface;
 mod links;
@@ -35,6 +36,7 @@ use crate::span::Spanned;
 
 pub(super) use balancer::LoadBalancer;
 pub(super) use dns::DnsZone;
+pub(super) use expectation::Expectation;
 pub(super) use interface::NetworkInterface;
 pub(super) use network_acl::NetworkAcl;
 pub(super) use peering::VpcPeering;
@@ -48,9 +50,10 @@ pub(super) use transit::TransitGateway;
 pub(super) use vpc::Vpc;
 
 /// Kinds that are read.
-pub(super) const KINDS: [&str; 18] = [
+pub(super) const KINDS: [&str; 19] = [
     "DnsZone",
     "ElasticIp",
+    "Expectation",
     "ExternalNetwork",
     "InternetGateway",
     "IpPool",
@@ -70,13 +73,15 @@ pub(super) const KINDS: [&str; 18] = [
 ];
 
 /// Kinds that this version does not lower.
-pub(super) const WAITING_KINDS: [&str; 1] = ["Expectation"];
+pub(super) const WAITING_KINDS: [&str; 0] = [];
 
 /// An object of a native kind.
 pub(super) struct Declared<S> {
     name: Spanned<String>,
     /// What an annotation says of it; empty if nothing.
     annotated: String,
+    /// Its labels.
+    labels: Vec<(String, String)>,
     /// False when some of it could not be read.
     whole: bool,
     spec: S,
@@ -96,6 +101,7 @@ pub(super) fn read<S: Mapping>(mut object: Object<'_>, sink: &mut Sink) -> Optio
     Some(Declared {
         name: object.name.map(str::to_owned),
         annotated: object.description(),
+        labels: object.labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         whole: sink.n_errors() == n_errors,
         spec,
     })
@@ -122,6 +128,7 @@ pub(super) struct Native {
     pub(super) dns_zones: Vec<Declared<DnsZone>>,
     pub(super) pools: Vec<Declared<IpPool>>,
     pub(super) qos_policies: Vec<Declared<QosPolicy>>,
+    pub(super) expectations: Vec<Declared<Expectation>>,
 }
 
 /// What can only be put into the model when everything that it names is there.
@@ -171,6 +178,7 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
     declared.balancers.extend(native.balancers.into_iter().map(|said| balancer::balancer(said, sink)));
     let policies = native.qos_policies.into_iter();
     declared.qos_policies.extend(policies.map(|said| qos::policy(said, &lists, sink)));
+    declared.expectations = native.expectations.into_iter().map(expectation::expectation).collect();
     let nat_gateways = native.nat_gateways;
     let nat_gateways = unique("NatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
     Pending {

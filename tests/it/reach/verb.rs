@@ -65,7 +65,7 @@ fn bad_questions_are_refused() {
         (&["-f", f, "app-1", "entirely-else"], 64, "there is no machine, subnet or VPC `entirely-else`"),
         (&["-f", f, "app-1"], 64, "say who"),
         (&["-f", f], 64, "say who"),
-        (&["-f", f, "app-1", "db-1", "tpc/22"], 64, "none of tcp, udp, sctp, icmp"),
+        (&["-f", f, "app-1", "db-1", "tpc/22"], 64, "none of tcp, udp, sctp, icmp, any"),
         (&["-f", f, "app-1", "db-1", "tcp/70000"], 64, "`70000` is no port"),
         (&["-f", f, "app-1", "db-1", "tcp/90-80"], 64, "90 is above 80"),
         (&["-f", f, "app-1", "db-1", "icmp/8"], 64, "icmp has no ports"),

@@ -1,0 +1,199 @@
+//! Who reaches whom, written down: lines, a table for pull requests, a document, a graph and a picture.
+//!
+//! Refuses to find it out.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::judge::Verdict;
+
+/// Some who behave alike, to others who do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Who sends.
+    pub from: Vec<String>,
+    /// Who is sent to.
+    pub to: Vec<String>,
+    /// What becomes of it, and of what, where that differs.
+    pub verdicts: Vec<(Verdict, String)>,
+}
+
+impl Entry {
+    fn said(&self) -> String {
+        let said = self.verdicts.iter().map(|(verdict, services)| match services.is_empty() {
+            true => verdict.name().to_owned(),
+            false => format!("{} for {services}", verdict.name()),
+        });
+        said.collect::<Vec<_>>().join("; ")
+    }
+
+    /// The verdict that a picture shows: the only one, else that something arrives.
+    fn shown(&self) -> Shown {
+        match self.verdicts.as_slice() {
+            [(verdict, _)] => Shown::All(*verdict),
+            _ => Shown::Some,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    All(Verdict),
+    Some,
+}
+
+impl Shown {
+    fn colour(self) -> &'static str {
+        match self {
+            Shown::All(Verdict::Reachable) => "#1a7f37",
+            Shown::Some => "#7a9a01",
+            Shown::All(Verdict::OneWay) => "#bf8700",
+            Shown::All(Verdict::Blocked) => "#d0d7de",
+            Shown::All(Verdict::NoRoute) => "#afb8c1",
+            Shown::All(Verdict::Ambiguous | Verdict::Undetermined) => "#8250df",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Shown::All(verdict) => verdict.name(),
+            Shown::Some => "differs by service",
+        }
+    }
+}
+
+/// For people: a line each.
+pub fn text(entries: &[Entry]) -> String {
+    let line = |it: &Entry| format!("{} → {}: {}\n", it.from.join(", "), it.to.join(", "), it.said());
+    entries.iter().map(line).collect()
+}
+
+/// For a pull request.
+pub fn markdown(entries: &[Entry]) -> String {
+    let line = |it: &Entry| format!("| {} | {} | {} |\n", it.from.join(", "), it.to.join(", "), it.said());
+    let lines: String = entries.iter().map(line).collect();
+    format!("| from | to | |\n|---|---|---|\n{lines}")
+}
+
+/// For machines.
+pub fn documents(entries: &[Entry]) -> Vec<Value> {
+    let one = |it: &Entry| {
+        let verdicts = it.verdicts.iter().map(|(verdict, services)| (verdict.name(), services));
+        let verdicts: std::collections::BTreeMap<_, _> = verdicts.collect();
+        json!({"from": it.from, "to": it.to, "verdicts": verdicts})
+    };
+    entries.iter().map(one).collect()
+}
+
+/// For Graphviz: an arrow where something arrives.
+pub fn dot(entries: &[Entry]) -> String {
+    let groups = unique(entries.iter().map(|it| &it.from).chain(entries.iter().map(|it| &it.to)));
+    let at = |group: &Vec<String>| groups.iter().position(|it| *it == group).unwrap_or_default();
+    let quote =
+        |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
+    let mut out = "digraph reach {\n  rankdir=LR\n  node [shape=box, fontname=\"sans-serif\"]\n".to_owned();
+    for (at, group) in groups.iter().enumerate() {
+        let _ = writeln!(out, "  g{at} [label={}]", quote(&group.join("\n")));
+    }
+    for entry in entries {
+        let shown = entry.shown();
+        if matches!(shown, Shown::All(Verdict::Blocked | Verdict::NoRoute)) {
+            continue;
+        }
+        let style = if shown == Shown::All(Verdict::Reachable) { "solid" } else { "dashed" };
+        let (from, to, colour) = (at(&entry.from), at(&entry.to), shown.colour());
+        let label = quote(&entry.said());
+        let _ = writeln!(out, "  g{from} -> g{to} [label={label}, style={style}, color=\"{colour}\"]");
+    }
+    out.push_str("}\n");
+    out
+}
+
+const SIDE: usize = 28;
+const LETTER: usize = 8;
+const NAME_MAX: usize = 40;
+
+/// A picture: senders down, receivers across, a square each.
+pub fn svg(entries: &[Entry]) -> String {
+    let rows: Vec<&Vec<String>> = unique(entries.iter().map(|it| &it.from));
+    let columns: Vec<&Vec<String>> = unique(entries.iter().map(|it| &it.to));
+    let names = |groups: &[&Vec<String>]| groups.iter().map(|it| short(it)).collect::<Vec<String>>();
+    let (row_names, column_names) = (names(&rows), names(&columns));
+    let widest =
+        |names: &[String]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0) * LETTER + 16;
+    let (left, top) = (widest(&row_names), widest(&column_names));
+    let legend: Vec<Shown> = legend(entries);
+    let (width, height) = (left + columns.len() * SIDE + 200, top + rows.len().max(legend.len()) * SIDE + 16);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+         font-family=\"monospace\" font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
+    );
+    for (at, name) in row_names.iter().enumerate() {
+        let y = top + at * SIDE + 19;
+        let _ = writeln!(out, "<text x=\"{}\" y=\"{y}\" text-anchor=\"end\">{}</text>", left - 8, xml(name));
+    }
+    for (at, name) in column_names.iter().enumerate() {
+        let (x, y) = (left + at * SIDE + 18, top - 8);
+        let _ = writeln!(out, "<text transform=\"translate({x} {y}) rotate(-90)\">{}</text>", xml(name));
+    }
+    for entry in entries {
+        let at =
+            |groups: &[&Vec<String>], group| groups.iter().position(|it| *it == group).unwrap_or_default();
+        let (x, y) = (left + at(&columns, &entry.to) * SIDE, top + at(&rows, &entry.from) * SIDE);
+        let title = format!("{} → {}: {}", short(&entry.from), short(&entry.to), entry.said());
+        square(x, y, entry.shown(), &title, &mut out);
+    }
+    for (at, shown) in legend.iter().enumerate() {
+        let (x, y) = (left + columns.len() * SIDE + 24, top + at * SIDE);
+        square(x, y, *shown, shown.name(), &mut out);
+        let _ = writeln!(out, "<text x=\"{}\" y=\"{}\">{}</text>", x + SIDE + 6, y + 19, shown.name());
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+fn square(x: usize, y: usize, shown: Shown, title: &str, out: &mut String) {
+    let (side, colour) = (SIDE - 2, shown.colour());
+    let _ = writeln!(
+        out,
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{side}\" height=\"{side}\" fill=\"{colour}\"><title>{}</title></rect>",
+        xml(title)
+    );
+}
+
+fn legend(entries: &[Entry]) -> Vec<Shown> {
+    let all = Verdict::ALL.into_iter().map(Shown::All).chain([Shown::Some]);
+    all.filter(|shown| entries.iter().any(|entry| entry.shown() == *shown)).collect()
+}
+
+fn unique<'e>(groups: impl Iterator<Item = &'e Vec<String>>) -> Vec<&'e Vec<String>> {
+    let mut known = BTreeSet::new();
+    groups.filter(|group| known.insert(*group)).collect()
+}
+
+/// `a, b and 7 more`
+fn short(group: &[String]) -> String {
+    let all = group.join(", ");
+    if all.chars().count() <= NAME_MAX {
+        return all;
+    }
+    let first: String = group[0].chars().take(NAME_MAX - 12).collect();
+    format!("{first} and {} more", group.len() - 1)
+}
+
+/// Text for XML, without the characters that it may not hold.
+pub fn xml(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')) {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
