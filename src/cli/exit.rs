@@ -1,22 +1,23 @@
 //! Exit codes, one table for every command. Refuses to decide which applies.
 
-/// Done, and what was asked holds.
-pub const OK: u8 = 0;
-/// The answer is no: errors in the input.
-pub const NO: u8 = 1;
-/// With `--detailed-exitcode` alone: succeeded, and there are differences.
-pub const DIFFERENCES: u8 = 2;
-/// A conflict or a guard: stale plan, foreign row, too much to delete. Nothing was written.
-pub const CONFLICT: u8 = 3;
-/// The database could not be reached before the commit. Safe to run again.
-pub const UNREACHABLE: u8 = 4;
-/// Committed, but not confirmed in time, or not as written when read back.
-pub const UNCONFIRMED: u8 = 5;
-/// The connection broke after sending, and what came of it could not be found out.
-pub const UNKNOWN: u8 = 6;
-/// Something that is not followed stands between question and answer, or it is OVN's choice.
-pub const UNDETERMINED: u8 = 7;
-/// The command line is wrong.
-pub const USAGE: u8 = 64;
-/// A bug of northc.
-pub const BUG: u8 = 70;
+macro_rules! codes {
+    ($($name:ident = $code:literal, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: u8 = $code;)*
+
+        /// Every code with its meaning.
+        pub const TABLE: &[(u8, &str)] = &[$(($code, $meaning)),*];
+    };
+}
+
+codes! {
+    OK = 0, "done, and what was asked holds";
+    NO = 1, "the answer is no: errors in the input, or not reachable";
+    DIFFERENCES = 2, "with `--detailed-exitcode` alone: succeeded, and there are differences";
+    CONFLICT = 3, "a conflict or a guard: nothing was written";
+    UNREACHABLE = 4, "the database could not be reached before the commit; safe to run again";
+    UNCONFIRMED = 5, "committed, but not confirmed in time";
+    UNKNOWN = 6, "the connection broke after sending, and what came of it could not be found out";
+    UNDETERMINED = 7, "`reach`, `verify`: what decides is OVN's choice, or not in the rows, or not followed";
+    USAGE = 64, "the command line is wrong";
+    BUG = 70, "a bug in northc";
+}

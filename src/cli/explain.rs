@@ -11,7 +11,8 @@ use crate::diag::{Code, Severity};
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A code by number or by name: `N0301`, `cidr-overlap`
-    #[arg(value_name = "CODE", required_unless_present = "list", conflicts_with = "list")]
+    #[arg(value_name = "CODE", required_unless_present = "list", conflicts_with = "list",
+          value_parser = super::input::Codes(str::parse::<Code>), hide_possible_values = true)]
     code: Option<Code>,
     /// Every code with its severity
     #[arg(long)]
@@ -23,15 +24,18 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
-    /// Markdown, or a table
+    /// A page, or a table
     Text,
+    /// One page of Markdown; with --list, of all codes
+    Markdown,
     /// One JSON document
     Json,
 }
 
 pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let text = match (args.code, args.format) {
-        (Some(code), Format::Text) => code.page().to_owned(),
+        (Some(code), Format::Text | Format::Markdown) => code.page().to_owned(),
+        (None, Format::Markdown) => book(),
         (Some(code), Format::Json) => document("northc.code", json!({ "code": one(code, true) })),
         (None, Format::Text) => table(),
         (None, Format::Json) => {
@@ -60,6 +64,34 @@ fn one(code: Code, with_page: bool) -> Value {
         value["page"] = json!(code.page());
     }
     value
+}
+
+/// Every page on one, with a table before them.
+fn book() -> String {
+    let mut out = "# Codes\n\nWritten by `northc explain --list --format markdown`. Every problem that northc tells has a \
+                   code, which keeps its\nmeaning for good; `northc explain CODE` is its page here.\n\n\
+                   | code | name | severity | says that |\n|---|---|---|---|\n"
+        .to_owned();
+    for code in Code::ALL {
+        let (number, slug, severity) = (code.number(), code.slug(), code.severity().name());
+        // As mdBook and GitHub name a heading's place.
+        let anchor = format!("{number} {slug}").to_lowercase().replace(' ', "-");
+        out.push_str(&format!("| [{number}](#{anchor}) | {slug} | {severity} | {} |\n", code.summary()));
+    }
+    for code in Code::ALL {
+        let mut is_fenced = false;
+        out.push('\n');
+        for line in code.page().trim_end().lines() {
+            is_fenced ^= line.starts_with("```");
+            // A heading is one further down here.
+            out.push_str(if !is_fenced && line.starts_with('#') { "#" } else { "" });
+            out.push_str(&match line.strip_prefix("```yaml ") {
+                Some(_) => "```yaml\n".to_owned(),
+                None => format!("{line}\n"),
+            });
+        }
+    }
+    out
 }
 
 /// A line a code, in columns.

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use tracing::info_span;
 
 use super::{Streams, exit};
@@ -32,10 +33,10 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "NAME[:PRIORITY],…", value_parser = chassis_list)]
     gateway_chassis: Option<ChassisList>,
     /// Treat a code, or all `warnings`, as errors
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = Codes(str::parse::<Denied>), hide_possible_values = true)]
     deny: Vec<Denied>,
     /// Silence a code that is no error
-    #[arg(long, value_name = "CODE", value_parser = silenceable)]
+    #[arg(long, value_name = "CODE", value_parser = Codes(silenceable), hide_possible_values = true)]
     allow: Vec<Code>,
     /// How to tell problems
     #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
@@ -97,6 +98,29 @@ pub(super) fn chassis_list(text: &str) -> Result<ChassisList, String> {
     }
     list.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(list)
+}
+
+/// Reads a code, and tells shells which there are.
+#[derive(Clone, Copy)]
+pub(super) struct Codes<T>(pub(super) fn(&str) -> Result<T, String>);
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Codes<T> {
+    type Value = T;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<T, clap::Error> {
+        let read = self.0;
+        StringValueParser::new().try_map(move |text| read(&text)).parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let value = |code: &Code| PossibleValue::new(code.number()).help(code.summary());
+        Some(Box::new(Code::ALL.iter().map(value)))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -44,6 +44,17 @@ pub(super) struct ManArgs {
     /// Write a page for northc and one for every command into this directory
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT", default_value = "man", value_enum, conflicts_with = "dir")]
+    format: ManFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ManFormat {
+    /// For man(1)
+    Man,
+    /// One page with every command and the exit codes
+    Markdown,
 }
 
 const MAN_EXAMPLES: &str = "Examples:
@@ -68,7 +79,10 @@ pub(super) fn completions(args: &CompletionsArgs, mut command: Command, streams:
 pub(super) fn man(args: &ManArgs, mut command: Command, streams: &mut Streams<'_>) -> u8 {
     command.build();
     let Some(dir) = &args.dir else {
-        streams.data(&page(&command));
+        streams.data(&match args.format {
+            ManFormat::Man => page(&command),
+            ManFormat::Markdown => markdown(&command),
+        });
         return exit::OK;
     };
     match pages(&command, dir) {
@@ -88,6 +102,23 @@ fn pages(command: &Command, dir: &Path) -> Result<(), String> {
         files::write(&dir.join(format!("northc-{}.1", verb.get_name())), &page(verb))?;
     }
     Ok(())
+}
+
+/// How wide help is where nobody looks at it on a terminal.
+const COLUMNS: usize = 110;
+
+/// All of it on one page: what every command's `--help` says, and the exit codes.
+fn markdown(command: &Command) -> String {
+    let mut out =
+        "# Commands\n\nWritten by `northc man --format markdown` from the command line itself.\n".to_owned();
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help") {
+        let help = verb.clone().term_width(COLUMNS).render_long_help().to_string();
+        let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+        out.push_str(&format!("\n## northc {}\n\n```text\n{}\n```\n", verb.get_name(), lines.join("\n")));
+    }
+    out.push_str("\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
+    exit::TABLE.iter().for_each(|(code, meaning)| out.push_str(&format!("| {code} | {meaning} |\n")));
+    out
 }
 
 /// A page in man(7). It has no date, so that the same program gives the same bytes. The heading and the

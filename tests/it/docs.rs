@@ -42,6 +42,57 @@ fn what_pages_show_is_what_happens() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Pages that northc writes itself, all commands built in.
+#[test]
+#[cfg(feature = "live")]
+fn generated_pages_are_current() {
+    let pages: [(&str, &[&str]); 2] = [
+        ("codes.md", &["explain", "--list", "--format", "markdown"]),
+        ("commands.md", &["man", "--format", "markdown"]),
+    ];
+    for (name, args) in pages {
+        let ran = northc(args.iter().copied());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        is_current(name, &ran.out);
+    }
+    let readme = read(&root().join("README.md"));
+    let commands = read(&root().join("docs/commands.md"));
+    for line in commands.split("## Exit codes").nth(1).unwrap_or_default().lines() {
+        assert!(readme.contains(line), "README.md has another table of exit codes: {line}");
+    }
+}
+
+/// A page of `docs/` is this text; while blessing it becomes it.
+pub(crate) fn is_current(name: &str, text: &str) {
+    let path = root().join("docs").join(name);
+    if std::env::var("INSTA_UPDATE").is_ok_and(|how| how == "always") {
+        fs::write(&path, text).expect("docs can be written");
+    }
+    assert!(fs::read_to_string(&path).is_ok_and(|kept| kept == text), "docs/{name} is old: scripts/bless");
+}
+
+/// `mdbook build docs` makes a book of it: every page is in the summary, and no page leads to one outside.
+#[test]
+fn the_book_has_every_page() {
+    let summary = read(&root().join("docs/SUMMARY.md"));
+    for page in pages().iter().filter(|page| page.starts_with(root().join("docs"))) {
+        let name = page.file_name().and_then(|name| name.to_str()).expect("a name");
+        assert!(
+            name == "SUMMARY.md" || summary.contains(&format!("]({name})")),
+            "{name} is not in SUMMARY.md"
+        );
+        let text = read(page);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = link.split('#').next().unwrap_or_default();
+            let is_outside = file.starts_with("../") && file.ends_with(".md");
+            assert!(!is_outside || text.contains("{{#include"), "{name}: {link} is not in the book");
+        }
+        for included in text.split("{{#include ").skip(1).filter_map(|rest| rest.split("}}").next()) {
+            assert!(root().join("docs").join(included).is_file(), "{name}: {included} is not there");
+        }
+    }
+}
+
 #[test]
 fn the_readme_knows_every_verb_and_no_other() {
     let text = read(&root().join("README.md"));

@@ -32,6 +32,7 @@ mod ovsdb;
 mod proxy;
 mod reach;
 mod reformat;
+mod row_page;
 mod script;
 #[cfg(feature = "live")]
 mod servers;
