@@ -1,199 +1,248 @@
-//! How long plans take to make and to carry out, and how large a transaction should be.
+//! What it costs to bring a database to the wanted rows, against what the database alone takes.
 //!
-//! `cargo bench --bench apply -- 20000 5000/1000 0/250` brings an empty database to so many ports, once for
-//! each pair of limits (rows in a single transaction at most, rows in each of many), then plans again, moves
-//! one port, and destroys everything. Refuses to judge the numbers.
+//! `cargo bench --bench apply -- 10000` compiles a world of so many ports and writes it into an empty database:
+//! once by replaying the bytes of our own inserts as they are, in transactions of several sizes, and once
+//! by northc, which plans, guards, writes and reads back. Then it plans with nothing to do, against the server's
+//! own dump of the same columns; adds one port with a replica that is warm; and destroys everything. `--cluster`
+//! takes three members, `--runs N` other than five runs. Refuses to judge the numbers.
 
-use std::collections::BTreeSet;
-use std::io::{Write, stdout};
+mod common;
+
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use northc::apply::{Options, Wait, apply, destroy};
+use common::server::Server;
+use common::world::{self, Dialect, Size};
+use common::{Anything, Measured, process_time, seconds, table};
+use northc::apply::{Options, Wait, apply, destroy, execute};
+use northc::compile::{self, compile};
+use northc::diag::Sink;
+use northc::emit::operations::transactions;
 use northc::nb::actual::Actual;
-use northc::nb::{
-    Key, LogicalRouter, LogicalRouterPort, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table, stamp,
-};
+use northc::nb::{Rows, Table};
 use northc::ovsdb::endpoint::Remotes;
-use northc::ovsdb::op::{Op, Which};
+use northc::ovsdb::frame::Framer;
+use northc::ovsdb::message;
 use northc::ovsdb::session::{self, Session};
-use northc::plan::batch::Limits;
+use northc::plan::batch::{Limits, batches};
 use northc::plan::{Plan, Request, plan};
 use northc::span::SourceMap;
-
-type Anything<T> = Result<T, Box<dyn std::error::Error>>;
+use northc::target::Target;
+use uuid::Uuid;
 
 const OWNER: &str = "bench";
-const N_PORTS_PER_SWITCH: usize = 50;
-const N_SWITCHES_PER_ROUTER: usize = 10;
+/// Rows in a transaction of the raw replay.
+const SIZES: [usize; 4] = [250, 500, 1000, 5000];
+const APPLY: &str = "apply to the empty database, read back";
+const DUMP: &str = "the server's dump, thrown away";
+const CHANGE: &str = "one port more, replica warm";
 
 fn main() -> Anything<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    let value =
+        |flag: &str| args.iter().position(|arg| arg == flag).and_then(|at| args.get(at + 1)?.parse().ok());
+    let n_runs: usize = value("--runs").unwrap_or(5);
+    let n_members = if args.iter().any(|arg| arg == "--cluster") { 3 } else { 1 };
     let n_ports = args.iter().find_map(|arg| arg.parse().ok()).unwrap_or(10_000);
-    let pair = |arg: &String| {
-        let (single, batch) = arg.split_once('/')?;
-        Some(Limits { n_single_max: single.parse().ok()?, n_batch_max: batch.parse().ok()? })
-    };
-    let mut limits: Vec<Limits> = args.iter().filter_map(pair).collect();
-    if limits.is_empty() {
-        limits.push(Limits::default());
-    }
-    let desired = network(n_ports, 0);
-    let moved = network(n_ports, 1);
+    let mut text = String::new();
+    world::write(&mut text, Size::of_ports(n_ports), 1, Dialect::Native)?;
+    let (desired, _) = wanted(&text)?;
+    text.push_str(
+        "---\napiVersion: northc.io/v1alpha1\nkind: NetworkInterface\nmetadata: {name: one-more}\n\
+         spec: {subnet: vpc-0-net-0}\n",
+    );
+    // Its text begins with the other's, so that places in both are in it.
+    let (more, sources) = wanted(&text)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    for limits in limits {
-        let dir = tempfile::tempdir()?;
-        let server = Server::start(&dir)?;
-        runtime.block_on(measure(&server.remote, &desired, &moved, limits))?;
+    let mut measured = Measured::default();
+    for _ in 0..n_runs {
+        for size in SIZES {
+            replay((&desired, &sources), size, n_members, &mut measured)?;
+        }
+        let server = Server::start(n_members)?;
+        runtime.block_on(measure(&server, &desired, (&more, &sources), &mut measured))?;
     }
-    Ok(())
+    let kind = if n_members == 1 { "standalone" } else { "cluster" };
+    measured.keep("apply", &format!("{kind},{n_ports}"))?;
+    tell(&measured, &format!("{n_ports} ports, {} rows, {kind}", desired.len()))
 }
 
-async fn measure(remote: &str, desired: &Rows, moved: &Rows, limits: Limits) -> Anything<()> {
-    let Limits { n_single_max, n_batch_max } = limits;
-    writeln!(stdout(), "{} rows, at most {n_single_max} at once, else {n_batch_max}", desired.len())?;
-    let remotes = Remotes::parse(remote)?;
-    let session = Session::start(session::Options::northbound(remotes.clone()))?;
-    let sources = SourceMap::new();
-    let request = Request::new(OWNER, &sources);
-    let options = Options { wait: Wait::None, limits, ..Options::default() };
+fn wanted(text: &str) -> Anything<(Rows, SourceMap)> {
+    let mut sources = SourceMap::new();
+    sources.add("world.yaml", text.to_owned()).ok_or("shorter than 4 GiB")?;
+    let owner = OWNER.to_owned();
+    let (remembered, gateway_chassis) = (Default::default(), Vec::new());
+    let options = compile::Options { owner, target: Target::OLDEST, remembered, gateway_chassis };
+    let compiled = compile(&sources, &options, &mut Sink::new()).ok_or("the world has no errors")?;
+    Ok((compiled.rows, sources))
+}
+
+/// Our inserts, cut into transactions of so many rows, sent one after the other and only waited for.
+fn replay(
+    (desired, sources): (&Rows, &SourceMap),
+    size: usize,
+    n_members: usize,
+    measured: &mut Measured,
+) -> Anything<()> {
+    let made = plan(desired, &Actual::default(), &Request::new(OWNER, sources));
+    let limits = Limits { n_single_max: size, n_batch_max: size };
+    let requests: Vec<Vec<u8>> = (1..)
+        .zip(batches(&made, &limits))
+        .map(|(id, steps)| {
+            let params = transactions(&made, &[steps]);
+            message::request(id, "transact", inserts(&params).as_bytes())
+        })
+        .collect();
+    let server = Server::start(n_members)?;
+    let mut wire = Wire::connect(&server.socket)?;
+    let clock = Clock::start(&server)?;
+    for request in &requests {
+        wire.ask(request)?;
+    }
+    clock.stop(&replay_of(size), measured)
+}
+
+/// The transaction without its guards of names, of which each would scan a table.
+fn inserts(params: &str) -> String {
+    let end = match params.find("\"where\":[[\"name\",") {
+        Some(at) => params[..at].rfind(",{\"op\":").unwrap_or(at),
+        None => params.trim_end().len() - 1,
+    };
+    format!("{}]", &params[..end])
+}
+
+async fn measure(
+    server: &Server,
+    desired: &Rows,
+    (more, sources): (&Rows, &SourceMap),
+    measured: &mut Measured,
+) -> Anything<()> {
+    let remotes = Remotes::parse(&server.remote)?;
+    let request = Request::new(OWNER, sources);
+    let options = Options { wait: Wait::None, ..Options::default() };
     let (mut yes, mut quiet) = (|_: &Plan, _: &Actual| true, |_| ());
-    let bystander = Bystander::start(remotes)?;
 
-    let start = Instant::now();
-    let actual = session.actual().await?;
-    let made = plan(desired, &actual, &request);
-    report("  planned from nothing", start.elapsed())?;
-    let start = Instant::now();
-    northc::apply::execute(&session, made, &options, &mut quiet).await.map_err(|f| format!("{f:?}"))?;
-    report("  applied and read back", start.elapsed())?;
-    report("  longest wait of a bystander", bystander.stop())?;
+    let clock = Clock::start(server)?;
+    let session = Session::start(session::Options::northbound(remotes.clone()))?;
+    let made = plan(desired, session.actual().await?.as_ref(), &request);
+    execute(&session, made, &options, &mut quiet).await.map_err(|f| format!("{f:?}"))?;
+    clock.stop(APPLY, measured)?;
 
-    let start = Instant::now();
-    let actual = session.actual().await?;
-    let made = plan(desired, &actual, &request);
-    assert!(made.is_empty(), "nothing is left to do");
-    report("  planned again, empty", start.elapsed())?;
-    let start = Instant::now();
-    apply(&session, moved, &request, &options, &mut yes, &mut quiet).await.map_err(|f| format!("{f:?}"))?;
-    report("  one port changed, planned and applied", start.elapsed())?;
-    let start = Instant::now();
+    let clock = Clock::start(server)?;
+    raw_dump(&server.socket)?;
+    clock.stop(DUMP, measured)?;
+    let clock = Clock::start(server)?;
+    let fresh = Session::start(session::Options::northbound(remotes))?;
+    let actual = fresh.actual().await?;
+    clock.stop("connect and read", measured)?;
+    let before = Clock::start(server)?;
+    assert!(plan(desired, &actual, &request).is_empty(), "nothing is left to do");
+    before.stop("plan with nothing to do", measured)?;
+    drop((fresh, actual));
+
+    let clock = Clock::start(server)?;
+    apply(&session, more, &request, &options, &mut yes, &mut quiet).await.map_err(|f| format!("{f:?}"))?;
+    clock.stop(CHANGE, measured)?;
+    let clock = Clock::start(server)?;
     destroy(&session, &request, &options, &mut yes, &mut quiet).await.map_err(|f| format!("{f:?}"))?;
-    report("  destroyed", start.elapsed())
+    clock.stop("destroy", measured)
 }
 
-fn report(what: &str, took: Duration) -> Anything<()> {
-    Ok(writeln!(stdout(), "{what:<42} {:>9.1} ms", took.as_secs_f64() * 1000.0)?)
+/// How long a step takes, and what of it is the server's processor time and ours.
+struct Clock<'s> {
+    server: &'s Server,
+    start: Instant,
+    servers: Duration,
+    ours: Duration,
 }
 
-/// A network of so many ports. `variant` changes one of them.
-fn network(n_ports: usize, variant: usize) -> Rows {
-    let mut rows = Rows::new();
-    let n_switches = n_ports.div_ceil(N_PORTS_PER_SWITCH);
-    for r in 0..n_switches.div_ceil(N_SWITCHES_PER_ROUTER) {
-        let mut router_ports = BTreeSet::new();
-        for s in r * N_SWITCHES_PER_ROUTER..n_switches.min((r + 1) * N_SWITCHES_PER_ROUTER) {
-            let mut ports: BTreeSet<Ref> = BTreeSet::new();
-            for p in s * N_PORTS_PER_SWITCH..n_ports.min((s + 1) * N_PORTS_PER_SWITCH) {
-                let last = if p == 0 { variant } else { p % 250 };
-                let address =
-                    format!("02:00:00:{:02x}:{:02x}:{:02x} 10.0.0.{last}", p >> 16, p >> 8 & 255, p & 255);
-                let port = LogicalSwitchPort {
-                    name: format!("port-{p}"),
-                    addresses: [address.clone()].into(),
-                    port_security: [address].into(),
-                    ..Default::default()
-                };
-                ports.insert(insert(&mut rows, Table::LogicalSwitchPort, &port.name.clone(), port));
-            }
-            let name = format!("r{r}-s{s}");
-            let networks = [format!("10.{}.{}.1/24", s >> 8, s & 255)].into();
-            let port = LogicalRouterPort { name: name.clone(), networks, ..Default::default() };
-            router_ports.insert(insert(&mut rows, Table::LogicalRouterPort, &name, port));
-            let options = [("router-port".to_owned(), name)].into();
-            let name = format!("s{s}-r{r}");
-            let port = LogicalSwitchPort { name, kind: "router".into(), options, ..Default::default() };
-            ports.insert(insert(&mut rows, Table::LogicalSwitchPort, &port.name.clone(), port));
-            let name = format!("s{s}");
-            let switch = LogicalSwitch { name: name.clone(), ports, ..Default::default() };
-            insert(&mut rows, Table::LogicalSwitch, &name, switch);
-        }
-        let name = format!("r{r}");
-        let router = LogicalRouter { name: name.clone(), ports: router_ports, ..Default::default() };
-        insert(&mut rows, Table::LogicalRouter, &name, router);
+impl Clock<'_> {
+    fn start(server: &Server) -> Anything<Clock<'_>> {
+        let (servers, ours) = (server.time()?, process_time(std::process::id())?);
+        Ok(Clock { server, start: Instant::now(), servers, ours })
     }
-    stamp::stamp(&mut rows, OWNER);
-    rows
+
+    fn stop(self, what: &str, measured: &mut Measured) -> Anything<()> {
+        let took = self.start.elapsed();
+        let servers = self.server.time()? - self.servers;
+        let ours = process_time(std::process::id())?.saturating_sub(self.ours);
+        measured.add(what, took.as_secs_f64());
+        measured.add(&format!("{what}, server"), servers.as_secs_f64());
+        measured.add(&format!("{what}, ours"), ours.as_secs_f64());
+        Ok(())
+    }
 }
 
-fn insert(rows: &mut Rows, table: Table, name: &str, row: impl Into<northc::nb::Row>) -> Ref {
-    let key = Key::new(table, name);
-    rows.insert(key.clone(), row, None);
-    Ref::Key(key)
+/// Asks for the same rows and throws them away.
+fn raw_dump(socket: &str) -> Anything<()> {
+    let columns = |table: Table| {
+        // The server of this machine may be the oldest.
+        let names = table.columns().iter().filter(|column| column.since.is_none());
+        let names: Vec<String> = names.map(|column| format!("{:?}", column.name)).collect();
+        format!("{:?}:[{{\"columns\":[{}]}}]", table.name(), names.join(","))
+    };
+    let tables = Table::ALL.iter().map(|&table| columns(table)).collect::<Vec<_>>().join(",");
+    let params = format!("[\"OVN_Northbound\",\"raw\",{{{tables}}},\"{}\"]", Uuid::nil());
+    Wire::connect(socket)?.ask(&message::request(1, "monitor_cond_since", params.as_bytes()))
 }
 
-/// Another client, which asks for one small row all the time and notes the longest answer.
-struct Bystander {
-    is_done: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<Duration>,
+/// A connection on which nobody looks at what comes back, but for errors.
+struct Wire {
+    stream: UnixStream,
+    framer: Framer,
+    buffer: Vec<u8>,
 }
 
-impl Bystander {
-    fn start(remotes: Remotes) -> Anything<Bystander> {
-        let session = Session::start(session::Options::northbound(remotes))?;
-        let is_done = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&is_done);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let watch = async move {
-            let mut longest = Duration::ZERO;
-            while !flag.load(Ordering::Relaxed) {
-                let columns = vec!["nb_cfg".into()];
-                let start = Instant::now();
-                let select = Op::Select { table: "NB_Global".into(), rows: Which::All, columns };
-                if session.transact(&[select]).await.is_ok() {
-                    longest = longest.max(start.elapsed());
+impl Wire {
+    fn connect(socket: &str) -> Anything<Wire> {
+        Ok(Wire {
+            stream: UnixStream::connect(socket)?,
+            framer: Framer::default(),
+            buffer: vec![0; 64 << 10],
+        })
+    }
+
+    fn ask(&mut self, request: &[u8]) -> Anything<()> {
+        self.stream.write_all(request)?;
+        loop {
+            let n = self.stream.read(&mut self.buffer)?;
+            self.framer.push(&self.buffer[..n]);
+            if let Some(reply) = self.framer.next_message()? {
+                let text = String::from_utf8_lossy(reply.as_ref());
+                if text.contains("\"error\":\"") || text.contains("\"error\":{") {
+                    return Err(text.chars().take(500).collect::<String>().into());
                 }
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                return Ok(());
             }
-            longest
-        };
-        Ok(Bystander { is_done, thread: std::thread::spawn(move || runtime.block_on(watch)) })
-    }
-
-    fn stop(self) -> Duration {
-        self.is_done.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_default()
-    }
-}
-
-struct Server {
-    process: Child,
-    remote: String,
-}
-
-impl Server {
-    fn start(dir: &tempfile::TempDir) -> Anything<Server> {
-        let path = |name: &str| dir.path().join(name).display().to_string();
-        let (db, socket) = (path("nb.db"), path("nb.sock"));
-        Command::new("ovsdb-tool").args(["create", &db, "/usr/share/ovn/ovn-nb.ovsschema"]).status()?;
-        let process = Command::new("ovsdb-server")
-            .args([&format!("--remote=punix:{socket}"), &format!("--unixctl={}", path("ctl")), &db])
-            .stderr(Stdio::null())
-            .spawn()?;
-        while UnixStream::connect(&socket).is_err() {
-            std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(Server { process, remote: format!("unix:{socket}") })
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+/// A line for each step, and the goals: ratios of processor time, the server's and ours together, since those of
+/// the clock are the neighbours' on a machine that has any.
+fn tell(measured: &Measured, title: &str) -> Anything<()> {
+    let parts = [", server", ", ours"];
+    let steps: Vec<&String> =
+        measured.names().iter().filter(|name| !parts.iter().any(|part| name.ends_with(part))).collect();
+    let both = |step: &str| parts.map(|part| measured.median(&format!("{step}{part}"))).iter().sum::<f64>();
+    let head = [title, "clock, median", "least", "most", "the server", "northc or the replay"];
+    let mut lines = Vec::new();
+    for step in steps {
+        let (least, most) = measured.range(step);
+        let [server, ours] = parts.map(|part| measured.median(&format!("{step}{part}")));
+        let cells = [measured.median(step), least, most, server, ours].map(seconds);
+        lines.push([step.clone()].into_iter().chain(cells).collect());
     }
+    table(&head.map(str::to_owned), &lines)?;
+    let floor = SIZES.map(|size| both(&replay_of(size))).into_iter().fold(f64::MAX, f64::min);
+    let plan = both("connect and read") + both("plan with nothing to do");
+    let ratios =
+        [("apply by the best raw replay", both(APPLY) / floor), ("plan by the dump", plan / both(DUMP))];
+    let lines = ratios.map(|(what, ratio)| vec![what.to_owned(), format!("{ratio:.2} ×")]);
+    table(&["processor time".to_owned(), "ratio".to_owned()], &lines)
+}
+
+fn replay_of(size: usize) -> String {
+    format!("raw replay, {size} rows a transaction")
 }

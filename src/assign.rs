@@ -457,7 +457,8 @@ impl Pool {
         remembered: Option<&Vec<IpAddr>>,
         pool: Option<&Kept>,
     ) -> Vec<IpAddr> {
-        let mut addresses = given.to_vec();
+        let mut addresses = Vec::with_capacity(self.blocks.len().max(given.len()));
+        addresses.extend_from_slice(given);
         for &address in remembered.into_iter().flatten() {
             let family_taken = addresses.iter().any(|a| a.is_ipv4() == address.is_ipv4());
             let fits = pool.is_none_or(|pool| pool.has(address) || pool.lacks(address));
@@ -529,7 +530,7 @@ impl BlockPool {
                 continue;
             }
             self.next = candidate.checked_add(1)?;
-            if self.used.insert(candidate) {
+            if !self.used.contains(&candidate) {
                 return Some(candidate);
             }
         }

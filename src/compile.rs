@@ -32,8 +32,6 @@ pub struct Options {
 pub struct Compiled {
     /// The rows, with their owner's marks.
     pub rows: Rows,
-    /// Every address that was chosen rather than given, for the lock file.
-    pub chosen: Remembered,
     /// What was meant.
     pub model: Model,
 }
@@ -59,6 +57,5 @@ pub fn compile_and(
     let problems = schema::problems(&rows);
     assert!(problems.is_empty(), "checked input makes rows that the schema takes: {}", problems.join("; "));
     look(&checked, &rows, sink);
-    let chosen = checked.assignment().chosen(&model);
-    Some(Compiled { rows, chosen, model })
+    Some(Compiled { rows, model })
 }

@@ -4,8 +4,8 @@
 //! hidden entries and links to folders are passed over. Refuses to know what the texts mean.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -107,17 +107,23 @@ fn add(sources: &mut SourceMap, name: String, bytes: io::Result<Vec<u8>>, failur
     }
 }
 
-/// Writes a file whole or not at all: beside its place first, then renamed. The error names the file.
+/// Writes a text to a file, whole or not at all. The error names the file.
 pub fn write(path: &Path, text: &str) -> Result<(), String> {
+    write_with(path, |out| out.write_all(text.as_bytes()))
+}
+
+/// Writes a file whole or not at all: beside its place first, then renamed. The error names the file.
+pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
     let failed = |error: io::Error| format!("can't write `{}`: {error}", path.display());
     if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
         // A device, a pipe or a link: there is nothing to rename over.
-        return fs::write(path, text).map_err(failed);
+        return File::create(path).and_then(|mut file| content(&mut file)).map_err(failed);
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);
-    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).map_err(|error| {
+    let written = File::create(&beside).and_then(|mut file| content(&mut file));
+    written.and_then(|()| fs::rename(&beside, path)).map_err(|error| {
         let _ = fs::remove_file(&beside);
         failed(error)
     })

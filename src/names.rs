@@ -192,6 +192,11 @@ pub(crate) fn router_ports(model: &Model) -> impl Iterator<Item = Minted<'_>> {
     subnets.chain(gateways).chain(peers)
 }
 
+/// The name of a workload's port.
+fn interface(port: &Port) -> Minted<'_> {
+    Minted { name: Cow::Borrowed(port.name.as_str()), what: What::Interface(port), span: port.span }
+}
+
 /// Names of switch ports, which are unique in the whole database.
 pub(crate) fn switch_ports(model: &Model) -> impl Iterator<Item = Minted<'_>> {
     let routers = model.subnets.iter().filter(|s| s.routed).map(|subnet| {
@@ -208,10 +213,7 @@ pub(crate) fn switch_ports(model: &Model) -> impl Iterator<Item = Minted<'_>> {
         let name = Cow::Owned(localnet(subnet));
         Minted { name, what: What::Localnet(subnet), span: subnet.name.span }
     });
-    let ports = model.ports.iter().map(|port| {
-        let name = Cow::Borrowed(port.name.as_str());
-        Minted { name, what: What::Interface(port), span: port.span }
-    });
+    let ports = model.ports.iter().map(interface);
     let virtual_ports = model.vips.iter().filter(|v| !v.parents.is_empty()).flat_map(|vip| {
         let n_families = model.subnet(vip.subnet).blocks.len();
         let minted = |nth| Minted { name: virtual_port(vip, nth), what: What::Vip(vip), span: vip.span };

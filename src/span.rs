@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// One source text of a run; an index into [`SourceMap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,9 +69,33 @@ pub struct Source {
     pub name: String,
     /// The whole text, UTF-8.
     pub text: String,
-    line_starts: Vec<u32>,
+    /// Looked for when a place is first told: most texts are compiled without a word, and this was 3 % of it.
+    lines: OnceLock<Lines>,
+}
+
+/// Where the lines and characters of a text are.
+#[derive(Debug)]
+struct Lines {
+    starts: Vec<u32>,
     /// How many characters stand before each multiple of [`MARK_EVERY`] bytes.
     marks: Vec<u32>,
+}
+
+impl Lines {
+    fn of(text: &str) -> Lines {
+        let mut starts = vec![0];
+        starts.extend(text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at as u32 + 1));
+        let mut marks = vec![0];
+        for chunk in text.as_bytes().chunks(MARK_EVERY) {
+            let n_here = chunk.iter().filter(|byte| begins_char(**byte)).count();
+            marks.push(marks[marks.len() - 1] + n_here as u32);
+        }
+        Lines { starts, marks }
+    }
+
+    fn at(&self, offset: u32) -> usize {
+        self.starts.partition_point(|&start| start <= offset).max(1) - 1
+    }
 }
 
 /// A column is counted from a mark at most this many bytes away: a line may be a whole file long.
@@ -79,8 +104,8 @@ const MARK_EVERY: usize = 4096;
 impl Source {
     /// 1-based line, and 1-based column in characters, of a byte offset.
     pub fn line_col(&self, offset: u32) -> (usize, usize) {
-        let line = self.line_starts.partition_point(|&start| start <= offset).max(1) - 1;
-        let start = self.line_starts[line] as usize;
+        let line = self.lines().at(offset);
+        let start = self.line_start(offset);
         let upto = (offset as usize).min(self.text.len());
         (line + 1, self.n_chars(upto).saturating_sub(self.n_chars(start)) + 1)
     }
@@ -97,16 +122,20 @@ impl Source {
         self.text.get(self.line_start(offset)..upto).unwrap_or("")
     }
 
+    fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::of(&self.text))
+    }
+
     fn line_start(&self, offset: u32) -> usize {
-        let line = self.line_starts.partition_point(|&start| start <= offset).max(1) - 1;
-        self.line_starts[line] as usize
+        let lines = self.lines();
+        lines.starts[lines.at(offset)] as usize
     }
 
     /// How many characters begin before a byte offset.
     fn n_chars(&self, offset: usize) -> usize {
         let mark = offset / MARK_EVERY;
         let after = &self.text.as_bytes()[mark * MARK_EVERY..offset];
-        self.marks[mark] as usize + after.iter().filter(|byte| begins_char(**byte)).count()
+        self.lines().marks[mark] as usize + after.iter().filter(|byte| begins_char(**byte)).count()
     }
 }
 
@@ -131,15 +160,7 @@ impl SourceMap {
     pub fn add(&mut self, name: impl Into<String>, text: String) -> Option<FileId> {
         u32::try_from(text.len()).ok()?;
         let id = FileId(u32::try_from(self.sources.len()).ok()?);
-        let mut line_starts = vec![0];
-        line_starts
-            .extend(text.bytes().enumerate().filter(|&(_, b)| b == b'\n').map(|(at, _)| at as u32 + 1));
-        let mut marks = vec![0];
-        for chunk in text.as_bytes().chunks(MARK_EVERY) {
-            let n_here = chunk.iter().filter(|byte| begins_char(**byte)).count();
-            marks.push(marks[marks.len() - 1] + n_here as u32);
-        }
-        self.sources.push(Source { name: name.into(), text, line_starts, marks });
+        self.sources.push(Source { name: name.into(), text, lines: OnceLock::new() });
         Some(id)
     }
 

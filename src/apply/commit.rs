@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::names::Others;
 use super::{Event, Failure, OnEvent, Options, Wait};
 use crate::emit::operations::{operations, record_operations};
 use crate::nb::actual::Actual;
@@ -56,6 +57,7 @@ pub(super) async fn commit(
         batches.push(Vec::new());
     }
     let n_transactions = batches.len();
+    let mut others = others(session, plan).await?;
     let mut before = plan.base.clone();
     let mut nb_cfg = None;
     for (at, steps) in batches.iter().enumerate() {
@@ -68,6 +70,7 @@ pub(super) async fn commit(
         };
         let mut ops = record_operations(&plan.owner, before.as_ref(), after.as_ref());
         ops.extend(operations(plan, steps));
+        ops.extend(others.guards(steps, &plan.owner));
         ops.push(Op::Comment(format!("northc {id}: owner {}, {} of {n_transactions}", plan.owner, at + 1)));
         if is_last {
             ops.push(Op::CommitDurable);
@@ -88,6 +91,13 @@ pub(super) async fn commit(
         before = after;
     }
     Ok(Committed { n_transactions, nb_cfg })
+}
+
+/// Who else has routers and switches; a name that the plan gives must not be among theirs.
+async fn others(session: &Session, plan: &Plan) -> Result<Others, Failure> {
+    let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
+    let taken = effect::namesakes(plan, &actual);
+    if taken.is_empty() { Ok(Others::new(&actual, &plan.owner)) } else { Err(Failure::Stale(taken, 0)) }
 }
 
 fn committed(number: usize, n_transactions: usize, steps: &[Step], took: Duration) -> Event {

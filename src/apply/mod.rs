@@ -7,6 +7,7 @@
 //! Refuses to decide what to do: the plan did.
 
 mod commit;
+mod names;
 pub mod provisional;
 mod settle;
 
@@ -196,6 +197,8 @@ async fn bring(
         if !made.is_empty() && !approve(&made, &actual) {
             return Err(Failure::Declined);
         }
+        // As long as it is held, the session must copy all rows to change the first of them.
+        drop(actual);
         match run(session, made, options, ending, on_event).await {
             Err(Failure::Stale(changed, _)) if n_attempts < options.n_attempts_max => {
                 on_event(Event::Raced(changed));

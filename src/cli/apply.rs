@@ -109,6 +109,8 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
             return exit::CONFLICT;
         }
     };
+    let database = &args.planning.database;
+    let session = database.northbound_ahead();
     let wanted = match &reviewed {
         Some(_) => (Rows::new(), SourceMap::new()),
         None => match args.planning.wanted(&args.planning.input.paths, args.proof(), streams) {
@@ -116,8 +118,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
             Err(code) => return code,
         },
     };
-    let database = &args.planning.database;
-    let opened = database.northbound().and_then(|session| Ok((session, args.applying.options(database)?)));
+    let opened = session.and_then(|session| Ok((session, args.applying.options(database)?)));
     let (session, options) = match opened {
         Ok(opened) => opened,
         Err(fault) => return refuse(&fault, streams),

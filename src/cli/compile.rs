@@ -1,5 +1,6 @@
 //! `northc compile`: rows as a script, a transaction or JSON. Refuses to talk to a database.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -7,7 +8,8 @@ use tracing::info_span;
 
 use super::verify::Proof;
 use super::{Streams, exit, expecting, input};
-use crate::compile::{Options, compile_and};
+use crate::assign::Remembered;
+use crate::compile::{Compiled, Options, compile_and};
 use crate::diag::Sink;
 use crate::emit;
 use crate::{files, lock};
@@ -65,8 +67,12 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
         gateway_chassis: args.input.gateway_chassis(),
     };
     let proof = if args.verify { Proof::Whole } else { Proof::None };
+    let mut chosen = Remembered::new();
     let compiled = compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
         proof.look(checked, rows, options.target, sink);
+        if args.input.lock.is_some() {
+            chosen = checked.assignment().chosen(checked.model());
+        }
     });
     if let Some(compiled) = &compiled {
         expecting::hold(&compiled.model, &compiled.rows, options.target, &sources, &mut sink);
@@ -74,23 +80,28 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     if let Err(code) = args.input.tell(sink, &sources, streams, false) {
         return code;
     }
-    let Some(compiled) = compiled else { return exit::NO };
-    let emitting = info_span!("emit").entered();
-    let text = match args.to {
-        Form::Nbctl => emit::nbctl::script(&compiled.rows, &args.owner, options.target),
-        Form::Ovsdb => emit::transact::transaction(&compiled.rows, &args.owner),
-        Form::Rows => emit::json::rows(&compiled.rows, &args.owner, &sources),
+    let Some(Compiled { rows, model }) = compiled else { return exit::NO };
+    drop(model);
+    let emit = |out: &mut dyn Write| {
+        let _emitting = info_span!("emit").entered();
+        match args.to {
+            Form::Nbctl => out.write_all(emit::nbctl::script(&rows, &args.owner, options.target).as_bytes()),
+            Form::Ovsdb => emit::transact::write(out, &rows, &args.owner),
+            Form::Rows => out.write_all(emit::json::rows(&rows, &args.owner, &sources).as_bytes()),
+        }
     };
-    drop(emitting);
-    let locked = args.input.lock.as_ref().filter(|_| compiled.chosen != options.remembered);
-    let wrote_lock = locked.map_or(Ok(()), |path| files::write(path, &lock::text(&compiled.chosen)));
+    let locked = args.input.lock.as_ref().filter(|_| chosen != options.remembered);
+    let wrote_lock = locked.map_or(Ok(()), |path| files::write(path, &lock::text(&chosen)));
     let wrote = wrote_lock.and_then(|()| match &args.output {
-        Some(path) => files::write(path, &text),
+        Some(path) => files::write_with(path, &emit),
         None => {
-            streams.data(&text);
+            // A reader that has gone away is not an error.
+            let _ = emit(streams.out);
             Ok(())
         }
     });
+    // The program ends: a million rows that are freed one by one are a twentieth of a compilation.
+    std::mem::forget((rows, sources));
     match wrote {
         Ok(()) => exit::OK,
         Err(reason) => {

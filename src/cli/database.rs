@@ -53,6 +53,13 @@ impl DatabaseArgs {
         Session::start(self.options(Options::northbound(Remotes::parse(&self.remotes())?)))
     }
 
+    /// The same, already asked for its rows: a large database takes longer to tell them than we to compile.
+    pub(super) fn northbound_ahead(&self) -> Result<Session, Fault> {
+        let session = self.northbound()?;
+        session.expect_actual();
+        Ok(session)
+    }
+
     /// A session with the Southbound database, if it is known where that is.
     pub(super) fn southbound(&self) -> Result<Option<Session>, Fault> {
         let Some(remotes) = &self.sb_db else { return Ok(None) };

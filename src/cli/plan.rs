@@ -86,13 +86,14 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
 
 fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> u8 {
     let planning = &args.planning;
+    let database = args.from.is_empty().then(|| open(args));
     let wanted = match planning.wanted(new, args.proof(), streams) {
         Ok(wanted) => wanted,
         Err(code) => return code,
     };
     let old;
-    let (actual, before) = if args.from.is_empty() {
-        match database(args, streams) {
+    let (actual, before) = if let Some(database) = database {
+        match read(database, streams) {
             Ok(actual) => (actual, Before::Database),
             Err(code) => return code,
         }
@@ -152,15 +153,28 @@ fn form(args: &Args) -> Result<(Form, Vec<PathBuf>), String> {
 }
 
 #[cfg(feature = "live")]
-fn database(args: &Args, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
+type Database = Result<crate::ovsdb::session::Session, crate::ovsdb::fault::Fault>;
+#[cfg(not(feature = "live"))]
+type Database = ();
+
+#[cfg(feature = "live")]
+fn open(args: &Args) -> Database {
+    args.planning.database.northbound_ahead()
+}
+
+#[cfg(not(feature = "live"))]
+fn open(_: &Args) -> Database {}
+
+#[cfg(feature = "live")]
+fn read(database: Database, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
     use super::database::{block_on, refuse};
-    let reading = || args.planning.database.northbound().and_then(|session| block_on(session.actual()));
+    let reading = || database.and_then(|session| block_on(session.actual()));
     let read = tracing::info_span!("read the database").in_scope(reading);
     read.map_err(|fault| refuse(&fault, streams))
 }
 
 #[cfg(not(feature = "live"))]
-fn database(_: &Args, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
+fn read((): Database, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
     streams.say("error: this northc was built without the feature `live`; it plans with --from only\n");
     Err(exit::USAGE)
 }

@@ -61,7 +61,7 @@ fn atom(atom: &Atom) -> Value {
     match atom {
         Atom::Int(value) => json!(value),
         Atom::Bool(value) => json!(value),
-        Atom::Text(text) => json!(text),
+        Atom::Text(text) => json!(**text),
         Atom::Ref(Ref::Key(key)) => json!({ "ref": { "table": key.table.name(), "key": &*key.name } }),
         Atom::Ref(Ref::Foreign(uuid)) => json!({ "uuid": uuid.to_string() }),
     }

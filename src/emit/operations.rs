@@ -3,8 +3,9 @@
 //! Guards come first: every row that the plan changes or deletes must still be there with the values that
 //! the plan saw in the columns that it touches, or nothing is written. Rows are addressed by UUID. A child
 //! is deleted by leaving its parent; the server collects it (RFC 7047 §3.2), but only after it has looked at
-//! references, so that one that holds another row (a router's port its chassis) is deleted by name. Guards of names come last,
-//! since a row of ours may give its name to another: nobody else may then have one that was given.
+//! references, so that one that holds another row (a router's port its chassis) is deleted by name. Of names
+//! that the schema does not keep unique, text alone is guarded one by one, and last, since a row of ours may give
+//! its name to another: who has a session guards them better (`apply/names.rs`).
 //!
 //! Refuses to send.
 
@@ -31,7 +32,6 @@ pub fn operations(plan: &Plan, steps: &[Step]) -> Vec<Op> {
             Action::Delete(_) => {}
         }
     }
-    ops.extend(steps.iter().filter_map(sole_bearer));
     ops
 }
 
@@ -178,7 +178,7 @@ pub fn transactions(plan: &Plan, batches: &[Vec<Step>]) -> String {
         out.extend_from_slice(b"[\"");
         out.extend_from_slice(super::transact::DATABASE.as_bytes());
         out.push(b'"');
-        for op in operations(plan, steps) {
+        for op in operations(plan, steps).into_iter().chain(steps.iter().filter_map(sole_bearer)) {
             out.push(b',');
             op.write(&mut out);
         }

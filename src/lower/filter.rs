@@ -36,27 +36,27 @@ const DIRECTIONS: [Direction; 2] = [Direction::ToGuest, Direction::FromGuest];
 const ACL_NAME_MAX: usize = 63;
 
 /// Writes the groups of every VPC.
-pub(super) fn lower(checked: &Checked<'_>, rows: &mut Rows) {
+pub(super) fn lower(checked: &Checked<'_>, keys: &[Key], rows: &mut Rows) {
     let model = checked.model();
     let members = model.members();
     for (vpc, by_group) in &members {
         for (id, ports) in by_group {
             let name = names::port_group(&model.group(*id).name.value, &model.vpc(*vpc).name);
-            let mut group = Group { name, ports, acls: BTreeSet::new(), rows: &mut *rows };
+            let mut group = Group { name, ports, keys, acls: BTreeSet::new(), rows: &mut *rows };
             group.rules(model, *vpc, *id, &members);
-            group.insert(model, model.group(*id).name.span);
+            group.insert(model.group(*id).name.span);
         }
-        filtered(model, model.vpc(*vpc), by_group, rows);
+        filtered(model, keys, model.vpc(*vpc), by_group, rows);
     }
 }
 
 /// Everybody in a group: DHCP passes, the rest is dropped where no tier has said otherwise.
-fn filtered(model: &Model, vpc: &Vpc, by_group: &Members, rows: &mut Rows) {
+fn filtered(model: &Model, keys: &[Key], vpc: &Vpc, by_group: &Members, rows: &mut Rows) {
     let ports: BTreeSet<PortId> = by_group.values().flatten().copied().collect();
     let ports: Vec<PortId> = ports.into_iter().collect();
     let Some(first) = ports.first() else { return };
     let span = model.ports[first.0].span;
-    let mut group = Group { name: names::filtered(vpc), ports: &ports, acls: BTreeSet::new(), rows };
+    let mut group = Group { name: names::filtered(vpc), ports: &ports, keys, acls: BTreeSet::new(), rows };
     let tiers = if by_group.keys().any(|id| has_tiers(model.group(*id))) { 0..=1 } else { 0..=0 };
     for direction in DIRECTIONS {
         let (v4, v6) = match direction {
@@ -79,7 +79,7 @@ fn filtered(model: &Model, vpc: &Vpc, by_group: &Members, rows: &mut Rows) {
             });
         }
     }
-    group.insert(model, span);
+    group.insert(span);
 }
 
 /// Whether a group needs the tier after the first.
@@ -91,6 +91,8 @@ fn has_tiers(group: &SecurityGroup) -> bool {
 struct Group<'r> {
     name: String,
     ports: &'r [PortId],
+    /// Of all ports, by id.
+    keys: &'r [Key],
     acls: BTreeSet<Ref>,
     rows: &'r mut Rows,
 }
@@ -179,9 +181,8 @@ impl Group<'_> {
         }
     }
 
-    fn insert(self, model: &Model, span: Span) {
-        let key = |id: &PortId| Key::new(Table::LogicalSwitchPort, model.ports[id.0].name.as_str());
-        let ports = self.ports.iter().map(|id| Ref::Key(key(id))).collect();
+    fn insert(self, span: Span) {
+        let ports = self.ports.iter().map(|id| Ref::Key(self.keys[id.0].clone())).collect();
         let row = PortGroup { name: self.name.clone(), ports, acls: self.acls, ..PortGroup::default() };
         self.rows.insert(Key::new(Table::PortGroup, self.name), row, Some(span));
     }

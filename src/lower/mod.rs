@@ -21,15 +21,19 @@ mod vpc;
 use std::collections::BTreeMap;
 
 use crate::check::Checked;
-use crate::nb::{Rows, stamp};
+use crate::nb::{Key, Rows, Table, stamp};
 
 /// The rows that mean what the model says, without marks of ownership.
 pub fn lower(checked: &Checked<'_>) -> Rows {
     let mut rows = Rows::new();
+    // Made once: the row, the switch and the groups of a port all refer to it by one text.
+    let ports =
+        checked.model().ports.iter().map(|port| Key::new(Table::LogicalSwitchPort, port.name.as_str()));
+    let ports: Vec<Key> = ports.collect();
     let balancers = balancer::lower(checked, &mut rows);
     vpc::lower(checked, &balancers, &mut rows);
-    subnet::lower(checked, &balancers, &mut rows);
-    filter::lower(checked, &mut rows);
+    subnet::lower(checked, &ports, &balancers, &mut rows);
+    filter::lower(checked, &ports, &mut rows);
     pool::lower(checked, &mut rows);
     rows
 }

@@ -15,16 +15,15 @@ use crate::names;
 use crate::nb::{Key, LogicalSwitchPort, Ref, Rows, Table};
 
 /// Writes the ports of all workloads, and the DHCP options they refer to; gives them by subnet.
-pub(super) fn by_subnet(checked: &Checked<'_>, rows: &mut Rows) -> Vec<BTreeSet<Ref>> {
+pub(super) fn by_subnet(checked: &Checked<'_>, keys: &[Key], rows: &mut Rows) -> Vec<BTreeSet<Ref>> {
     let model = checked.model();
     let options: Vec<dhcp::Options> =
         model.subnets().map(|(id, _)| dhcp::of_subnet(checked, id, rows)).collect();
     let mut by_subnet = vec![BTreeSet::new(); model.subnets.len()];
-    for (id, port) in model.ports() {
-        let key = Key::new(Table::LogicalSwitchPort, port.name.as_str());
+    for ((id, port), key) in model.ports().zip(keys) {
         let options = dhcp::of_port(checked, port, &options[port.subnet.0], rows);
         rows.insert(key.clone(), workload(checked, id, port, options), Some(port.span));
-        by_subnet[port.subnet.0].insert(Ref::Key(key));
+        by_subnet[port.subnet.0].insert(Ref::Key(key.clone()));
     }
     virtual_ports(checked, rows, |subnet, key| {
         by_subnet[subnet.0].insert(Ref::Key(key));

@@ -32,9 +32,9 @@ use crate::nb::{Acl, Key, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table};
 use crate::priority;
 use crate::span::Span;
 
-pub(super) fn lower(checked: &Checked<'_>, balancers: &Balancers, rows: &mut Rows) {
+pub(super) fn lower(checked: &Checked<'_>, keys: &[Key], balancers: &Balancers, rows: &mut Rows) {
     let model = checked.model();
-    let mut ports = port::by_subnet(checked, rows);
+    let mut ports = port::by_subnet(checked, keys, rows);
     let mut qos_rules = qos::by_subnet(checked, rows);
     let mut zones = dns::by_subnet(checked, rows);
     let (filtered, gateways) = (filter::subnets(model), gateway::by_external(model));

@@ -3,7 +3,7 @@
 //!
 //! Refuses to know how rows were read, and to judge what should happen to them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -113,6 +113,8 @@ pub struct View {
     pub rows: Rows,
     /// The UUID that each of them has, derived from its key or not (rows that were adopted).
     pub uuids: BTreeMap<Key, Uuid>,
+    /// Those of them that do not follow from the key.
+    pub odd: BTreeMap<Key, Uuid>,
     /// Rows with the owner's mark beside those: a second row of a key (somebody copied it), or one
     /// whose key is unreadable (`None`). References to them in `rows` are [`Ref::Foreign`].
     pub extra: BTreeMap<(Table, Uuid), Option<Key>>,
@@ -128,34 +130,42 @@ impl View {
     /// proves it. Of several rows with one key, the one with the derived UUID is the row, else the
     /// one with the lowest.
     pub fn new(actual: &Actual, owner: &str, desired: &Rows) -> View {
-        let derived: BTreeMap<(Table, Uuid), &Key> =
-            desired.iter().map(|(key, _)| ((key.table, key.uuid(owner)), key)).collect();
+        let wanted: Vec<(&Key, Uuid)> = desired.iter().map(|(key, _)| (key, key.uuid(owner))).collect();
+        let derived: HashMap<(Table, Uuid), usize> =
+            wanted.iter().enumerate().map(|(at, (key, uuid))| ((key.table, *uuid), at)).collect();
+        let mut is_there = vec![false; wanted.len()];
         let mut view = View::default();
         let mut claims: BTreeMap<Key, Vec<Uuid>> = BTreeMap::new();
         for (uuid, row) in actual.iter() {
             let at = (row.table(), uuid);
-            let known = derived.get(&at).map(|key| (*key).clone());
-            match (stamp::external_id(row, stamp::OWNER), known) {
-                (Some(mark), known) if mark == owner => match known.or_else(|| key_mark(row)) {
+            match (stamp::external_id(row, stamp::OWNER), derived.get(&at)) {
+                (Some(mark), Some(known)) if mark == owner => is_there[*known] = true,
+                (None, Some(known)) => is_there[*known] = true,
+                (Some(mark), None) if mark == owner => match key_mark(row) {
                     Some(key) => claims.entry(key).or_default().push(uuid),
                     None => {
                         view.extra.insert(at, None);
                     }
                 },
-                (None, Some(key)) => claims.entry(key).or_default().push(uuid),
                 (Some(_) | None, _) => {
                     view.foreign.insert(at, row.clone());
                 }
             }
         }
+        let there = wanted.into_iter().zip(is_there).filter(|(_, is_there)| *is_there);
+        // In the order of keys, which is how a map is made at once.
+        view.uuids = there.map(|((key, uuid), _)| (key.clone(), uuid)).collect();
         for (key, mut uuids) in claims {
-            let derived = key.uuid(owner);
-            // Stable: the derived UUID first, the rest still by value.
-            uuids.sort_by_key(|uuid| *uuid != derived);
-            for uuid in uuids.drain(1..) {
-                view.extra.insert((key.table, uuid), Some(key.clone()));
+            if !view.uuids.contains_key(&key) {
+                let derived = key.uuid(owner);
+                let at = uuids.iter().position(|uuid| *uuid == derived).unwrap_or(0);
+                let uuid = uuids.remove(at);
+                view.uuids.insert(key.clone(), uuid);
+                if uuid != derived {
+                    view.odd.insert(key.clone(), uuid);
+                }
             }
-            view.uuids.extend(uuids.into_iter().map(|uuid| (key.clone(), uuid)));
+            view.extra.extend(uuids.into_iter().map(|uuid| ((key.table, uuid), Some(key.clone()))));
         }
         view.fill(actual);
         view
@@ -166,6 +176,7 @@ impl View {
     pub fn adopt(mut self, actual: &Actual, taken: BTreeMap<Key, Uuid>) -> View {
         for (key, uuid) in taken {
             self.foreign.remove(&(key.table, uuid));
+            self.odd.insert(key.clone(), uuid);
             if let Some(old) = self.uuids.insert(key.clone(), uuid) {
                 self.extra.insert((key.table, old), Some(key));
             }
@@ -177,11 +188,11 @@ impl View {
 
     /// Copies the owner's rows with references to its own rows turned into keys.
     fn fill(&mut self, actual: &Actual) {
-        let keys: BTreeMap<(Table, Uuid), &Key> =
+        let keys: HashMap<(Table, Uuid), &Key> =
             self.uuids.iter().map(|(key, uuid)| ((key.table, *uuid), key)).collect();
         for (key, uuid) in &self.uuids {
             let Some(row) = actual.get(key.table, *uuid) else { continue };
-            let data = row.columns().map(|(column, datum)| match (column.target, datum) {
+            let row = row.map(|column, datum| match (column.target, datum) {
                 (Some(target), Datum::Set(atoms)) => Datum::set(atoms.iter().map(|atom| match atom {
                     Atom::Ref(Ref::Foreign(to)) => Atom::Ref(match keys.get(&(target, *to)) {
                         Some(key) => Ref::Key((*key).clone()),
@@ -191,7 +202,7 @@ impl View {
                 })),
                 _ => datum.clone(),
             });
-            self.rows.insert(key.clone(), Row::new(key.table, data.collect()), None);
+            self.rows.insert(key.clone(), row, None);
         }
     }
 }
@@ -219,7 +230,7 @@ mod tests {
     fn stored(rows: &Rows, owner: &str) -> Actual {
         let mut actual = Actual::default();
         for (key, row) in rows.iter() {
-            let data = row.data().iter().map(|datum| match datum {
+            let data = row.columns().map(|(_, datum)| match datum {
                 Datum::Set(atoms) => Datum::set(atoms.iter().map(|atom| match atom {
                     Atom::Ref(Ref::Key(to)) => Atom::Ref(Ref::Foreign(to.uuid(owner))),
                     other => other.clone(),

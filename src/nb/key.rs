@@ -33,6 +33,12 @@ impl Key {
         Key { table, name: name.into() }
     }
 
+    /// What tells it from other keys without a look at its text: refs are mostly clones of their row's key.
+    /// Two keys of one name may differ by it.
+    pub(crate) fn place(&self) -> (Table, *const u8) {
+        (self.table, self.name.as_ptr())
+    }
+
     /// The UUID that this row has when `owner` owns it.
     pub fn uuid(&self, owner: &str) -> Uuid {
         let table = self.table.name();

@@ -14,7 +14,9 @@ pub mod table;
 pub mod unit;
 pub mod value;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::span::Span;
 
@@ -27,17 +29,44 @@ pub use table::{
 pub use value::{Atom, Datum, Kind, Ref};
 
 /// A row: the values of its table's managed columns, in the order of [`Table::columns`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Only what differs from the schema's default is kept, which is half of a switch port's columns.
+#[derive(Clone, Debug)]
 pub struct Row {
     table: Table,
+    /// Which columns are kept, a bit each.
+    kept: u32,
+    /// INVARIANT: one for each bit, in order.
     data: Vec<Datum>,
 }
+
+/// Two rows are equal when all columns are, kept or not.
+impl PartialEq for Row {
+    fn eq(&self, other: &Row) -> bool {
+        self.table == other.table && self.columns().map(|(_, d)| d).eq(other.columns().map(|(_, d)| d))
+    }
+}
+
+impl Eq for Row {}
 
 impl Row {
     /// A row of `table` from all its managed columns. Panics on a wrong number: a bug of ours.
     pub fn new(table: Table, data: Vec<Datum>) -> Row {
         assert_eq!(data.len(), table.columns().len(), "a row has every managed column");
-        Row { table, data }
+        let set = data.into_iter().zip(table.columns());
+        Row::of(table, set.map(|(datum, column)| (!column.kind.is_default(&datum)).then_some(datum)))
+    }
+
+    /// A row of `table` from the columns that are not as the server would have them by itself.
+    pub(crate) fn of(table: Table, set: impl IntoIterator<Item = Option<Datum>>) -> Row {
+        let mut kept = 0;
+        let set = set.into_iter().enumerate().filter_map(|(at, datum)| {
+            kept |= u32::from(datum.is_some()) << at;
+            datum
+        });
+        let mut data: Vec<Datum> = set.collect();
+        data.shrink_to_fit();
+        Row { table, kept, data }
     }
 
     /// Its table.
@@ -45,24 +74,27 @@ impl Row {
         self.table
     }
 
-    /// The values, in the order of [`Table::columns`].
-    pub fn data(&self) -> &[Datum] {
-        &self.data
-    }
-
     /// Columns with their values.
     pub fn columns(&self) -> impl Iterator<Item = (&'static Column, &Datum)> {
-        self.table.columns().iter().zip(&self.data)
+        let mut data = self.data.iter();
+        self.table.columns().iter().enumerate().map(move |(at, column)| {
+            let datum = if self.keeps(at) { data.next() } else { None };
+            (column, datum.unwrap_or(column.kind.unset()))
+        })
     }
 
     /// Columns that differ from what ovsdb-server would store by itself.
     pub fn set_columns(&self) -> impl Iterator<Item = (&'static Column, &Datum)> {
-        self.columns().filter(|(column, datum)| !column.kind.is_default(datum))
+        let columns = self.table.columns().iter().enumerate().filter(|(at, _)| self.keeps(*at));
+        let kept = columns.map(|(_, column)| column).zip(&self.data);
+        kept.filter(|(column, datum)| !column.kind.is_default(datum))
     }
 
     /// The value of a column; `None` when the table has no such column among the managed ones.
     pub fn get(&self, column: &str) -> Option<&Datum> {
-        self.columns().find(|(c, _)| c.name == column).map(|(_, datum)| datum)
+        let (at, column) = self.table.columns().iter().enumerate().find(|(_, c)| c.name == column)?;
+        let kept = if self.keeps(at) { self.data.get(self.nth(at)) } else { None };
+        Some(kept.unwrap_or(column.kind.unset()))
     }
 
     /// The text under a key of a map.
@@ -76,8 +108,42 @@ impl Row {
 
     /// The value of a column, to change it.
     pub fn get_mut(&mut self, column: &str) -> Option<&mut Datum> {
-        let at = self.table.columns().iter().position(|c| c.name == column)?;
-        self.data.get_mut(at)
+        let (at, column) = self.table.columns().iter().enumerate().find(|(_, c)| c.name == column)?;
+        let nth = self.nth(at);
+        if !self.keeps(at) {
+            self.data.insert(nth, column.kind.default());
+            self.kept |= 1 << at;
+        }
+        self.data.get_mut(nth)
+    }
+
+    /// The same row with other values in the columns that it keeps.
+    pub(crate) fn map(&self, mut change: impl FnMut(&Column, &Datum) -> Datum) -> Row {
+        let columns = self.table.columns().iter().enumerate().filter(|(at, _)| self.keeps(*at));
+        let data = columns.zip(&self.data).map(|((_, column), datum)| change(column, datum)).collect();
+        Row { table: self.table, kept: self.kept, data }
+    }
+
+    fn keeps(&self, at: usize) -> bool {
+        self.kept >> at & 1 == 1
+    }
+
+    /// Where the value of a column is, or would be.
+    fn nth(&self, at: usize) -> usize {
+        (self.kept & !(u32::MAX << at)).count_ones() as usize
+    }
+
+    /// Lets equal texts be one: a row's name is mostly its key, and what a port may send from is its addresses.
+    fn share_texts(&mut self, name: &Arc<str>) {
+        let mut before = name;
+        for datum in &mut self.data {
+            let Datum::Set(atoms) = datum else { continue };
+            let [Atom::Text(text)] = atoms.as_mut_slice() else { continue };
+            match [name, before].into_iter().find(|known| *known == text) {
+                Some(known) => *text = Arc::clone(known),
+                None => before = text,
+            }
+        }
     }
 }
 
@@ -110,8 +176,9 @@ impl Rows {
     /// Adds a row under its key, with the YAML that caused it. Panics when the key is taken: the
     /// checks refuse every input that would mint one key twice, so this is a bug of ours.
     pub fn insert(&mut self, key: Key, row: impl Into<Row>, origin: Option<Span>) {
-        let row = row.into();
+        let mut row = row.into();
         assert_eq!(key.table, row.table, "a key names its row's table");
+        row.share_texts(&key.name);
         let taken = self.rows.insert(key, Placed { row, origin });
         assert!(taken.is_none(), "checks keep keys apart");
     }
@@ -145,6 +212,27 @@ impl Rows {
     pub fn table(&self, table: Table) -> impl Iterator<Item = (&Key, &Row)> {
         let from = self.rows.range(Key::new(table, "")..).take_while(move |(key, _)| key.table == table);
         from.map(|(key, placed)| (key, &placed.row))
+    }
+
+    /// The rows of two sets, by table and key: one of each where both have the key. Walking both once takes a
+    /// tenth of looking each key up.
+    pub(crate) fn beside<'r>(
+        &'r self,
+        other: &'r Rows,
+    ) -> impl Iterator<Item = (&'r Key, Option<&'r Row>, Option<&'r Row>)> {
+        let (mut ours, mut theirs) = (self.iter().peekable(), other.iter().peekable());
+        std::iter::from_fn(move || {
+            let order = match (ours.peek(), theirs.peek()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((ours, _)), Some((theirs, _))) => ours.cmp(theirs),
+            };
+            let one = if order.is_le() { ours.next() } else { None };
+            let other = if order.is_ge() { theirs.next() } else { None };
+            let (key, _) = one.or(other)?;
+            Some((key, one.map(|(_, row)| row), other.map(|(_, row)| row)))
+        })
     }
 
     /// How many rows there are.

@@ -52,7 +52,7 @@ impl Record {
         let fields = [(TXN, txn), (ROWS, rows), (PENDING, pending), (CONFIRM, confirm)];
         let pairs = marks.into_iter().chain(fields.map(|(name, field)| (name, field.as_deref())));
         let pairs = pairs.filter_map(|(name, field)| Some((text(name), text(field?))));
-        let mut row = Row::new(Table::DhcpOptions, defaults(Table::DhcpOptions));
+        let mut row = Row::of(Table::DhcpOptions, []);
         if let Some(external_ids) = row.get_mut("external_ids") {
             *external_ids = Datum::map(pairs);
         }
@@ -79,8 +79,4 @@ pub fn is_record(key: &Key) -> bool {
 
 fn text(value: &str) -> Atom {
     Atom::Text(value.into())
-}
-
-fn defaults(table: Table) -> Vec<Datum> {
-    table.columns().iter().map(|column| column.kind.default()).collect()
 }

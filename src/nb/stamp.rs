@@ -6,6 +6,8 @@
 //!
 //! Refuses to decide who the owner is.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::key::Key;
@@ -29,14 +31,19 @@ const EXTERNAL_IDS: &str = "external_ids";
 
 /// Marks every row as `owner`'s.
 pub fn stamp(rows: &mut Rows, owner: &str) {
+    // Made once and shared by all rows, as each row's key is with its mark.
+    let [digest_name, key_name, owner_name, owner] =
+        [DIGEST, KEY, OWNER, owner].map(|text| Atom::Text(text.into()));
     for (key, row) in rows.iter_mut() {
         // In the order of their names: what a map sorts by itself costs it a tree for each row.
-        let marks: [(&str, Box<str>); 3] =
-            [(DIGEST, digest(row).into()), (KEY, (*key.name).into()), (OWNER, owner.into())];
+        let marks = [
+            (digest_name.clone(), Atom::Text(digest(row).into())),
+            (key_name.clone(), Atom::Text(Arc::clone(&key.name))),
+            (owner_name.clone(), owner.clone()),
+        ];
         if let Some(Datum::Map(pairs)) = row.get_mut(EXTERNAL_IDS) {
             let old = std::mem::take(pairs);
-            let new = marks.map(|(k, v)| (Atom::Text(k.into()), Atom::Text(v)));
-            let Datum::Map(all) = Datum::map(old.into_iter().chain(new)) else { continue };
+            let Datum::Map(all) = Datum::map(old.into_iter().chain(marks)) else { continue };
             *pairs = all;
         }
     }
@@ -94,12 +101,16 @@ fn says_anything(external_ids: &Datum) -> bool {
     matches!(external_ids, Datum::Map(pairs) if pairs.iter().any(|(key, _)| is_said(key)))
 }
 
-/// A digest of all rows, children included: what `northc-rows` of the owner's record holds.
+/// A digest of all rows, children included: what `northc-rows` of the owner's record holds. A row counts by the
+/// digest that it carries, which need not be made again.
 pub fn digest_all(rows: &Rows) -> String {
     let mut bytes = Vec::with_capacity(64 * rows.len());
     for (key, row) in rows.iter() {
         write_atom(&mut bytes, &Atom::Ref(key.clone().into()));
-        bytes.extend_from_slice(digest(row).as_bytes());
+        match external_id(row, DIGEST) {
+            Some(digest) => bytes.extend_from_slice(digest.as_bytes()),
+            None => bytes.extend_from_slice(digest(row).as_bytes()),
+        }
         let children = row.columns().filter(|(column, _)| column.holds_children());
         for to in children.flat_map(|(_, datum)| datum.refs()) {
             write_atom(&mut bytes, &Atom::Ref(to.clone()));

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::value::{Datum, Field, Kind, Ref};
+use super::value::{Field, Kind, Ref};
 
 /// A column of the schema: its name, shape, and what its references point at.
 #[derive(Debug)]
@@ -97,7 +97,8 @@ macro_rules! tables {
 
             impl From<$table> for super::Row {
                 fn from(row: $table) -> super::Row {
-                    super::Row::new(Table::$table, vec![ $(row.$field.into_datum()),* ])
+                    let set = [ $((!row.$field.is_default()).then(|| row.$field.into_datum())),* ];
+                    super::Row::of(Table::$table, set)
                 }
             }
 
@@ -106,9 +107,11 @@ macro_rules! tables {
 
                 /// The typed view of a row; the error names the column that has another shape.
                 fn try_from(row: &super::Row) -> Result<$table, &'static str> {
-                    let mut data = row.data().iter();
-                    let mut next = || data.next().unwrap_or(&EMPTY);
-                    Ok($table { $( $field: <$ty as Field>::from_datum(next()).ok_or($column)?, )* })
+                    let mut columns = row.columns();
+                    let mut next = || columns.next().map(|(_, datum)| datum);
+                    Ok($table {
+                        $( $field: next().and_then(<$ty as Field>::from_datum).ok_or($column)?, )*
+                    })
                 }
             }
         )*
@@ -124,8 +127,6 @@ macro_rules! tables {
     (@since) => { None };
     (@since $since:expr) => { Some($since) };
 }
-
-static EMPTY: Datum = Datum::Set(Vec::new());
 
 tables! {
     /// A set of DHCP options that ports refer to.

@@ -24,7 +24,7 @@ pub struct Unit<'r> {
 pub fn units(rows: &Rows) -> Vec<Unit<'_>> {
     let routers: BTreeMap<&str, &Key> = rows
         .table(Table::LogicalRouter)
-        .flat_map(|(key, row)| row.data().iter().flat_map(|d| d.refs()).map(move |r| (key, r)))
+        .flat_map(|(key, row)| row.set_columns().flat_map(|(_, datum)| datum.refs()).map(move |r| (key, r)))
         .filter_map(|(key, to)| match to {
             Ref::Key(port) if port.table == Table::LogicalRouterPort => Some((&*port.name, key)),
             _ => None,

@@ -3,6 +3,7 @@
 //! Refuses to know tables, JSON, or where a value came from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
 
 use uuid::Uuid;
 
@@ -30,8 +31,8 @@ pub enum Atom {
     Int(i64),
     /// `boolean`
     Bool(bool),
-    /// `string`
-    Text(Box<str>),
+    /// `string`; rows that say the same share it.
+    Text(Arc<str>),
     /// `uuid`
     Ref(Ref),
 }
@@ -107,13 +108,23 @@ pub enum Kind {
 impl Kind {
     /// What ovsdb-server stores when an insert leaves the column out (RFC 7047 §5.2.1).
     pub fn default(self) -> Datum {
+        self.unset().clone()
+    }
+
+    /// The same, not to be changed.
+    pub fn unset(self) -> &'static Datum {
+        static NO_ATOMS: Datum = Datum::Set(Vec::new());
+        static NO_PAIRS: Datum = Datum::Map(Vec::new());
+        static SCALARS: LazyLock<[Datum; 3]> = LazyLock::new(|| {
+            [Atom::Text("".into()), Atom::Int(0), Atom::Bool(false)].map(|atom| Datum::Set(vec![atom]))
+        });
         match self {
-            Kind::Text => Datum::Set(vec![Atom::Text("".into())]),
-            Kind::Int => Datum::Set(vec![Atom::Int(0)]),
-            Kind::Bool => Datum::Set(vec![Atom::Bool(false)]),
-            Kind::Map | Kind::IntMap => Datum::Map(Vec::new()),
+            Kind::Text => &SCALARS[0],
+            Kind::Int => &SCALARS[1],
+            Kind::Bool => &SCALARS[2],
+            Kind::Map | Kind::IntMap => &NO_PAIRS,
             Kind::TextOpt | Kind::TextSet | Kind::IntOpt | Kind::BoolOpt | Kind::RefOpt | Kind::RefSet => {
-                Datum::Set(Vec::new())
+                &NO_ATOMS
             }
         }
     }
@@ -152,6 +163,8 @@ impl Kind {
 pub trait Field: Sized {
     /// The column's shape.
     const KIND: Kind;
+    /// Whether the value is what the server stores by itself.
+    fn is_default(&self) -> bool;
     /// The value to store.
     fn into_datum(self) -> Datum;
     /// The value read back; `None` when the datum has another shape.
@@ -162,6 +175,9 @@ macro_rules! scalar_field {
     ($rust:ty, $atom:ident, $kind:ident, $opt:ident, $into:expr, $from:expr) => {
         impl Field for $rust {
             const KIND: Kind = Kind::$kind;
+            fn is_default(&self) -> bool {
+                *self == <$rust>::default()
+            }
             fn into_datum(self) -> Datum {
                 Datum::Set(vec![Atom::$atom($into(self))])
             }
@@ -177,6 +193,9 @@ macro_rules! scalar_field {
         }
         impl Field for Option<$rust> {
             const KIND: Kind = Kind::$opt;
+            fn is_default(&self) -> bool {
+                self.is_none()
+            }
             fn into_datum(self) -> Datum {
                 Datum::Set(self.map(|value| Atom::$atom($into(value))).into_iter().collect())
             }
@@ -190,12 +209,15 @@ macro_rules! scalar_field {
     };
 }
 
-scalar_field!(String, Text, Text, TextOpt, String::into_boxed_str, |text: &str| text.to_owned());
+scalar_field!(String, Text, Text, TextOpt, Arc::from, |text: &str| text.to_owned());
 scalar_field!(i64, Int, Int, IntOpt, |value| value, |value: &i64| *value);
 scalar_field!(bool, Bool, Bool, BoolOpt, |value| value, |value: &bool| *value);
 
 impl Field for Option<Ref> {
     const KIND: Kind = Kind::RefOpt;
+    fn is_default(&self) -> bool {
+        self.is_none()
+    }
     fn into_datum(self) -> Datum {
         Datum::Set(self.map(Atom::Ref).into_iter().collect())
     }
@@ -213,6 +235,9 @@ impl Field for Option<Ref> {
 
 impl Field for BTreeSet<Ref> {
     const KIND: Kind = Kind::RefSet;
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
     fn into_datum(self) -> Datum {
         Datum::Set(self.into_iter().map(Atom::Ref).collect())
     }
@@ -223,6 +248,9 @@ impl Field for BTreeSet<Ref> {
 
 impl Field for BTreeSet<String> {
     const KIND: Kind = Kind::TextSet;
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
     fn into_datum(self) -> Datum {
         Datum::Set(self.into_iter().map(|text| Atom::Text(text.into())).collect())
     }
@@ -236,6 +264,9 @@ impl Field for BTreeSet<String> {
 
 impl Field for BTreeMap<String, String> {
     const KIND: Kind = Kind::Map;
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
     fn into_datum(self) -> Datum {
         Datum::Map(self.into_iter().map(|(k, v)| (Atom::Text(k.into()), Atom::Text(v.into()))).collect())
     }
@@ -249,6 +280,9 @@ impl Field for BTreeMap<String, String> {
 
 impl Field for BTreeMap<String, i64> {
     const KIND: Kind = Kind::IntMap;
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
     fn into_datum(self) -> Datum {
         Datum::Map(self.into_iter().map(|(k, v)| (Atom::Text(k.into()), Atom::Int(v))).collect())
     }

@@ -193,9 +193,7 @@ fn whole(table: Table, columns: Vec<(usize, Datum)>) -> Row {
     for (at, datum) in columns {
         data[at] = Some(datum);
     }
-    let with_default =
-        |(datum, column): (Option<Datum>, &Column)| datum.unwrap_or_else(|| column.kind.default());
-    Row::new(table, data.into_iter().zip(table.columns()).map(with_default).collect())
+    Row::of(table, data)
 }
 
 struct Columns(Table);

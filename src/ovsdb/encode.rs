@@ -67,6 +67,20 @@ impl Op {
                 write_row(out, row);
                 out.extend_from_slice(format!("],\"timeout\":{timeout_ms}").as_bytes());
             }
+            Op::WaitValues { rows, column, values, .. } => {
+                rows.write(out);
+                out.extend_from_slice(b",\"columns\":[");
+                write_text(out, column);
+                out.extend_from_slice(b"],\"until\":\"==\",\"rows\":");
+                write_list(out, values, |out, value| {
+                    out.push(b'{');
+                    write_text(out, column);
+                    out.push(b':');
+                    write_datum(out, value);
+                    out.push(b'}');
+                });
+                out.extend_from_slice(b",\"timeout\":0");
+            }
             Op::CommitDurable => out.extend_from_slice(b",\"durable\":true"),
             Op::Comment(text) => {
                 out.extend_from_slice(b",\"comment\":");
@@ -113,6 +127,7 @@ impl Compare {
             Compare::Differs => "!=",
             Compare::AtLeast => ">=",
             Compare::Includes => "includes",
+            Compare::Excludes => "excludes",
         }
     }
 }

@@ -201,7 +201,9 @@ pub fn results(ops: &[Op], result: &str) -> Result<Vec<OpResult>, Unfit> {
                 let rows = element.rows.ok_or_else(|| nonsense("no `rows`"))?;
                 OpResult::Rows(rows.into_iter().map(|columns| Selected { columns }).collect())
             }
-            Op::Wait { .. } | Op::CommitDurable | Op::Comment(_) | Op::Assert(_) => OpResult::Done,
+            Op::Wait { .. } | Op::WaitValues { .. } | Op::CommitDurable | Op::Comment(_) | Op::Assert(_) => {
+                OpResult::Done
+            }
         });
     }
     match n_elements == ops.len() {

@@ -73,6 +73,18 @@ pub enum Op {
         /// How long the server may wait for it; 0 makes it a guard.
         timeout_ms: u64,
     },
+    /// §5.2.6 of many rows at once: the transaction fails unless these are the values that the rows have in
+    /// one column, whichever has which.
+    WaitValues {
+        /// The table.
+        table: Name,
+        /// Which rows.
+        rows: Which,
+        /// The column.
+        column: Name,
+        /// What they have there.
+        values: Vec<Datum>,
+    },
     /// §5.2.7: forces the transaction to disk before the reply.
     CommitDurable,
     /// §5.2.9: a note in the server's log file, which `ovsdb-tool show-log` prints.
@@ -105,6 +117,8 @@ pub enum Compare {
     AtLeast,
     /// `includes`
     Includes,
+    /// `excludes`
+    Excludes,
 }
 
 /// What a `wait` waits for.
@@ -143,7 +157,7 @@ impl Op {
             Op::Update { .. } => "update",
             Op::Mutate { .. } => "mutate",
             Op::Delete { .. } => "delete",
-            Op::Wait { .. } => "wait",
+            Op::Wait { .. } | Op::WaitValues { .. } => "wait",
             Op::CommitDurable => "commit",
             Op::Comment(_) => "comment",
             Op::Assert(_) => "assert",
@@ -158,7 +172,8 @@ impl Op {
             | Op::Update { table, .. }
             | Op::Mutate { table, .. }
             | Op::Delete { table, .. }
-            | Op::Wait { table, .. } => Some(table),
+            | Op::Wait { table, .. }
+            | Op::WaitValues { table, .. } => Some(table),
             Op::CommitDurable | Op::Comment(_) | Op::Assert(_) => None,
         }
     }
@@ -171,7 +186,8 @@ impl Op {
             | Op::Update { rows, .. }
             | Op::Mutate { rows, .. }
             | Op::Delete { rows, .. }
-            | Op::Wait { rows, .. } => match rows {
+            | Op::Wait { rows, .. }
+            | Op::WaitValues { rows, .. } => match rows {
                 Which::Row(uuid) | Which::RowIf(uuid, _) => Some(*uuid),
                 Which::All | Which::Where(..) => None,
             },
@@ -181,7 +197,7 @@ impl Op {
 
     /// True when it changes nothing, so that it may be sent again without asking.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Op::Select { .. } | Op::Wait { .. } | Op::Assert(_))
+        matches!(self, Op::Select { .. } | Op::Wait { .. } | Op::WaitValues { .. } | Op::Assert(_))
     }
 }
 

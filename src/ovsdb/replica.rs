@@ -4,7 +4,7 @@
 //! would be thrown away. After a reconnect the server says whether it sends what was missed or all of
 //! it; all of it goes into a new copy that takes the place of the old one at once.
 //!
-//! A dump costs the server about nine times what it costs us (`cargo bench --bench dump -- 100000`).
+//! A dump costs the server about nine times what it costs us (`cargo bench --bench apply -- 100000`).
 //!
 //! Refuses to judge rows, and to know sockets.
 

@@ -196,6 +196,14 @@ impl Session {
         self.ask(Ask::Actual(reply), answer).await
     }
 
+    /// Lets the server begin with what [`Session::actual`] will ask for: a large dump takes it seconds, in which
+    /// the caller may do something else.
+    pub fn expect_actual(&self) {
+        let (reply, _) = oneshot::channel();
+        // Where the queue is full, there is nothing to be gained.
+        let _ = self.requests.try_send(Request { ask: Ask::Actual(reply), queued: Instant::now() });
+    }
+
     /// Carries out a transaction, all of it or nothing, with a deadline that grows with its size. It
     /// is written when this returns `Ok`, and not written when the [`Fault`] says so.
     pub async fn transact(&self, ops: &[Op]) -> Result<Vec<OpResult>, Fault> {

@@ -24,7 +24,9 @@ pub(super) fn changes(
     leaves: &impl Fn(Table, &Ref) -> bool,
 ) -> Vec<Change> {
     let columns = wanted.columns().zip(live.columns());
-    let changes = columns.filter_map(|((column, wanted), (_, live))| {
+    // Nearly all columns of nearly all rows are as wanted.
+    let differing = columns.filter(|((_, wanted), (_, live))| wanted != live);
+    let changes = differing.filter_map(|((column, wanted), (_, live))| {
         let edit = match column.kind {
             Kind::Map if column.name == "external_ids" => pairs(wanted, live, stamp::is_ours),
             Kind::Map | Kind::IntMap => pairs(wanted, live, |_| true),

@@ -2,6 +2,10 @@
 //!
 //! Refuses to look at rows that the plan does not touch.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
 use super::Plan;
 use super::ownership::Other;
 use super::step::{Action, Change, Edit, Step};
@@ -19,8 +23,8 @@ pub fn changed_since(plan: &Plan, actual: &Actual) -> Vec<String> {
     {
         changed.push(format!("northc wrote rows of owner `{}`", plan.owner));
     }
+    changed.extend(namesakes(plan, actual));
     for step in &plan.steps {
-        changed.extend(namesake(plan, step, actual));
         let live = actual.get(step.key.table, step.uuid);
         match (&step.action, live) {
             (Action::Insert(_), Some(_)) => changed.push(format!("{} is there", step.key)),
@@ -53,8 +57,7 @@ pub fn outcome(plan: &Plan, actual: &Actual) -> Actual {
         let table = step.key.table;
         match &step.action {
             Action::Insert(row) => {
-                let data = row.data().iter().map(|datum| stored(plan, datum));
-                after.insert(step.uuid, Row::new(table, data.collect()));
+                after.insert(step.uuid, row.map(|_, datum| stored(plan, datum)));
             }
             Action::Delete(_) => {
                 after.remove(table, step.uuid);
@@ -86,13 +89,19 @@ fn carry_out(plan: &Plan, Change { column, edit }: &Change, row: &mut Row) {
     };
 }
 
-/// Who has the name that the step gives, and is none of the plan's rows.
-fn namesake(plan: &Plan, step: &Step, actual: &Actual) -> Option<String> {
-    let name = step.unindexed_name()?;
-    let is_in_plan = |uuid| plan.steps.iter().any(|step| step.uuid == uuid);
-    let mut others = actual.table(step.key.table).filter(|(_, row)| actual::name(row) == Some(name));
-    let (uuid, row) = others.find(|(uuid, _)| !is_in_plan(*uuid))?;
-    Some(format!("{}: the name is taken by {}", step.key, Other::new(uuid, row)))
+/// Rows that have a name which the plan gives to a router or a switch, and are none of the plan's, in words.
+pub fn namesakes(plan: &Plan, actual: &Actual) -> Vec<String> {
+    let given = plan.steps.iter().filter_map(|step| Some(((step.key.table, step.unindexed_name()?), step)));
+    let given: BTreeMap<(Table, &str), &Step> = given.collect();
+    let in_plan: BTreeSet<Uuid> = plan.steps.iter().map(|step| step.uuid).collect();
+    let tables: BTreeSet<Table> = given.keys().map(|(table, _)| *table).collect();
+    let rows = tables.into_iter().flat_map(|table| actual.table(table));
+    let others = rows.filter(|(uuid, _)| !in_plan.contains(uuid));
+    let taken = others.filter_map(|(uuid, row)| {
+        let step = given.get(&(row.table(), actual::name(row)?))?;
+        Some(format!("{}: the name is taken by {}", step.key, Other::new(uuid, row)))
+    });
+    taken.collect()
 }
 
 /// The steps whose effect is not in the database: after an apply, what somebody else undid.

@@ -160,7 +160,7 @@ pub fn plan(desired: &Rows, actual: &Actual, request: &Request<'_>) -> Plan {
     }
     let n_owned = view.rows.iter().filter(|(key, _)| !record::is_record(key)).count() + view.extra.len();
     let guard = Guard::new(&steps, n_owned, request.percent_deleted_max);
-    let uuids = view.uuids.into_iter().filter(|(key, uuid)| *uuid != key.uuid(owner)).collect();
+    let uuids = view.odd.into_iter().filter(|(key, uuid)| *uuid != key.uuid(owner)).collect();
     let owner = owner.to_owned();
     let lacks = actual.lacks().clone();
     Plan { owner, mode: request.mode, base, rows, n_owned, steps, uuids, lacks, conflicts, guard }
@@ -188,9 +188,9 @@ fn doomed(desired: &Rows, view: &View, mode: Mode) -> BTreeMap<(Table, Uuid), Ke
     if mode != Mode::All {
         return BTreeMap::new();
     }
-    let unwanted = |key: &Key| desired.get(key).is_none() && !record::is_record(key);
-    let own = view.uuids.iter().filter(|(key, _)| unwanted(key));
-    let own = own.map(|(key, uuid)| ((key.table, *uuid), key.clone()));
+    let own =
+        desired.beside(&view.rows).filter(|(key, wanted, _)| wanted.is_none() && !record::is_record(key));
+    let own = own.filter_map(|(key, ..)| Some(((key.table, *view.uuids.get(key)?), key.clone())));
     let extra = view.extra.iter().map(|(&(table, uuid), key)| {
         let nameless = || Key::new(table, uuid.to_string());
         ((table, uuid), key.clone().unwrap_or_else(nameless))
@@ -228,10 +228,11 @@ struct Ctx<'a> {
 impl Ctx<'_> {
     fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
-        for (key, wanted) in self.desired.iter() {
-            match self.view.rows.get(key) {
-                None => steps.push(self.insert(key, wanted)),
-                Some(live) => steps.extend(self.update(key, wanted, live)),
+        for (key, wanted, live) in self.desired.beside(&self.view.rows) {
+            match (wanted, live) {
+                (Some(wanted), None) => steps.push(self.insert(key, wanted)),
+                (Some(wanted), Some(live)) => steps.extend(self.update(key, wanted, live)),
+                (None, _) => {}
             }
         }
         steps.extend(self.doomed.iter().filter_map(|(at, key)| self.delete(*at, key)));

@@ -132,12 +132,15 @@ pub(super) fn in_the_way(desired: &Rows, view: &View, owner: &str) -> BTreeMap<K
         named.extend(actual::name(row).map(|name| ((*table, name), *uuid)));
     }
     let mut found = BTreeMap::new();
-    for (key, row) in desired.iter() {
-        let uuid = key.uuid(owner);
-        let live = view.rows.get(key);
+    if view.foreign.is_empty() {
+        return found;
+    }
+    for (key, row, live) in desired.beside(&view.rows) {
+        let Some(row) = row else { continue };
         if live.is_some_and(|live| actual::name(live) == actual::name(row)) {
             continue;
         }
+        let uuid = key.uuid(owner);
         if live.is_none() && view.foreign.contains_key(&(key.table, uuid)) {
             found.insert(key.clone(), (Cause::UuidTaken, uuid));
         } else if let Some(uuid) = actual::name(row).and_then(|name| named.get(&(key.table, name))) {
@@ -249,6 +252,9 @@ fn on_other_side<'r>(desired: &'r Rows, view: &'r View) -> Vec<(&'r Key, Uuid, &
         let foreign = view.foreign.range((theirs, Uuid::nil())..=(theirs, Uuid::max()));
         let foreign = foreign.filter_map(|((_, uuid), row)| Some((actual::name(row)?, (*uuid, &**row))));
         let foreign: BTreeMap<&str, (Uuid, &Row)> = foreign.collect();
+        if foreign.is_empty() {
+            continue;
+        }
         for (key, row) in desired.table(ours) {
             if let Some((uuid, row)) = actual::name(row).and_then(|name| foreign.get(name)) {
                 found.push((key, *uuid, *row));
@@ -260,6 +266,9 @@ fn on_other_side<'r>(desired: &'r Rows, view: &'r View) -> Vec<(&'r Key, Uuid, &
 
 /// Foreign rows that refer to our rows: as their parent, or to a row that is to go.
 fn foreign_references(view: &View, doomed: &BTreeMap<(Table, Uuid), Key>) -> Vec<Conflict> {
+    if view.foreign.is_empty() {
+        return Vec::new();
+    }
     let ours: BTreeMap<(Table, Uuid), &Key> =
         view.uuids.iter().map(|(key, uuid)| ((key.table, *uuid), key)).collect();
     let mut found = Vec::new();

@@ -304,7 +304,10 @@ impl<T: Take> Take for Vec<T> {
             return None;
         }
         let items = items_of(node, name, sink).iter().filter(|item| !is_empty(item));
-        Some(items.filter_map(|item| T::take(item, name, sink)).collect())
+        let mut taken: Vec<T> = items.filter_map(|item| T::take(item, name, sink)).collect();
+        // A list of one, as a port's groups mostly are, would keep room for four.
+        taken.shrink_to_fit();
+        Some(taken)
     }
 
     fn absent() -> Option<Vec<T>> {

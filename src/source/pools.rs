@@ -36,10 +36,10 @@ pub(super) struct Wanted {
 }
 
 /// Those of the interfaces that say so, and all of them where pools have namespaces.
-pub(super) fn wanted(interfaces: &mut [workload::Interface], pools: &[Declared]) -> Vec<Wanted> {
+pub(super) fn wanted(interfaces: &mut [Box<workload::Interface>], pools: &[Declared]) -> Vec<Wanted> {
     let by_namespace = pools.iter().any(|pool| !pool.namespaces.is_empty());
     let wants = interfaces.iter_mut().filter(|i| by_namespace || i.pool.is_some());
-    let wanted = |i: &mut workload::Interface| Wanted {
+    let wanted = |i: &mut Box<workload::Interface>| Wanted {
         port: i.port.clone(),
         namespace: i.namespace.clone(),
         said: i.pool.take(),

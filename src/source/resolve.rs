@@ -460,8 +460,9 @@ pub(super) struct Selectable {
     port_vips: Vec<Spanned<String>>,
 }
 
+#[allow(clippy::vec_box, reason = "as in `Declarations`")]
 fn ports(
-    interfaces: Vec<workload::Interface>,
+    interfaces: Vec<Box<workload::Interface>>,
     names: &SubnetNames,
     namespaces: &BTreeMap<String, SubnetId>,
     networks: &Networks,

@@ -51,7 +51,7 @@ fn stored_datum(plan: &Plan, datum: &Datum) -> Datum {
 }
 
 fn stored(plan: &Plan, row: &Row) -> Row {
-    Row::new(row.table(), row.data().iter().map(|datum| stored_datum(plan, datum)).collect())
+    Row::new(row.table(), row.columns().map(|(_, datum)| stored_datum(plan, datum)).collect())
 }
 
 fn edit(plan: &Plan, row: &mut Row, change: &Change) {

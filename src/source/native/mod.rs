@@ -112,7 +112,9 @@ pub(super) fn read<S: Mapping>(mut object: Object<'_>, sink: &mut Sink) -> Optio
 pub(super) struct Native {
     pub(super) vpcs: Vec<Declared<Vpc>>,
     pub(super) subnets: Vec<Declared<Subnet>>,
-    pub(super) interfaces: Vec<Declared<NetworkInterface>>,
+    /// Boxed, so that each can go once it is read.
+    #[allow(clippy::vec_box, reason = "as in `Declarations`")]
+    pub(super) interfaces: Vec<Box<Declared<NetworkInterface>>>,
     pub(super) tables: Vec<Declared<RouteTable>>,
     pub(super) peerings: Vec<Declared<VpcPeering>>,
     pub(super) transits: Vec<Declared<TransitGateway>>,
@@ -160,7 +162,7 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
         declared.subnets.push(subnet::subnet(subnet, &lists, sink));
     }
     let interfaces = native.interfaces.into_iter();
-    declared.interfaces.extend(interfaces.map(|said| interface::interface(said, &lists, sink)));
+    declared.interfaces.extend(interfaces.map(|said| Box::new(interface::interface(*said, &lists, sink))));
     declared.groups.extend(native.groups.into_iter().map(|group| security_group::group(group, &lists, sink)));
     let network_acls = native.network_acls.into_iter();
     declared.network_acls.extend(network_acls.map(|said| network_acl::network_acl(said, &lists, sink)));

@@ -33,7 +33,7 @@ pub(super) fn joined(
     doubts: &Doubts,
     sink: &mut Sink,
 ) -> Vec<Spanned<GroupId>> {
-    let mut joined: Vec<Spanned<GroupId>> = Vec::new();
+    let mut joined: Vec<Spanned<GroupId>> = Vec::with_capacity(names.len());
     for name in names {
         let found =
             find(&model.groups, name, doubts, sink, || format!("{owner} joins security group `{name}`"));

@@ -182,6 +182,33 @@ fn what_an_older_schema_lacks_is_named_and_the_rest_is_read() {
 }
 
 #[test]
+fn values_of_many_rows_are_guarded_at_once() {
+    if !is_present() {
+        return;
+    }
+    let server = Server::alone(&[]);
+    wait(async {
+        let session = connect(&server.remote());
+        session.transact(&[switch(1, "a"), switch(2, "b")]).await.expect("written");
+        let mark = Datum::map([(Atom::Text("northc-owner".into()), Atom::Text("me".into()))]);
+        let guard = |names: &[&str]| Op::WaitValues {
+            table: "Logical_Switch".into(),
+            rows: Which::Where("external_ids".into(), northc::ovsdb::op::Compare::Excludes, mark.clone()),
+            column: "name".into(),
+            values: names.iter().map(|name| text(name)).collect(),
+        };
+        session.transact(&[guard(&["b", "a"]), rename(1, "c")]).await.expect("as it was said");
+        for names in [&["a", "b"][..], &["c"], &["b", "c", "d"], &[]] {
+            let Err(Fault::Refused(refusal)) = session.transact(&[guard(names), rename(1, "e")]).await else {
+                panic!("others are called otherwise")
+            };
+            assert!(refusal.is_guard());
+        }
+        assert_eq!(names(&session).await, ["b", "c"]);
+    });
+}
+
+#[test]
 fn rows_are_selected_and_versions_guard_them() {
     if !is_present() {
         return;
