@@ -530,7 +530,7 @@ impl BlockPool {
                 continue;
             }
             self.next = candidate.checked_add(1)?;
-            if !self.used.contains(&candidate) {
+            if self.used.insert(candidate) {
                 return Some(candidate);
             }
         }

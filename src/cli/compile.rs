@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let locked = args.input.lock.as_ref().filter(|_| chosen != options.remembered);
     let wrote_lock = locked.map_or(Ok(()), |path| files::write(path, &lock::text(&chosen)));
     let wrote = wrote_lock.and_then(|()| match &args.output {
-        Some(path) => files::write_with(path, &emit),
+        Some(path) => files::write_with(path, emit),
         None => {
             // A reader that has gone away is not an error.
             let _ = emit(streams.out);
