@@ -32,7 +32,7 @@ impl Server {
                 (_, 0) => vec!["create-cluster".into(), db.clone(), SCHEMA.into(), raft(0)],
                 _ => vec!["join-cluster".into(), db.clone(), "OVN_Northbound".into(), raft(nth), raft(0)],
             };
-            Command::new("ovsdb-tool").args(args).status()?;
+            Command::new("ovsdb-tool").args(args).stderr(Stdio::null()).status()?;
             let ctl = format!("--unixctl={}", path(&format!("{nth}.ctl")));
             let server = Command::new("ovsdb-server")
                 .args([&format!("--remote=punix:{socket}"), &ctl, &db])
@@ -46,7 +46,7 @@ impl Server {
         }
         for remote in remotes.iter().filter(|_| n_members > 1) {
             let args = ["wait", remote, "OVN_Northbound", "connected"];
-            Command::new("ovsdb-client").args(args).status()?;
+            Command::new("ovsdb-client").args(args).stderr(Stdio::null()).status()?;
         }
         Ok(Server { members, socket: path("0.sock"), remote: remotes.join(","), _dir: dir })
     }
