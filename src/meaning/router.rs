@@ -42,6 +42,8 @@ pub(super) struct Route {
     matching: Set,
     prefix: IpNet,
     ways: Vec<(Way, Option<Span>)>,
+    /// Whether it is left while its next hops, all of them watched, do not answer.
+    may_be_down: bool,
 }
 
 /// The routes of a table, those that win first.
@@ -99,23 +101,29 @@ impl Run<'_, '_> {
         let net = &self.meaning.net;
         let vpc = net.vpc_of(side);
         let routes = self.routes(vpc, side);
-        let Some(route) = routes.iter().find(|route| self.ask.is(&packet, route.matching)) else {
-            let name = &net.model.vpc(vpc).name;
-            return self.lose(packet, net.model.vpc(vpc).span, format!("VPC `{name}` has no route there"));
-        };
-        for (way, span) in route.ways.iter().cloned() {
-            let mut packet = packet.clone();
-            match way {
-                Way::Discard => self.lose(packet, span, "a route discards it"),
-                Way::Unsaid(what) => self.end(Ended::Unsaid(what), packet),
-                Way::Out { side: out, next_hop } => {
-                    if route.rank < 2 {
-                        packet.because(span, format!("the route to {}", route.prefix));
+        for route in routes.iter() {
+            if !self.ask.is(&packet, route.matching) {
+                continue;
+            }
+            for (way, span) in route.ways.iter().cloned() {
+                let mut packet = packet.clone();
+                match way {
+                    Way::Discard => self.lose(packet, span, "a route discards it"),
+                    Way::Unsaid(what) => self.end(Ended::Unsaid(what), packet),
+                    Way::Out { side: out, next_hop } => {
+                        if route.rank < 2 {
+                            packet.because(span, format!("the route to {}", route.prefix));
+                        }
+                        self.police(Exit { inside: side, out, next_hop }, packet);
                     }
-                    self.police(Exit { inside: side, out, next_hop }, packet);
                 }
             }
+            if !route.may_be_down {
+                return;
+            }
         }
+        let of_vpc = self.meaning.net.model.vpc(vpc);
+        self.lose(packet, of_vpc.span, format!("VPC `{}` has no route there", of_vpc.name));
     }
 
     /// The routes of what comes in by a side, those that win first.
@@ -148,6 +156,7 @@ impl Run<'_, '_> {
                 matching: within(sets, Field::IpDst, prefix),
                 prefix,
                 ways: vec![(Way::Out { side, next_hop: None }, None)],
+                may_be_down: false,
             })
             .collect();
         let of_vpc = model.vpc(vpc);
@@ -169,15 +178,13 @@ impl Run<'_, '_> {
             (table.is_none(), false, route.prefix, (Some(route.next_hop), false), span)
         });
         for (_, is_source, prefix, hop, span) in by_hand.chain(added).filter(|(holds, ..)| *holds) {
-            let (hop, is_watched) = hop;
-            let Some(mut way) = self.way(vpc, hop) else { continue };
-            if is_watched {
-                way = Way::Unsaid(format!("whether the next hop of {prefix} answers is not in the model"));
-            }
+            let (hop, may_be_down) = hop;
+            let Some(way) = self.way(vpc, hop) else { continue };
             let rank = u8::from(!is_source);
             let same = |route: &&mut Route| route.rank == rank && route.prefix == prefix;
             if let Some(route) = routes.iter_mut().find(same) {
                 route.ways.push((way, span));
+                route.may_be_down &= may_be_down;
                 continue;
             }
             let field = if is_source { Field::IpSrc } else { Field::IpDst };
@@ -188,6 +195,7 @@ impl Run<'_, '_> {
                 matching,
                 prefix,
                 ways: vec![(way, span)],
+                may_be_down,
             });
         }
         for route in &mut routes {
