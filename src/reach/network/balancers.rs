@@ -56,6 +56,13 @@ impl Builder<'_> {
         }
         (vips, unfollowed)
     }
+
+    /// Whether any of some balancers has an address, be it one that OVN cannot read: for that a switch follows
+    /// connections.
+    pub(super) fn have_addresses(&self, balancers: &BTreeSet<Ref>) -> bool {
+        let mut rows = balancers.iter().filter_map(|to| self.read(to, Table::LoadBalancer));
+        rows.any(|(_, balancer): (RowId, LoadBalancer)| !balancer.vips.is_empty())
+    }
 }
 
 fn read(row: RowId, balancer: &LoadBalancer, vip: &str, backends: &str) -> Option<Vip> {

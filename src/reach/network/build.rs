@@ -151,7 +151,7 @@ impl<'a> Builder<'a> {
                 name: switch.name,
                 ports,
                 acls: Vec::new(),
-                is_stateful: !vips.is_empty(),
+                is_stateful: self.have_addresses(&switch.load_balancer),
                 vips,
                 unfollowed,
                 answers_dns: !switch.dns_records.is_empty(),

@@ -1,7 +1,8 @@
 //! Rows that do something else than they seem to say, on every OVN that is tested.
 
 use northc::nb::{
-    Acl, Dns, Key, LogicalRouter, LogicalRouterPolicy, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table,
+    Acl, Dns, Key, LoadBalancer, LogicalRouter, LogicalRouterPolicy, LogicalSwitch, LogicalSwitchPort, Ref,
+    Rows, Table,
 };
 use northc::reach::header::Field;
 use northc::reach::judge::{Proto, service};
@@ -34,6 +35,23 @@ fn no_rule_stops_the_answer_of_a_connection_that_is_followed() {
         rule(&mut rows, "to-lport", 2000, "drop", "ip4.src == 8.8.8.8 && tcp.src == 443");
         assert_eq!(verdict(&rows, target), "one-way from 203.0.113.2", "{target}");
         rule(&mut rows, "from-lport", 1000, "allow-related", "ip4");
+        assert_eq!(verdict(&rows, target), "reachable from 203.0.113.2", "{target}");
+    }
+}
+
+#[test]
+fn connections_are_followed_where_a_balancer_has_an_address_that_ovn_cannot_read() {
+    for target in Target::TESTED {
+        let mut rows = case(&NAT, target);
+        rule(&mut rows, "to-lport", 2000, "drop", "ip4.src == 8.8.8.8 && tcp.src == 443");
+        assert_eq!(verdict(&rows, target), "one-way from 203.0.113.2", "{target}");
+        let key = Key::new(Table::LoadBalancer, "balancer");
+        // A port on one side alone.
+        let vips = [("[fd00:40::1]:80".to_owned(), "fd00::4".to_owned())].into();
+        rows.insert(key.clone(), LoadBalancer { vips, ..LoadBalancer::default() }, None);
+        alter(&mut rows, Table::LogicalSwitch, |switch: &mut LogicalSwitch| {
+            switch.load_balancer.insert(Ref::Key(key.clone()));
+        });
         assert_eq!(verdict(&rows, target), "reachable from 203.0.113.2", "{target}");
     }
 }
