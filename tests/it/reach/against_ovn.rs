@@ -47,7 +47,7 @@ fn ovn_sends_packets_where_we_say() {
         return;
     }
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<usize>().ok());
-    let n_wanted = number("NORTHC_PACKETS").unwrap_or(600);
+    let n_wanted = number("NORTHC_PACKETS").unwrap_or(4000);
     let first = number("NORTHC_SEED").unwrap_or(0);
     let stack = Stack::with_northd();
     let mut tally = Tally::default();
