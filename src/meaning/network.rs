@@ -155,11 +155,32 @@ impl<'m> Network<'m> {
                 net.served_on.entry(id).or_default().extend(&served);
             }
         }
-        for translation in net.translations.concat() {
-            let spot = Spot::Router(Side::Gateway(translation.gateway));
-            net.hold(model.gateway(translation.gateway).external, translation.outside, spot);
-        }
+        net.hold_for_others();
         net
+    }
+
+    /// Routers have, beside their own, the addresses that they answer for.
+    fn hold_for_others(&mut self) {
+        let model = self.model;
+        let balanced = model.balanced_addresses();
+        for (id, subnet) in model.subnets().filter(|(_, subnet)| subnet.routed) {
+            let proxied = subnet.arp_proxy.iter().map(|net| net.value);
+            let proxied = proxied.filter(|net| net.prefix_len() == net.max_prefix_len());
+            let proxied =
+                proxied.map(|net| net.addr()).chain(balanced.get(&id).into_iter().flatten().copied());
+            proxied.for_each(|address| self.hold(id, address, Spot::Router(Side::Subnet(id))));
+        }
+        for (id, gateway) in model.gateways() {
+            for served in self.served_by[gateway.vpc.0].clone() {
+                if model.subnet_around(&[gateway.external], served.address).is_some() {
+                    self.hold(gateway.external, served.address, Spot::Router(Side::Gateway(id)));
+                }
+            }
+        }
+        for translation in self.translations.concat() {
+            let spot = Spot::Router(Side::Gateway(translation.gateway));
+            self.hold(model.gateway(translation.gateway).external, translation.outside, spot);
+        }
     }
 
     fn hold(&mut self, subnet: SubnetId, address: IpAddr, spot: Spot) {

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use ipnet::IpNet;
 
 use super::follow::{Ended, Run};
-use super::packet::{Packet, host, within};
+use super::packet::{Packet, any_of, host, within};
 use super::{Side, Spot};
 use crate::model::{NextHop, PolicyAction, PolicyRoute, RouteSelector, Vpc, VpcId};
 use crate::nb::matching;
@@ -58,8 +58,23 @@ pub(super) struct Exit {
 }
 
 impl Run<'_, '_> {
-    /// A packet comes to a router.
-    pub(super) fn enter_router(&mut self, side: Side, mut packet: Packet) {
+    /// A packet comes to a router from elsewhere, which takes no IPv4 that says to come from itself.
+    pub(super) fn enter_router(&mut self, side: Side, packet: Packet) {
+        let net = &self.meaning.net;
+        let vpc = net.vpc_of(side);
+        let own = net.sides(vpc).into_iter().map(|(_, own, _)| own).filter(IpAddr::is_ipv4).map(host);
+        if self.ask.is(&packet, any_of(self.meaning.sets, Field::IpSrc, own)) {
+            let what = format!(
+                "the router of VPC `{}` takes nothing back that it has sent",
+                net.model.vpc(vpc).name
+            );
+            return self.lose(packet, net.model.vpc(vpc).span, what);
+        }
+        self.take_in(side, packet);
+    }
+
+    /// A packet that a router looks at: from elsewhere, or its own once more.
+    pub(super) fn take_in(&mut self, side: Side, mut packet: Packet) {
         if packet.visited.contains(&(side, packet.now)) || self.is_over() {
             return self.lose(packet, None, "it comes back to where it was");
         }

@@ -83,7 +83,7 @@ impl Run<'_, '_> {
         let Side::Gateway(gateway) = exit.out else { return self.deliver(exit, packet) };
         let packet = self.translate_out(vpc, gateway, packet);
         match self.ask.is(&packet, outside) {
-            true => self.enter_router(exit.out, packet),
+            true => self.take_in(exit.out, packet),
             false => self.deliver(exit, packet),
         }
     }
