@@ -95,3 +95,19 @@ fn rows_of_random_worlds_mean_what_their_models_say() {
         assert!(is_compiled, "world {seed} is good");
     }
 }
+
+#[test]
+fn a_router_takes_nothing_back_that_it_has_sent() {
+    // What the gateway itself answers goes round by the other VPC, and comes in once more as from itself.
+    let text = std::fs::read_to_string("fixtures/native/transit-by-hand/network.yaml").expect("a fixture");
+    let round =
+        text.replace("{destination: 10.4.0.0/16, vpc: guard}", "{destination: 10.0.0.0/8, vpc: guard}");
+    assert_ne!(text, round);
+    let mut sources = SourceMap::new();
+    sources.add("round.yaml", round).expect("it is not that long");
+    let is_compiled = compiled_from(&sources, Target::OLDEST, |checked, rows| {
+        let report = compared(checked, rows, Target::OLDEST);
+        assert!(report.is_whole() && report.differences.is_empty(), "{:#?}", report.differences);
+    });
+    assert!(is_compiled);
+}
