@@ -186,6 +186,8 @@ impl Site {
     fn with_ovn() -> Site {
         let mut scratch = Scratch::new();
         let [nb, sb] = ["ovn-nb", "ovn-sb"].map(|schema| scratch.database(schema).socket);
+        let init = Command::new("ovn-nbctl").arg(format!("--db=unix:{}", nb.display())).arg("init").status();
+        assert!(init.is_ok_and(|status| status.success()), "there is a row for ovn-northd to confirm in");
         let at = |option: &str, socket: &Path| format!("--ovn{option}-db=unix:{}", socket.display());
         let mut northd: Child = scratch.daemon("ovn-northd", &[at("nb", &nb), at("sb", &sb)]);
         assert!(northd.wait().is_ok_and(|status| status.success()), "ovn-northd starts");
