@@ -242,7 +242,7 @@ fn row_difference(key: &Key, there: &Row, wanted: &Row) -> Written {
                 written.extend(of('+', wanted, there));
                 written.extend(of('-', there, wanted));
             }
-            (Kind::Map, Datum::Map(there), Datum::Map(wanted)) => {
+            (Kind::Map | Kind::IntMap, Datum::Map(there), Datum::Map(wanted)) => {
                 let (there, wanted): (BTreeMap<_, _>, BTreeMap<_, _>) =
                     (there.iter().cloned().collect(), wanted.iter().cloned().collect());
                 let names: BTreeSet<&Atom> = there.keys().chain(wanted.keys()).collect();
