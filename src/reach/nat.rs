@@ -21,7 +21,7 @@ use super::filter::{Surroundings, Tracked};
 use super::header::{Field, Origin, Rewrite, SCTP, TCP, UDP, bits};
 use super::network::{Peers, PortId, RouterId, RouterPortId, RowId, Translation, Unfollowed, Vip};
 use super::set::Set;
-use super::walk::{End, Flow, Kind, Step, TTL, Walker, within};
+use super::walk::{End, Flow, Kind, Step, TTL, Walker, Why, within};
 use crate::target::Target;
 
 /// Where conntrack remembers a connection.
@@ -192,6 +192,50 @@ impl<'n> Walker<'n> {
         outside.extend(self.stage(keeper, Zone::Source, rules, flow.clone()));
         outside.retain(|flow| !flow.set.is_none());
         outside
+    }
+
+    /// What a router with gateways lets through to them in view of its translations without conntrack that are not
+    /// for all: nothing to the external address of one, but from those it is for; nothing from those it is not for.
+    /// Of several that are for some alone, OVN takes one.
+    pub(super) fn admitted(&mut self, out: RouterPortId, mut flow: Flow) -> Flow {
+        let network = self.network;
+        let router = network.router(network.router_port(out).router);
+        let is_gateway = |id: RouterPortId| network.router_port(id).is_gateway;
+        let particular = |it: &&'n Translation| it.is_stateless && it.peers != Peers::All;
+        let particular: Vec<&Translation> = router.translations.iter().filter(particular).collect();
+        if particular.is_empty() || router.is_gateway || !router.ports.iter().any(|id| is_gateway(*id)) {
+            return flow;
+        }
+        let from =
+            |nets: &[IpNet]| self.sets.any(nets.iter().map(|net| within(self.sets, Field::IpSrc, net)));
+        let own = router.translations.iter().filter(|it| it.mac.is_some() && it.gateway == Some(out));
+        let own = from(&own.map(|it| it.logical).collect::<Vec<_>>());
+        let (mut allowed, mut n_only) = (Set::NONE, 0);
+        for it in &particular {
+            if let Peers::Only(nets) = &it.peers {
+                n_only += 1;
+                allowed = self.sets.or(allowed, from(nets));
+            }
+        }
+        let allowed = if is_gateway(out) { allowed } else { Set::NONE };
+        let refused: Vec<(&Translation, Set, Set)> = particular
+            .into_iter()
+            .map(|it| match &it.peers {
+                Peers::AllBut(nets) if is_gateway(out) => (it, from(nets), allowed),
+                Peers::Only(_) => {
+                    let others = self.sets.minus(self.destined(&it.external.into()), allowed);
+                    (it, others, if n_only > 1 { Set::ALL } else { Set::NONE })
+                }
+                Peers::All | Peers::AllBut(_) => (it, Set::NONE, Set::NONE),
+            })
+            .collect();
+        for (translation, set, unsure) in refused {
+            let set = self.part(&flow, self.sets.minus(set, own));
+            let unsure = self.sets.and(set, self.part(&flow, unsure));
+            self.stop_some(&mut flow.clone(), unsure, translation.row, Why::External);
+            self.stop_some(&mut flow, self.sets.minus(set, unsure), translation.row, Why::External);
+        }
+        flow
     }
 
     fn at_router(&self, inport: RouterPortId, out: Option<RouterPortId>, flow: &Flow) -> Surroundings<'n> {

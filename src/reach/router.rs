@@ -38,7 +38,7 @@ pub(super) struct RouteGroup {
     inport: Option<RouterPortId>,
     /// Where it leads.
     pub(super) ways: Vec<Way>,
-    /// Whether it may not be there: all of its next hops are watched over (BFD).
+    /// Whether packets may pass it by: all of its next hops are watched over (BFD), or it has no rank.
     may_be_down: bool,
 }
 
@@ -298,6 +298,7 @@ impl<'n> Walker<'n> {
         let passes = if via.next_hop.is_none() { self.part(&flow, served) } else { Set::NONE };
         let own = self.sets.minus(own, passes);
         self.stop_some(&mut flow, own, network.router(port.router).row, Why::RouterAddress);
+        let mut flow = self.admitted(via.out, flow);
         if flow.set.is_none() {
             return;
         }
@@ -469,8 +470,9 @@ impl<'n> Walker<'n> {
             let is_everywhere = is_source && route.route_table.is_empty() && network.target < scoped();
             let table = (!is_everywhere).then(|| route.route_table.clone());
             let ways = ways(network, router, *row, route, net);
-            // Whether a session is up is not in the rows.
-            let may_be_down = route.bfd.is_some();
+            // Whether a session is up is not in the rows. And OVN ranks a route by source for all packets as it does
+            // the drop of what has no route.
+            let may_be_down = route.bfd.is_some() || is_source && net.prefix_len() == 0;
             let priority = (net.prefix_len(), rank);
             let same = groups
                 .iter_mut()

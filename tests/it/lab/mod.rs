@@ -2,6 +2,7 @@
 
 mod bench;
 mod corpus;
+mod differential;
 pub(crate) mod guests;
 mod packets;
 mod run;

@@ -49,10 +49,9 @@ fn ovn_sends_packets_where_we_say() {
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<usize>().ok());
     let n_wanted = number("NORTHC_PACKETS").unwrap_or(4000);
     let first = number("NORTHC_SEED").unwrap_or(0);
-    let stack = Stack::with_northd();
     let mut tally = Tally::default();
     for seed in (first..).take(n_wanted.div_ceil(PACKETS_EACH)) {
-        network(&stack, seed as u64, &mut tally);
+        network(&Stack::with_northd(), seed as u64, &mut tally);
     }
     let Tally { n_packets, n_arrived, n_lost, n_choices, n_unjudged, disagreements } = tally;
     let _ = writeln!(
@@ -82,7 +81,6 @@ struct Tally {
 fn network(stack: &Stack, seed: u64, tally: &mut Tally) {
     let mut dice = Dice::new(seed);
     let world = World::new(&mut dice);
-    stack.reset();
     let params = serde_json::from_str(&transaction(&world.rows, "random")).expect("JSON");
     stack.transact(&params).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     stack.settle();
@@ -105,10 +103,13 @@ fn network(stack: &Stack, seed: u64, tally: &mut Tally) {
                 tally.n_unjudged += 1;
                 continue;
             };
-            // From 25.03 on what waits for a neighbour is also shown to leave, for no Ethernet address.
-            let is_asking = text.contains("eth.dst = 00:00:00:00:00:00;");
+            // From 25.03 on what waits for a neighbour is also shown to go on, for no Ethernet address; and so is
+            // what tells its sender of a refusal.
+            let refusals = ["tcp_reset {", "sctp_abort {", "icmp4 {", "icmp6 {"];
+            let before =
+                refusals.iter().filter_map(|it| text.find(it)).min().map_or(&text[..], |at| &text[..at]);
             let seen = match seen(&Fate::of(&text)) {
-                Seen::Out(..) if is_asking => Seen::Lost(false),
+                _ if before.contains("eth.dst = 00:00:00:00:00:00;") => Seen::Lost(false),
                 seen => seen,
             };
             // A neighbour was asked and answered, and ovn-trace waits for no answer.
@@ -199,7 +200,7 @@ fn expected(
 }
 
 /// Where ovn-trace does not follow balancers: a machine that is sent to itself keeps its address, and a router
-/// forgets what the balancer wants of the source.
+/// forgets what the balancer, or the translation of a destination, wants of the source.
 fn is_beyond_trace(network: &Network, flow: &Flow) -> bool {
     let on_routers = network.routers.iter().flat_map(|router| {
         let is_forced = router.forced.is_of_port || !router.forced.balanced.is_empty();
@@ -209,7 +210,11 @@ fn is_beyond_trace(network: &Network, flow: &Flow) -> bool {
     let is_beyond = |step: &Step| match step {
         Step::Translated { row, before, after } => {
             let is_masked = before[Field::IpSrc] != after[Field::IpSrc];
-            network.row(*row).table == Table::LoadBalancer && (is_masked || particular.contains(row))
+            match network.row(*row).table {
+                Table::LoadBalancer => is_masked || particular.contains(row),
+                // It is a router that gives the source.
+                table => table == Table::LogicalRouter,
+            }
         }
         _ => false,
     };

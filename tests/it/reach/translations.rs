@@ -1,6 +1,8 @@
 //! Translations that no case of YAML asks for: rows of a case, altered.
 
-use northc::nb::{Acl, Key, LogicalRouter, LogicalRouterPort, LogicalSwitch, Nat, Ref, Row, Rows, Table};
+use northc::nb::{
+    Acl, AddressSet, Key, LogicalRouter, LogicalRouterPort, LogicalSwitch, Nat, Ref, Row, Rows, Table,
+};
 use northc::reach::guest::ByHand;
 use northc::reach::judge::{Judge, Proto, service};
 use northc::reach::network::Network;
@@ -145,4 +147,14 @@ fn a_stateless_translation_goes_both_ways() {
     });
     assert_eq!(said(&rows, target, "203.0.113.1", "203.0.113.50"), ["reachable from 203.0.113.1"]);
     assert_eq!(said(&rows, target, "a", "8.8.8.8"), ["reachable from 203.0.113.50"]);
+    // Of what leaves by the gateway OVN looks at the sender where it is about others.
+    let key = Key::new(Table::AddressSet, "strangers");
+    let addresses = ["10.0.0.0/8".to_owned(), "172.16.0.0/12".to_owned(), "192.168.0.0/16".to_owned()].into();
+    rows.insert(
+        key.clone(),
+        AddressSet { name: "strangers".to_owned(), addresses, ..AddressSet::default() },
+        None,
+    );
+    alter(&mut rows, Table::Nat, |nat: &mut Nat| nat.exempted_ext_ips = Some(Ref::Key(key.clone())));
+    assert!(said(&rows, target, "a", "8.8.8.8")[0].starts_with("blocked"));
 }
