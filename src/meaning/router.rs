@@ -186,7 +186,9 @@ impl Run<'_, '_> {
             };
             let is_lost = hop.is_none() && route.next_hop.value != NextHop::Discard;
             let holds = (own == table || is_everywhere) && !is_lost;
-            (holds, is_source, route.prefix.value, (hop.flatten(), route.bfd.is_some()), Some(route.span))
+            // By source and for all packets it has no rank: OVN may as well take the drop of what has no route.
+            let may_be_down = route.bfd.is_some() || is_source && route.prefix.value.prefix_len() == 0;
+            (holds, is_source, route.prefix.value, (hop.flatten(), may_be_down), Some(route.span))
         });
         let added = model.default_routes(vpc).into_iter().map(|route| {
             let span = Some(net.gateway(route.gateway).span);
