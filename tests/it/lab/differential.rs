@@ -7,6 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use super::{TURN, VERSIONS, bench, say};
 
+/// How many packets are sent on each version on every day.
+const N_PACKETS: &str = "600";
+
 /// What `ovs` and `ovn` programs want to be there, then the test.
 const INSIDE: &str =
     "mkdir -p /var/run/ovn /var/run/openvswitch && exec /northc-it against_ovn:: --nocapture";
@@ -41,16 +44,11 @@ fn every_ovn_sends_packets_where_we_say() {
 }
 
 fn inside(version: &str) -> Output {
+    let n_packets = std::env::var("NORTHC_PACKETS").unwrap_or_else(|_| N_PACKETS.to_owned());
     let program = std::env::current_exe().expect("a program knows where it is");
     Command::new("docker")
-        .args([
-            "run",
-            "--rm",
-            "--network=none",
-            "--workdir=/tmp",
-            "--env=NORTHC_PACKETS",
-            "--env=NORTHC_SEED",
-        ])
+        .args(["run", "--rm", "--network=none", "--workdir=/tmp", "--env=NORTHC_SEED"])
+        .arg(format!("--env=NORTHC_PACKETS={n_packets}"))
         .arg(format!("--volume={}:/northc-it:ro", program.display()))
         .args([&format!("northc-lab:{version}"), "sh", "-c", INSIDE])
         .stdin(Stdio::null())
