@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 16;
 /// Of these, how many are under way at a time; more would only wait for a processor.
 const AT_ONCE: usize = 4;
 /// Of all, how many may be late on a busy machine, and are tried once more.
-const LATE: usize = 4;
+const LATE: usize = 8;
 const NIC: &str = "enp1s0";
 
 /// A machine that is plugged in.
