@@ -351,7 +351,7 @@ impl Run<'_> {
         for check in &spread {
             let mut failure = self.spread(check)?;
             for _ in 0..2 {
-                // What is wrong, and not only late, is wrong each time.
+                // A busy machine's doing is not seen three times; nor is a fault that comes and goes.
                 if !failure.is_empty() {
                     failure = self.spread(check)?;
                 }
