@@ -88,6 +88,33 @@ pub struct Port {
     pub activated: Option<Span>,
 }
 
+impl Port {
+    /// A port that nothing is known of but its name, what it belongs to and where it is: no machine's, and open.
+    #[must_use]
+    pub fn bare(name: Spanned<String>, owner: String, subnet: SubnetId) -> Self {
+        Self {
+            name: name.value,
+            span: name.span,
+            owner,
+            labels: Vec::new(),
+            subnet,
+            mac: None,
+            addresses: Vec::new(),
+            pool: None,
+            is_machine: false,
+            port_security: false,
+            allowed_pairs: Vec::new(),
+            groups: Vec::new(),
+            forwards: false,
+            guest_addresses: Vec::new(),
+            guest_default_route: false,
+            requested_chassis: Vec::new(),
+            dhcp: PortDhcp::default(),
+            activated: None,
+        }
+    }
+}
+
 /// What an interface is told when it asks for its address.
 #[derive(Debug, Default)]
 pub struct PortDhcp {

@@ -65,24 +65,9 @@ pub(super) fn switch_ports(declared: &Declared, names: &SubnetNames, model: &mut
         let owner = format!("OvnEip {}", eip.name);
         let Some(subnet) = names.find(&external_of(eip), &owner, sink) else { continue };
         model.ports.push(Port {
-            name: eip.name.value.clone(),
-            span: eip.name.span,
-            owner,
-            labels: Vec::new(),
-            subnet,
             mac: eip.mac,
             addresses: eip.addresses.clone(),
-            is_machine: false,
-            port_security: false,
-            allowed_pairs: Vec::new(),
-            forwards: false,
-            guest_addresses: Vec::new(),
-            guest_default_route: false,
-            requested_chassis: Vec::new(),
-            dhcp: PortDhcp::default(),
-            pool: None,
-            activated: None,
-            groups: Vec::new(),
+            ..Port::bare(eip.name.clone(), owner, subnet)
         });
     }
 }

@@ -570,24 +570,9 @@ fn records(records: Vec<ip::Record>, names: &SubnetNames, model: &mut Model, sin
         let name = record.subnet;
         let Some(subnet) = names.find(&name, &record.owner, sink) else { continue };
         model.ports.push(Port {
-            name: record.name.value,
-            span: record.name.span,
-            owner: record.owner,
-            labels: Vec::new(),
-            subnet,
             mac: record.mac,
             addresses: record.addresses,
-            is_machine: false,
-            port_security: false,
-            groups: Vec::new(),
-            allowed_pairs: Vec::new(),
-            forwards: false,
-            guest_addresses: Vec::new(),
-            guest_default_route: false,
-            requested_chassis: Vec::new(),
-            dhcp: PortDhcp::default(),
-            pool: None,
-            activated: None,
+            ..Port::bare(record.name, record.owner, subnet)
         });
     }
 }
