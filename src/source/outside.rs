@@ -16,7 +16,7 @@ use super::resolve::{Selectable, SubnetNames, find_vpc, suggest, unique};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
     ElasticIp, ElasticIpId, FloatingIp, Gateway, GatewayChassis, GatewayId, Inside, Mac, Model, NextHop,
-    Port, PortDhcp, PortForward, PortId, Public, SourceNat, SubnetId, VpcId,
+    Port, PortForward, PortId, Public, SourceNat, SubnetId, VpcId,
 };
 use crate::span::{Span, Spanned};
 

@@ -12,8 +12,7 @@ use super::kubeovn::{dns, ip, subnet, underlay, vip, workload};
 use super::{Declarations, Doubts, balancers, bfd, native, outside, pools, qos};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{
-    DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortDhcp, PortId, Provider, Subnet, SubnetId, Underlay, Vip,
-    Vpc, VpcId,
+    DEFAULT_SUBNETS, DEFAULT_VPC, Model, Port, PortId, Provider, Subnet, SubnetId, Underlay, Vip, Vpc, VpcId,
 };
 use crate::nearest::nearest;
 use crate::span::{Span, Spanned};
