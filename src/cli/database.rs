@@ -11,7 +11,7 @@ use super::{Streams, duration, exit};
 use crate::diag::Code;
 use crate::ovsdb::endpoint::{OVN_NB, Remotes};
 use crate::ovsdb::fault::{Fault, Remedy};
-use crate::ovsdb::session::{Members, Notice, Options, Session};
+use crate::ovsdb::session::{Members, Notice, OnNotice, Options, Session};
 use crate::ovsdb::tls::TlsFiles;
 
 /// How to reach the database.
@@ -50,7 +50,13 @@ impl DatabaseArgs {
 
     /// A session with the Northbound database.
     pub(super) fn northbound(&self) -> Result<Session, Fault> {
-        Session::start(self.options(Options::northbound(Remotes::parse(&self.remotes())?)))
+        self.northbound_told(Arc::new(tell))
+    }
+
+    /// The same, with somebody else who is told of what happens to the connection.
+    pub(super) fn northbound_told(&self, on_notice: OnNotice) -> Result<Session, Fault> {
+        let options = self.options(Options::northbound(Remotes::parse(&self.remotes())?));
+        Session::start(Options { on_notice: Some(on_notice), ..options })
     }
 
     /// The same, already asked for its rows: a large database takes longer to tell them than we to compile.
@@ -63,9 +69,7 @@ impl DatabaseArgs {
     /// A session with the Southbound database, if it is known where that is.
     pub(super) fn southbound(&self) -> Result<Option<Session>, Fault> {
         let Some(remotes) = &self.sb_db else { return Ok(None) };
-        let mut options = self.options(Options::southbound(Remotes::parse(remotes)?));
-        options.on_notice = None;
-        Session::start(options).map(Some)
+        Session::start(self.options(Options::southbound(Remotes::parse(remotes)?))).map(Some)
     }
 
     fn options(&self, options: Options) -> Options {
@@ -78,12 +82,12 @@ impl DatabaseArgs {
             _ => None,
         };
         let members = if self.no_leader_only { Members::Any } else { Members::Leader };
-        Options { tls, members, patience: self.retry_for, on_notice: Some(Arc::new(tell)), ..options }
+        Options { tls, members, patience: self.retry_for, ..options }
     }
 }
 
 /// Says that we wait, as it happens: the session has a thread of its own.
-fn tell(notice: &Notice) {
+pub(super) fn tell(notice: &Notice) {
     if let Notice::Waiting { .. } = notice {
         let _ = writeln!(std::io::stderr(), "{notice}");
     }

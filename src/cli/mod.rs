@@ -12,6 +12,8 @@ mod confirm;
 mod database;
 #[cfg(feature = "live")]
 mod destroy;
+#[cfg(feature = "live")]
+mod doctor;
 mod duration;
 pub mod exit;
 mod expecting;
@@ -83,6 +85,11 @@ enum Verb {
     /// Keep what `apply --confirm-within` did
     #[cfg(feature = "live")]
     Confirm(confirm::Args),
+    /// Whether a database can be worked with, and whether OVN follows it
+    ///
+    /// Changes nothing. Exits with 1 when OVN or the schema is behind.
+    #[cfg(feature = "live")]
+    Doctor(doctor::Args),
     /// What a problem's code means, with an example of each side
     Explain(explain::Args),
     /// Draw the network as SVG, DOT, Mermaid or a page
@@ -185,6 +192,8 @@ fn act(verb: Verb, streams: &mut Streams<'_>) -> u8 {
         Verb::Destroy(args) => destroy::run(&args, streams),
         #[cfg(feature = "live")]
         Verb::Confirm(args) => confirm::run(&args, streams),
+        #[cfg(feature = "live")]
+        Verb::Doctor(args) => doctor::run(&args, streams),
         Verb::Explain(args) => explain::run(&args, streams),
         Verb::Graph(args) => graph::run(&args, streams),
         Verb::Schema(args) => schema::run(&args, streams),

@@ -7,6 +7,8 @@ mod browser;
 mod cases;
 mod docs;
 #[cfg(feature = "live")]
+mod doctor;
+#[cfg(feature = "live")]
 mod drift;
 mod explain;
 mod expressions;

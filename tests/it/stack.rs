@@ -114,7 +114,18 @@ impl Stack {
 
     /// The remote of the Southbound database.
     pub(crate) fn southbound(&self) -> String {
-        format!("unix:{}", self.sb.as_ref().expect("this stack has northd").socket.display())
+        format!("unix:{}", self.southbound_socket().display())
+    }
+
+    /// The Southbound database's socket.
+    pub(crate) fn southbound_socket(&self) -> &std::path::Path {
+        &self.sb.as_ref().expect("this stack has northd").socket
+    }
+
+    /// Lets northd end, as a host that is shut down does.
+    #[cfg(feature = "live")]
+    pub(crate) fn stop_northd(&self) {
+        ovn::call(&self.scratch.path("ovn-northd.ctl"), "exit", &json!([]));
     }
 
     /// Makes a router know a neighbour's Ethernet address, as it would after an answer.
