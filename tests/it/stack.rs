@@ -150,10 +150,28 @@ impl Stack {
     }
 }
 
+/// What an ovn-controller can do: northd makes other flows as long as one of them can't.
+const ABILITIES: [&str; 12] = [
+    "ct-commit-nat-v2",
+    "ct-commit-to-zone",
+    "ct-label-flush",
+    "ct-next-zone",
+    "ct-no-masked-label",
+    "ct-state-save",
+    "fdb-timestamp",
+    "ls-dpg-column",
+    "mac-binding-timestamp",
+    "ovn-ct-lb-related",
+    "ovn-sample-with-registers",
+    "port-up-notif",
+];
+
 /// A chassis as its ovn-controller would write it, for ports that ask for it: northd says of others that they are unknown.
 fn chassis((name, ip): (&str, &str)) -> [serde_json::Value; 2] {
     let encap = json!({"type": "geneve", "ip": ip, "chassis_name": name});
-    let row = json!({"name": name, "hostname": name, "encaps": ["named-uuid", format!("encap_{name}")]});
+    let encaps = json!(["named-uuid", format!("encap_{name}")]);
+    let abilities = json!(["map", ABILITIES.map(|ability| [ability, "true"])]);
+    let row = json!({"name": name, "hostname": name, "encaps": encaps, "other_config": abilities});
     [
         json!({"op": "insert", "table": "Encap", "uuid-name": format!("encap_{name}"), "row": encap}),
         json!({"op": "insert", "table": "Chassis", "row": row}),
