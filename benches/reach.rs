@@ -1,11 +1,11 @@
 //! How long it takes to say what can reach what, and how many classes of machines there were.
 //!
 //! `cargo bench --bench reach -- 50 100000` makes a world of so many VPCs and ports in northc's own kinds
-//! (`examples/generate`), compiles it, reads its rows, and answers: one pair, all pairs, and all pairs again after
-//! one rule has changed. Refuses to judge the numbers; docs/performance.md has them.
+//! (`examples/generate`), compiles it, reads its rows, and answers: one pair, and all pairs. Times are processor times.
+//! Refuses to judge the numbers; docs/performance.md has them.
 
 use std::io::{Write, stdout};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use northc::assign::Remembered;
 use northc::compile::{Options, compile};
@@ -20,13 +20,10 @@ use northc::reach::set::Sets;
 use northc::span::SourceMap;
 use northc::target::Target;
 
-#[path = "../examples/generate/world.rs"]
-#[expect(dead_code, reason = "other worlds are for others")]
-mod world;
+mod common;
 
-use world::{Dialect, Size};
-
-type Anything<T> = Result<T, Box<dyn std::error::Error>>;
+use common::world::{self, Dialect, Size};
+use common::{Anything, forget_peak, peak, thread_time};
 
 fn main() -> Anything<()> {
     let numbers: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
@@ -36,6 +33,8 @@ fn main() -> Anything<()> {
         [] => (5, 2_000),
     };
     let rows = compiled(Size { n_vpcs, n_subnets: n_ports.div_ceil(50), n_ports })?;
+    forget_peak()?;
+    let before = peak()?;
     let network = timed("read rows", || Network::of_rows(&rows, Target::OLDEST))?;
     let sets = Sets::default();
     let mut judge = timed("prepare", || Judge::new(&network, &sets, ByHand::default()))?;
@@ -48,9 +47,13 @@ fn main() -> Anything<()> {
     }
     let every = service(&sets, None, None);
     let matrix = timed("all pairs", || Matrix::new(&mut judge, &all, &all, every))?;
-    let (n_from, n_to) = (matrix.from.len(), matrix.to.len());
-    report(&format!("{} machines, {n_from} classes that send, {n_to} that are sent to", all.len()), None)?;
-    report(&format!("{} nodes of sets", sets.n_nodes()), None)
+    let (n_classes, n_groups) = (matrix.n_classes, matrix.from.len());
+    report(
+        &format!("{} machines of {n_classes} classes, {n_groups} of which behave alike", all.len()),
+        None,
+    )?;
+    report(&format!("{} nodes of sets", sets.n_nodes()), None)?;
+    report(&format!("{} KiB at most beside the rows", (peak()? - before) / 1024), None)
 }
 
 /// The rows of a world.
@@ -68,9 +71,9 @@ fn compiled(size: Size) -> Anything<Rows> {
 }
 
 fn timed<T>(what: &str, act: impl FnOnce() -> T) -> Anything<T> {
-    let started = Instant::now();
+    let started = thread_time()?;
     let made = act();
-    report(what, Some(started.elapsed()))?;
+    report(what, Some(thread_time()? - started))?;
     Ok(made)
 }
 

@@ -1,6 +1,7 @@
 //! `northc reach`: what can reach what, from rows alone. Refuses to send packets.
 
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::diag::{Sink, format};
 use crate::expect::{self, Holds, Outcome, set_of, show};
 use crate::model::{Expectation, Service};
 use crate::reach::guest::ByHand;
-use crate::reach::judge::{Judge, Party, Verdict, service};
+use crate::reach::judge::{Judge, Party, Place, Verdict, service};
 use crate::reach::matrix::{Group, Matrix};
 use crate::reach::network::Network;
 use crate::reach::parties::{INTERNET, everybody, name_of, parties};
@@ -233,13 +234,18 @@ fn pair(
     let (senders, receivers) = (parties(judge, from)?, parties(judge, to)?);
     let (mut text, mut documents, mut verdicts) = (String::new(), Vec::new(), Vec::new());
     for sender in &senders {
-        for receiver in receivers.iter().filter(|receiver| *receiver != sender) {
+        let is_other = |receiver: &&Party| match &receiver.place {
+            Place::Guest(_) => receiver.place != sender.place,
+            Place::Router | Place::Outside | Place::Balanced(_) => *receiver != sender,
+        };
+        for receiver in receivers.iter().filter(is_other) {
             let asked = judge.sets.and(judge.sets.and(sender.sources, receiver.known_to(sender)), service);
             let findings = judge.explain(sender, receiver, service);
             let writer = Writer { judge, sources };
             let (from, to) = (name_of(judge.network, sender), name_of(judge.network, receiver));
             let found: Vec<String> = findings.iter().map(|it| writer.finding(it, asked)).collect();
-            let found = if found.is_empty() { vec!["blocked: no common family\n".to_owned()] } else { found };
+            let nothing = || vec![format!("blocked: {}\n", judge.nothing(sender))];
+            let found = if found.is_empty() { nothing() } else { found };
             found.iter().for_each(|found| text.push_str(&format!("{from} → {to}: {found}")));
             let said = verdict(&findings).map_or("mixed", Verdict::name);
             let said = if findings.is_empty() { Verdict::Blocked.name() } else { said };
@@ -304,16 +310,16 @@ fn many(args: &Args, judge: &mut Judge<'_>, service: Set, streams: &mut Streams<
     for (from, to) in &tables {
         let matrix = Matrix::new(judge, from, to, service);
         verdicts.extend(matrix.verdicts());
-        for sender in &matrix.from {
-            for receiver in &matrix.to {
+        let names = |parties: &[Party], groups: &[Group]| {
+            let name = |at: &usize| name_of(judge.network, &parties[*at]);
+            groups.iter().map(|group| group.iter().map(&name).collect()).collect::<Vec<Rc<[String]>>>()
+        };
+        let (senders, receivers) = (names(from, &matrix.from), names(to, &matrix.to));
+        for (sender, from) in matrix.from.iter().zip(&senders) {
+            for (receiver, to) in matrix.to.iter().zip(&receivers) {
                 let Some(cell) = matrix.cell(sender, receiver) else { continue };
-                let names = |parties: &[Party], group: &Group| {
-                    let names = group.iter().map(|at| name_of(judge.network, &parties[*at]));
-                    names.collect::<Vec<String>>()
-                };
                 let verdicts = cell.0.iter().map(|(verdict, services)| (*verdict, services.clone()));
-                let (from, to) = (names(from, sender), names(to, receiver));
-                entries.push(Entry { from, to, verdicts: verdicts.collect() });
+                entries.push(Entry { from: from.clone(), to: to.clone(), verdicts: verdicts.collect() });
             }
         }
     }

@@ -53,8 +53,10 @@ pub struct Failure {
     pub verdict: Verdict,
     /// Their protocols and ports.
     pub services: String,
-    /// One of them; `None` where there can be none, for want of a common family.
+    /// One of them; `None` where there can be none.
     pub witness: Option<Header>,
+    /// Why there is none then.
+    pub nothing: &'static str,
     /// How it goes.
     pub way: Option<Way>,
 }
@@ -224,6 +226,7 @@ impl<'e> Inquiry<'_, '_, 'e> {
                 verdict: finding.as_ref().map_or(Verdict::Blocked, |finding| finding.verdict),
                 services: services(self.judge.sets, set),
                 witness: finding.as_ref().map(|finding| finding.witness),
+                nothing: self.judge.nothing(&from),
                 way: None,
             };
             if let (true, Some(finding)) = (failures.is_empty(), finding) {
@@ -372,9 +375,9 @@ impl Outcome<'_> {
 impl Failure {
     /// Who, and what becomes of the packets.
     pub fn summary(&self) -> String {
-        let Failure { from, to, verdict, services, witness, way: _ } = self;
+        let Failure { from, to, verdict, services, witness, nothing, way: _ } = self;
         match witness {
-            None => format!("{from} → {to} have no common family"),
+            None => format!("{from} → {to} is {}: {nothing}", verdict.name()),
             Some(_) => format!("{from} → {to} is {} for {services}", verdict.name()),
         }
     }

@@ -111,7 +111,7 @@ pub fn markdown(outcomes: &[Outcome<'_>], sources: &SourceMap) -> String {
 /// For machines.
 pub fn document(outcomes: &[Outcome<'_>], sources: &SourceMap, exit: u8) -> Value {
     let failure = |failure: &Failure| {
-        let Failure { from, to, verdict, services, witness: packet, way } = failure;
+        let Failure { from, to, verdict, services, witness: packet, nothing: _, way } = failure;
         json!({
             "from": from,
             "to": to,

@@ -68,6 +68,16 @@ impl<'n> Guests<'n> {
         self.guest(port).routes.into_iter().map(|route| (route.to, route.gateways)).collect()
     }
 
+    /// Whether the machine at a port has a default route by hand; `None` where it knows what it is told.
+    pub(super) fn by_hand(&self, id: PortId) -> Option<bool> {
+        self.by_hand.each.get(&id).copied().or(self.by_hand.all.then_some(true))
+    }
+
+    /// What is assumed of all machines.
+    pub(super) fn all_by_hand(&self) -> &ByHand {
+        &self.by_hand
+    }
+
     pub(super) fn guest(&self, id: PortId) -> Guest {
         let port = self.network.port(id);
         let addresses = self.addresses(id);
@@ -78,7 +88,7 @@ impl<'n> Guests<'n> {
             Some(net) => vec![net],
             None => self.beside(port, address.is_ipv6()),
         });
-        let by_hand = self.by_hand.each.get(&id).copied().or(self.by_hand.all.then_some(true));
+        let by_hand = self.by_hand(id);
         let mut routes = Vec::new();
         for is_ipv6 in [false, true] {
             let own = addresses.iter().copied().filter(|address| address.is_ipv6() == is_ipv6);

@@ -163,6 +163,14 @@ impl<'n> Judge<'n> {
         }
     }
 
+    /// Why there is no packet from one party to another: none could be, or there is nowhere to come from.
+    pub fn nothing(&self, from: &Party) -> &'static str {
+        match from.place == Place::Outside && self.wires().is_empty() {
+            true => "no switch leads to a physical network",
+            false => "no common family",
+        }
+    }
+
     /// Ports that lead to physical networks.
     pub fn wires(&self) -> Vec<PortId> {
         let ids = (0..self.network.ports.len()).map(PortId);
@@ -171,6 +179,26 @@ impl<'n> Judge<'n> {
 
     /// Verdicts on packets from one party to another, whose requests ended like this.
     pub fn findings(&mut self, from: &Party, to: &Party, requests: &[Outcome]) -> Vec<Finding> {
+        let courses = self.courses(from, to, requests);
+        let mut findings: Vec<Finding> = Vec::new();
+        for (verdict, set) in self.verdicts(&courses) {
+            self.group(verdict, set, &courses, &mut findings);
+        }
+        findings
+    }
+
+    /// The same without reasons: the packets by verdict.
+    pub(super) fn verdicts_of(
+        &mut self,
+        from: &Party,
+        to: &Party,
+        requests: &[Outcome],
+    ) -> Vec<(Verdict, Set)> {
+        let courses = self.courses(from, to, requests);
+        self.verdicts(&courses)
+    }
+
+    fn courses(&mut self, from: &Party, to: &Party, requests: &[Outcome]) -> Vec<Course> {
         let mut courses = Vec::new();
         for request in requests {
             let set = self.sets.and(request.flow.set, to.known_to(from));
@@ -179,11 +207,7 @@ impl<'n> Judge<'n> {
                 self.course(from, to, Outcome { flow, end: request.end.clone() }, &mut courses);
             }
         }
-        let mut findings: Vec<Finding> = Vec::new();
-        for (verdict, set) in self.verdicts(&courses) {
-            self.group(verdict, set, &courses, &mut findings);
-        }
-        findings
+        courses
     }
 
     /// What becomes of packets of one request that may have arrived, part by part, with their answers.
@@ -199,16 +223,11 @@ impl<'n> Judge<'n> {
     }
 
     fn course(&mut self, from: &Party, to: &Party, request: Outcome, courses: &mut Vec<Course>) {
-        let set = request.flow.set;
-        let first = request.flow.obstacles.first().map(|obstacle| &obstacle.why);
-        let alone = |verdict, request| Course { set, verdict, request, answer: None };
-        let no = if first == Some(&Why::GuestRoute) { Verdict::NoRoute } else { Verdict::Blocked };
         if !self.arrives(&to.place, &request) {
-            let is_stopped = first.is_some() || self.is_elsewhere(&request);
-            let verdict = if is_stopped { no } else { Verdict::Undetermined };
-            return courses.push(alone(verdict, request));
+            return courses.extend(self.lost(to, &request, request.flow.set));
         }
-        let is_stopped = first.is_some();
+        let no = no(&request);
+        let is_stopped = !request.flow.obstacles.is_empty();
         let answers = self.answers(&request);
         for answer in answers.into_iter().flat_map(|answer| self.taken(from, answer)) {
             let set = answer.flow.set;
@@ -222,6 +241,35 @@ impl<'n> Judge<'n> {
             };
             courses.push(Course { set, verdict, request: request.clone(), answer: Some(answer) });
         }
+    }
+
+    /// What becomes of those of the packets in `set` that have not arrived: lost, or who knows.
+    pub(super) fn lost(&self, to: &Party, request: &Outcome, set: Set) -> Vec<Course> {
+        let mut flow = Flow { set: self.sets.and(request.flow.set, set), ..request.flow.clone() };
+        let end = request.end.clone();
+        let course = |verdict, flow: Flow, end| Course {
+            set: flow.set,
+            verdict,
+            request: Outcome { flow, end },
+            answer: None,
+        };
+        let mut courses = Vec::new();
+        let is_machine = matches!(to.place, Place::Guest(_));
+        if let (End::Outside(port), true, true) = (&end, is_machine, flow.obstacles.is_empty()) {
+            // Nobody out there knows a way to a private address.
+            let private = self.walker.part(&flow, self.walker.private(Field::IpDst));
+            let mut stopped = Flow { set: private, ..flow.clone() };
+            let row = self.network.switch(self.network.port(*port).switch).row;
+            stopped.meet(Obstacle { row, why: Why::Private });
+            courses.push(course(Verdict::Blocked, stopped, End::Nowhere));
+            flow.set = self.sets.minus(flow.set, private);
+        }
+        let outcome = Outcome { flow, end };
+        let is_stopped = !outcome.flow.obstacles.is_empty() || self.is_elsewhere(&outcome);
+        let verdict = if is_stopped { no(&outcome) } else { Verdict::Undetermined };
+        courses.push(course(verdict, outcome.flow, outcome.end));
+        courses.retain(|course| !course.set.is_none());
+        courses
     }
 
     /// An answer that has come back, apart from one that looks as if somebody else had been asked.
@@ -301,7 +349,7 @@ impl<'n> Judge<'n> {
     }
 
     /// Parts the packets of all courses by verdict.
-    fn verdicts(&self, courses: &[Course]) -> Vec<(Verdict, Set)> {
+    pub(super) fn verdicts(&self, courses: &[Course]) -> Vec<(Verdict, Set)> {
         let of = |verdict| {
             self.sets.any(courses.iter().filter(|course| course.verdict == verdict).map(|course| course.set))
         };
@@ -358,6 +406,14 @@ impl<'n> Judge<'n> {
 
 /// An address that everybody knows, 8.8.8.8, for packets from and to the Internet.
 const SOMEBODY: u128 = 0x0808_0808;
+
+/// What is said of packets that do not arrive.
+fn no(request: &Outcome) -> Verdict {
+    match request.flow.obstacles.first().map(|obstacle| &obstacle.why) {
+        Some(Why::GuestRoute) => Verdict::NoRoute,
+        _ => Verdict::Blocked,
+    }
+}
 
 fn matters(verdict: Verdict, course: Verdict) -> bool {
     verdict == Verdict::Ambiguous || verdict == course

@@ -8,6 +8,7 @@
 
 mod balance;
 pub mod change;
+mod classes;
 pub mod filter;
 pub mod guest;
 pub mod header;

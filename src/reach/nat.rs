@@ -554,7 +554,7 @@ impl<'n> Walker<'n> {
     /// Sent packets that two ways of writing them over make the same.
     pub(super) fn same(&self, a: &Rewrite, b: &Rewrite) -> Set {
         let sets = self.sets;
-        Field::ALL.into_iter().fold(Set::ALL, |set, field| {
+        let same = Field::ALL.into_iter().fold(Set::ALL, |set, field| {
             let same = match (a[field], b[field]) {
                 (a, b) if a == b => Set::ALL,
                 (Origin::Field(from), Origin::Value(value)) | (Origin::Value(value), Origin::Field(from)) => {
@@ -563,7 +563,9 @@ impl<'n> Walker<'n> {
                 _ => Set::NONE,
             };
             sets.and(set, same)
-        })
+        });
+        self.note(same);
+        same
     }
 
     /// Packets for external addresses of a gateway port.

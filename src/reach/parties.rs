@@ -29,6 +29,9 @@ pub const EVERYBODY: &str = "*";
 /// The parties that a name stands for; the error says what is wrong with it.
 pub fn parties(judge: &Judge<'_>, name: &str) -> Result<Vec<Party>, String> {
     let network = judge.network;
+    if name.trim().is_empty() {
+        return Err("a name is empty".to_owned());
+    }
     if name == INTERNET {
         return Ok(vec![internet(judge)]);
     }
@@ -41,11 +44,17 @@ pub fn parties(judge: &Judge<'_>, name: &str) -> Result<Vec<Party>, String> {
     if let Ok(net) = name.parse::<IpNet>() {
         return at(judge, net.trunc(), name);
     }
+    if let Some((start, length)) = name.split_once('/')
+        && let Ok(address) = start.parse::<IpAddr>()
+    {
+        let most = IpNet::from(address).max_prefix_len();
+        return Err(format!("`{name}` is no network: `{length}` is no length of a prefix, 0 to {most}"));
+    }
     // Kubernetes' way to name a machine of a namespace.
     let in_namespace = name.split_once('/').map(|(namespace, name)| format!("{name}.{namespace}"));
     let ports = match Selector::is_meant(name) {
         true => selected(network, name)?,
-        false => named(network, in_namespace.as_deref().unwrap_or(name))?,
+        false => named(network, in_namespace.as_deref().unwrap_or(name), name)?,
     };
     let found: Vec<Party> = ports.into_iter().map(|port| guest(judge, port)).collect();
     let has_address = found.iter().any(|party| !party.sources.is_none());
@@ -88,8 +97,15 @@ fn guests(network: &Network) -> impl Iterator<Item = PortId> {
 }
 
 fn starting(network: &Network, start: &str) -> Vec<PortId> {
-    let begins = |name: &str| name == start || name.strip_prefix(start).is_some_and(|r| r.starts_with('.'));
-    guests(network).filter(|id| begins(&network.port(*id).name)).collect()
+    let sorted = network.by_name();
+    let name = |id: &PortId| network.port(*id).name.as_str();
+    let from = |text: &str| sorted.partition_point(|id| name(id) < text);
+    let exact = sorted[from(start)..].iter().take_while(|id| name(id) == start);
+    // What comes after the dot begins before what begins with the character after it.
+    let longer = &sorted[from(&format!("{start}."))..from(&format!("{start}/"))];
+    let mut found: Vec<PortId> = exact.chain(longer).copied().collect();
+    found.sort_unstable();
+    found
 }
 
 /// The ports whose labels are like that.
@@ -112,8 +128,8 @@ fn hint(near: Option<String>) -> String {
     near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }
 
-/// The ports that a name stands for.
-fn named(network: &Network, name: &str) -> Result<Vec<PortId>, String> {
+/// The ports that a name stands for, which somebody has said in other words.
+fn named(network: &Network, name: &str, said: &str) -> Result<Vec<PortId>, String> {
     let exact: Vec<PortId> = guests(network).filter(|id| network.port(*id).name == name).collect();
     let switches: Vec<SwitchId> =
         (0..network.switches.len()).map(SwitchId).filter(|id| network.switch(*id).name == name).collect();
@@ -125,7 +141,7 @@ fn named(network: &Network, name: &str) -> Result<Vec<PortId>, String> {
     };
     let n_kinds = [!exact.is_empty(), !switches.is_empty(), !routers.is_empty()];
     if n_kinds.into_iter().filter(|is_one| *is_one).count() > 1 {
-        return Err(format!("`{name}` may be a port, a subnet or a VPC; use the name of a port"));
+        return Err(format!("`{said}` may be a port, a subnet or a VPC; use the name of a port"));
     }
     if !exact.is_empty() {
         return Ok(exact);
@@ -143,11 +159,11 @@ fn named(network: &Network, name: &str) -> Result<Vec<PortId>, String> {
     match fitting.as_slice() {
         [_] => Ok(fitting),
         many if is_one_machine(network, many) => Ok(fitting),
-        [] if switches.is_empty() && routers.is_empty() => Err(unknown(network, name)),
-        [] => Err(format!("there are several called `{name}`")),
+        [] if switches.is_empty() && routers.is_empty() => Err(unknown(network, name, said)),
+        [] => Err(format!("there are several called `{said}`")),
         many => {
             let names: Vec<&str> = many.iter().map(|id| network.port(*id).name.as_str()).collect();
-            Err(format!("`{name}` may be any of {}", names.join(", ")))
+            Err(format!("`{said}` may be any of {}", names.join(", ")))
         }
     }
 }
@@ -163,14 +179,14 @@ fn is_one_machine(network: &Network, ports: &[PortId]) -> bool {
     owners.len() == 1 && !owners.contains(&None)
 }
 
-fn unknown(network: &Network, name: &str) -> String {
+fn unknown(network: &Network, name: &str, said: &str) -> String {
     let short: Vec<String> = guests(network).map(|id| short_name(network, id)).collect();
     let ports = guests(network).map(|id| network.port(id).name.as_str());
     let switches = network.switches.iter().map(|switch| switch.name.as_str());
     let routers = network.routers.iter().map(|router| router.name.as_str());
     let known = short.iter().map(String::as_str).chain(ports).chain(switches).chain(routers);
     let near = nearest(name, known.chain([INTERNET])).map(str::to_owned);
-    format!("there is no machine, subnet or VPC `{name}`{}", hint(near))
+    format!("there is no machine, subnet or VPC `{said}`{}", hint(near))
 }
 
 /// Whoever is in a network: machines, those that its addresses are translated to, routers, or somebody on a
@@ -218,7 +234,7 @@ fn at(judge: &Judge<'_>, net: IpNet, name: &str) -> Result<Vec<Party>, String> {
     Ok(vec![party(judge.sets, Place::Outside, [net])])
 }
 
-fn guest(judge: &Judge<'_>, id: PortId) -> Party {
+pub(super) fn guest(judge: &Judge<'_>, id: PortId) -> Party {
     let sets = judge.sets;
     let own = party(sets, Place::Guest(id), judge.walker.guests.addresses(id).into_iter().map(IpNet::from));
     let external = externals(judge, id).into_iter().map(|it| within(sets, Field::IpDst, &it.into()));
@@ -228,7 +244,7 @@ fn guest(judge: &Judge<'_>, id: PortId) -> Party {
 
 /// External addresses that are translated to a machine: by a router beside it, or by one that has nobody beside it
 /// with the address.
-fn externals(judge: &Judge<'_>, id: PortId) -> Vec<IpAddr> {
+pub(super) fn externals(judge: &Judge<'_>, id: PortId) -> Vec<IpAddr> {
     let network = judge.network;
     let all = judge.walker.externals();
     let mut found = Vec::new();

@@ -76,7 +76,14 @@ const MARTIAN_DESTINATIONS: [&str; 2] = ["127.0.0.0/8", "0.0.0.0/8"];
 
 impl<'n> Walker<'n> {
     /// Packets come into a router.
-    pub(super) fn enter_router(&mut self, inport: RouterPortId, mut flow: Flow) {
+    pub(super) fn enter_router(&mut self, inport: RouterPortId, flow: Flow) {
+        let came_from =
+            self.asked.as_ref().map(|asked| asked.on_router(self.network.router_port(inport).router));
+        self.let_into_router(inport, flow);
+        self.come_from(came_from);
+    }
+
+    fn let_into_router(&mut self, inport: RouterPortId, mut flow: Flow) {
         let network = self.network;
         let port = network.router_port(inport);
         let router = network.router(port.router);
@@ -355,7 +362,7 @@ impl<'n> Walker<'n> {
                 let left = match via.next_hop {
                     None => {
                         let mut left = flow;
-                        for (address, macs) in self.known_neighbours(switch) {
+                        for (address, macs) in self.neighbours_for(switch, &left) {
                             let set = self.part(&left, self.destined(&address.into()));
                             let flow = Flow { set, ..left.clone() };
                             left.set = self.sets.minus(left.set, set);
@@ -363,13 +370,10 @@ impl<'n> Walker<'n> {
                         }
                         left
                     }
-                    Some(next_hop) => {
-                        let known = self.known_neighbours(switch);
-                        match known.into_iter().find(|(address, _)| *address == next_hop) {
-                            Some((_, macs)) => return self.send_to_macs(switch_port, flow, &macs, port.mac),
-                            None => flow,
-                        }
-                    }
+                    Some(next_hop) => match self.neighbour(switch, next_hop) {
+                        Some(macs) => return self.send_to_macs(switch_port, flow, &macs, port.mac),
+                        None => flow,
+                    },
                 };
                 let has_unknown = network.switch(switch).ports.iter().any(|id| network.port(*id).has_unknown);
                 match has_unknown {

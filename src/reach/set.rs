@@ -8,6 +8,9 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Deref;
+use std::rc::Rc;
 
 use super::header::{Field, Header, N_FIELDS, Origin, Rewrite};
 
@@ -34,8 +37,66 @@ type Edge = (u128, Set);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Node {
     field: Field,
-    edges: Box<[Edge]>,
+    edges: Rc<[Edge]>,
 }
+
+/// How a set splits a field: not at all, or as its node does.
+enum Split {
+    Whole([Edge; 1]),
+    Node(Rc<[Edge]>),
+}
+
+impl Deref for Split {
+    type Target = [Edge];
+
+    fn deref(&self) -> &[Edge] {
+        match self {
+            Split::Whole(edges) => edges,
+            Split::Node(edges) => edges,
+        }
+    }
+}
+
+/// A quick hash of a few words, as in `rustc`: what is looked up are numbers of our own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Quick(u64);
+
+impl Hasher for Quick {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let mut padded = [0; 8];
+            padded[..word.len()].copy_from_slice(word);
+            self.write_u64(u64::from_le_bytes(padded));
+        }
+    }
+
+    fn write_u32(&mut self, word: u32) {
+        self.write_u64(word.into());
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+
+    fn write_u128(&mut self, word: u128) {
+        self.write_u64(word as u64);
+        self.write_u64((word >> 64) as u64);
+    }
+
+    fn write_usize(&mut self, word: usize) {
+        self.write_u64(word as u64);
+    }
+
+    fn write_isize(&mut self, word: isize) {
+        self.write_u64(word as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
+}
+
+type Quickly<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Op {
@@ -48,8 +109,8 @@ enum Op {
 struct Store {
     /// Node `n` is set `n + 2`.
     nodes: Vec<Node>,
-    numbers: HashMap<Node, Set>,
-    done: HashMap<(Op, Set, Set), Set>,
+    numbers: Quickly<Node, Set>,
+    done: Quickly<(Op, Set, Set), Set>,
 }
 
 /// Where sets live; operations give sets of the same store.
@@ -84,7 +145,15 @@ impl Sets {
 
     /// Packets in any of them.
     pub fn any(&self, sets: impl IntoIterator<Item = Set>) -> Set {
-        sets.into_iter().fold(Set::NONE, |all, set| self.or(all, set))
+        let mut sets: Vec<Set> = sets.into_iter().collect();
+        // In pairs, so that no long set is made again and again.
+        while sets.len() > 1 {
+            sets = sets
+                .chunks(2)
+                .map(|pair| pair.iter().fold(Set::NONE, |all, set| self.or(all, *set)))
+                .collect();
+        }
+        sets.pop().unwrap_or(Set::NONE)
     }
 
     /// Packets whose `field` lies in `low..=high`.
@@ -141,7 +210,7 @@ impl Sets {
         let store = self.0.borrow();
         while let Some(node) = store.get(left) {
             let mut low = 0;
-            for (high, child) in &node.edges {
+            for (high, child) in node.edges.iter() {
                 if !child.is_none() {
                     header[node.field] = low;
                     left = *child;
@@ -161,7 +230,7 @@ impl Sets {
             Some(node) if node.field == field => {
                 let mut low = 0;
                 let mut found = Vec::new();
-                for (high, child) in &node.edges {
+                for (high, child) in node.edges.iter() {
                     if !child.is_none() {
                         found.push((low, *high));
                     }
@@ -273,10 +342,10 @@ impl Store {
     }
 
     /// How a set splits `field`.
-    fn edges(&self, set: Set, field: Field) -> Vec<Edge> {
+    fn edges(&self, set: Set, field: Field) -> Split {
         match self.get(set) {
-            Some(node) if node.field == field => node.edges.to_vec(),
-            _ => vec![(u128::MAX, set)],
+            Some(node) if node.field == field => Split::Node(node.edges.clone()),
+            _ => Split::Whole([(u128::MAX, set)]),
         }
     }
 
@@ -290,7 +359,7 @@ impl Store {
             Origin::Field(field) => {
                 let mut low = 0;
                 let mut all = Set::NONE;
-                for (high, child) in &node.edges {
+                for (high, child) in node.edges.iter() {
                     let rest = self.before(*child, rewrite, done);
                     let mut edges = vec![(*high, Set::ALL), (u128::MAX, Set::NONE)];
                     if low > 0 {

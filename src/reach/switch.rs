@@ -33,7 +33,7 @@ pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<Port
     for id in &network.switch(switch).ports {
         let port = network.port(*id);
         let mut own: Vec<u64> = port.addresses.iter().map(|address| address.mac).collect();
-        if let Some(id) = router_port(port).filter(|_| port.is_router_address) {
+        if let Some(id) = port.router_port().filter(|_| port.is_router_address) {
             own.extend(external_macs(network, id).chain([network.router_port(id).mac]));
         }
         own.sort_unstable();
@@ -56,7 +56,7 @@ pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Neighbours {
         for (address, own) in port.shared.iter().zip(own.into_iter().cycle()) {
             neighbours.entry(*address).or_default().push(own.mac);
         }
-        if let Some(id) = router_port(port) {
+        if let Some(id) = port.router_port() {
             let router = network.router_port(id);
             let proxied = port.proxied.iter().filter(|net| net.prefix_len() == net.max_prefix_len());
             let own = router.addresses().chain(answered(network, id)).chain(proxied.map(IpNet::addr));
@@ -99,13 +99,6 @@ fn answered(network: &Network, id: RouterPortId) -> impl Iterator<Item = IpAddr>
     vips.map(|vip| vip.address)
 }
 
-fn router_port(port: &Port) -> Option<RouterPortId> {
-    match port.kind {
-        PortKind::Router(id) => id,
-        PortKind::Guest | PortKind::Localnet | PortKind::Other(_) => None,
-    }
-}
-
 /// A stage of rules.
 #[derive(Clone, Copy)]
 pub(super) struct Stage {
@@ -117,7 +110,13 @@ pub(super) struct Stage {
 
 impl<'n> Walker<'n> {
     /// Packets come into a switch.
-    pub(super) fn enter_switch(&mut self, inport: PortId, mut flow: Flow) {
+    pub(super) fn enter_switch(&mut self, inport: PortId, flow: Flow) {
+        let came_from = self.asked.as_ref().map(|asked| asked.on_switch(self.network.port(inport).switch));
+        self.let_in(inport, flow);
+        self.come_from(came_from);
+    }
+
+    fn let_in(&mut self, inport: PortId, mut flow: Flow) {
         let network = self.network;
         let port = network.port(inport);
         if flow.set.is_none() || self.gives_up(&flow, port.row) {

@@ -2,8 +2,9 @@
 //!
 //! Refuses to find it out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::rc::Rc;
 
 use serde_json::{Value, json};
 
@@ -13,9 +14,9 @@ use super::judge::Verdict;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Who sends.
-    pub from: Vec<String>,
+    pub from: Rc<[String]>,
     /// Who is sent to.
-    pub to: Vec<String>,
+    pub to: Rc<[String]>,
     /// What becomes of it, and of what, where that differs.
     pub verdicts: Vec<(Verdict, String)>,
 }
@@ -64,25 +65,63 @@ impl Shown {
     }
 }
 
+/// Groups of more than this are named once, and have a number from then on.
+const GROUP_MAX: usize = 32;
+
+/// The numbers of large groups, in the order in which they come.
+struct Numbered<'e>(BTreeMap<&'e [String], usize>);
+
+impl<'e> Numbered<'e> {
+    fn new(entries: &'e [Entry]) -> Numbered<'e> {
+        let groups = unique(entries.iter().flat_map(|it| [&it.from, &it.to]));
+        let large = groups.into_iter().filter(|group| group.len() > GROUP_MAX);
+        Numbered(large.enumerate().map(|(at, group)| (&**group, at + 1)).collect())
+    }
+
+    fn name(&self, group: &[String]) -> String {
+        match self.0.get(group) {
+            Some(number) => format!("group {number}"),
+            None => group.join(", "),
+        }
+    }
+
+    /// Who is in which group, a line each.
+    fn members(&self, line: impl Fn(String) -> String) -> String {
+        let mut groups: Vec<(usize, &[String])> = self.0.iter().map(|(group, at)| (*at, *group)).collect();
+        groups.sort_unstable();
+        let told = |(at, group): (usize, &[String])| {
+            line(format!("group {at}, {} machines: {}", group.len(), group.join(", ")))
+        };
+        groups.into_iter().map(told).collect()
+    }
+}
+
 /// For people: a line each.
 pub fn text(entries: &[Entry]) -> String {
-    let line = |it: &Entry| format!("{} → {}: {}\n", it.from.join(", "), it.to.join(", "), it.said());
-    entries.iter().map(line).collect()
+    let numbered = Numbered::new(entries);
+    let line =
+        |it: &Entry| format!("{} → {}: {}\n", numbered.name(&it.from), numbered.name(&it.to), it.said());
+    let lines: String = entries.iter().map(line).collect();
+    numbered.members(|text| format!("{text}\n")) + &lines
 }
 
 /// For a pull request.
 pub fn markdown(entries: &[Entry]) -> String {
-    let line = |it: &Entry| format!("| {} | {} | {} |\n", it.from.join(", "), it.to.join(", "), it.said());
+    let numbered = Numbered::new(entries);
+    let line =
+        |it: &Entry| format!("| {} | {} | {} |\n", numbered.name(&it.from), numbered.name(&it.to), it.said());
     let lines: String = entries.iter().map(line).collect();
-    format!("| from | to | |\n|---|---|---|\n{lines}")
+    let members = numbered.members(|text| format!("- {text}\n"));
+    let members = if members.is_empty() { members } else { members + "\n" };
+    format!("{members}| from | to | |\n|---|---|---|\n{lines}")
 }
 
 /// For machines.
 pub fn documents(entries: &[Entry]) -> Vec<Value> {
     let one = |it: &Entry| {
         let verdicts = it.verdicts.iter().map(|(verdict, services)| (verdict.name(), services));
-        let verdicts: std::collections::BTreeMap<_, _> = verdicts.collect();
-        json!({"from": it.from, "to": it.to, "verdicts": verdicts})
+        let verdicts: BTreeMap<_, _> = verdicts.collect();
+        json!({"from": &it.from[..], "to": &it.to[..], "verdicts": verdicts})
     };
     entries.iter().map(one).collect()
 }
@@ -90,7 +129,7 @@ pub fn documents(entries: &[Entry]) -> Vec<Value> {
 /// For Graphviz: an arrow where something arrives.
 pub fn dot(entries: &[Entry]) -> String {
     let groups = unique(entries.iter().map(|it| &it.from).chain(entries.iter().map(|it| &it.to)));
-    let at = |group: &Vec<String>| groups.iter().position(|it| *it == group).unwrap_or_default();
+    let at = |group: &Rc<[String]>| groups.iter().position(|it| *it == group).unwrap_or_default();
     let quote =
         |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
     let mut out = "digraph reach {\n  rankdir=LR\n  node [shape=box, fontname=\"sans-serif\"]\n".to_owned();
@@ -117,9 +156,9 @@ const NAME_MAX: usize = 40;
 
 /// A picture: senders down, receivers across, a square each.
 pub fn svg(entries: &[Entry]) -> String {
-    let rows: Vec<&Vec<String>> = unique(entries.iter().map(|it| &it.from));
-    let columns: Vec<&Vec<String>> = unique(entries.iter().map(|it| &it.to));
-    let names = |groups: &[&Vec<String>]| groups.iter().map(|it| short(it)).collect::<Vec<String>>();
+    let rows: Vec<&Rc<[String]>> = unique(entries.iter().map(|it| &it.from));
+    let columns: Vec<&Rc<[String]>> = unique(entries.iter().map(|it| &it.to));
+    let names = |groups: &[&Rc<[String]>]| groups.iter().map(|it| short(it)).collect::<Vec<String>>();
     let (row_names, column_names) = (names(&rows), names(&columns));
     let widest =
         |names: &[String]| names.iter().map(|name| name.chars().count()).max().unwrap_or(0) * LETTER + 16;
@@ -140,7 +179,7 @@ pub fn svg(entries: &[Entry]) -> String {
     }
     for entry in entries {
         let at =
-            |groups: &[&Vec<String>], group| groups.iter().position(|it| *it == group).unwrap_or_default();
+            |groups: &[&Rc<[String]>], group| groups.iter().position(|it| *it == group).unwrap_or_default();
         let (x, y) = (left + at(&columns, &entry.to) * SIDE, top + at(&rows, &entry.from) * SIDE);
         let title = format!("{} → {}: {}", short(&entry.from), short(&entry.to), entry.said());
         square(x, y, entry.shown(), &title, &mut out);
@@ -168,7 +207,7 @@ fn legend(entries: &[Entry]) -> Vec<Shown> {
     all.filter(|shown| entries.iter().any(|entry| entry.shown() == *shown)).collect()
 }
 
-fn unique<'e>(groups: impl Iterator<Item = &'e Vec<String>>) -> Vec<&'e Vec<String>> {
+fn unique<'e>(groups: impl Iterator<Item = &'e Rc<[String]>>) -> Vec<&'e Rc<[String]>> {
     let mut known = BTreeSet::new();
     groups.filter(|group| known.insert(*group)).collect()
 }

@@ -15,9 +15,10 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use super::classes::zones::Asked;
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
-use super::header::{Field, Header, Rewrite, bits, eth_type};
+use super::header::{Field, Header, Origin, Rewrite, address, bits, eth_type};
 use super::nat::{Memory, Sources};
 use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
 use super::router::RouteGroup;
@@ -28,6 +29,8 @@ use crate::nb::matching::Expr;
 pub const TTL: u8 = 64;
 /// The time to live of what a router sends itself.
 pub(super) const ROUTER_TTL: u8 = 255;
+/// With more destinations than this, all neighbours are looked through.
+const RANGES_MAX: usize = 64;
 /// More outcomes than this for one set are given up on.
 const OUTCOMES_MAX: usize = 200_000;
 
@@ -283,6 +286,8 @@ pub struct Walker<'n> {
     pub(super) reader: Reader<'n>,
     /// Whether to go on behind what stops packets, to find the rest of it.
     pub is_thorough: bool,
+    /// Where it is remembered what packets are asked about, and in which part of the network.
+    pub(super) asked: Option<Asked>,
     /// An address that the machine at a port has taken on without a row that says so.
     pub claimed: Option<(PortId, IpAddr)>,
     pub(super) kind: Kind,
@@ -306,6 +311,7 @@ impl<'n> Walker<'n> {
             guests,
             reader: Reader::new(sets, network.symbols(), &network.names),
             is_thorough: false,
+            asked: None,
             claimed: None,
             kind: Kind::First,
             outcomes: Vec::new(),
@@ -322,6 +328,9 @@ impl<'n> Walker<'n> {
     /// What becomes of packets that the machine at a port sends.
     pub fn from_guest(&mut self, port: PortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
         self.kind = kind;
+        if let Some(asked) = &self.asked {
+            asked.on_switch(self.network.port(port).switch);
+        }
         self.launch(port, flow);
         std::mem::take(&mut self.outcomes)
     }
@@ -336,6 +345,9 @@ impl<'n> Walker<'n> {
     /// What becomes of answers from a physical network, Ethernet addresses set.
     pub fn answered_outside(&mut self, port: PortId, flow: Flow) -> Vec<Outcome> {
         self.kind = Kind::Answer;
+        if let Some(asked) = &self.asked {
+            asked.on_switch(self.network.port(port).switch);
+        }
         let flow = self.sendable(self.network.port(port).switch, flow);
         self.enter_switch(port, flow);
         std::mem::take(&mut self.outcomes)
@@ -344,6 +356,9 @@ impl<'n> Walker<'n> {
     /// What becomes of packets that a router sends itself, as if they had come in by a port.
     pub fn from_router(&mut self, port: RouterPortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
         self.kind = kind;
+        if let Some(asked) = &self.asked {
+            asked.on_router(self.network.router_port(port).router);
+        }
         self.come_in(port, Flow { ttl: ROUTER_TTL, ..flow });
         std::mem::take(&mut self.outcomes)
     }
@@ -353,6 +368,9 @@ impl<'n> Walker<'n> {
         self.kind = kind;
         let network = self.network;
         let switch = network.port(port).switch;
+        if let Some(asked) = &self.asked {
+            asked.on_switch(switch);
+        }
         let routers: Vec<RouterPortId> = network.routers_on(switch).map(|(_, id)| id).collect();
         let flow = self.sendable(switch, flow);
         let rest = self.send_to_neighbours(port, switch, flow);
@@ -372,7 +390,23 @@ impl<'n> Walker<'n> {
 
     /// The packets of a flow that are in `set` now.
     pub(super) fn part(&self, flow: &Flow, set: Set) -> Set {
-        self.sets.and(flow.set, self.sets.before(set, &flow.rewrite))
+        let set = self.sets.before(set, &flow.rewrite);
+        self.note(set);
+        self.sets.and(flow.set, set)
+    }
+
+    /// Whether packets are in `set`, as they were sent, is asked.
+    pub(super) fn note(&self, set: Set) {
+        if let Some(asked) = &self.asked {
+            asked.note(set);
+        }
+    }
+
+    /// What comes next is asked where packets were before.
+    pub(super) fn come_from(&self, zone: Option<usize>) {
+        if let (Some(asked), Some(zone)) = (&self.asked, zone) {
+            asked.back(zone);
+        }
     }
 
     pub(super) fn end(&mut self, flow: Flow, end: End) {
@@ -482,7 +516,7 @@ impl<'n> Walker<'n> {
         if left.set.is_none() {
             return left;
         }
-        for (address, macs) in self.known_neighbours(switch) {
+        for (address, macs) in self.neighbours_for(switch, &left) {
             let set = self.part(&left, self.destined(&IpNet::from(address)));
             if set.is_none() {
                 continue;
@@ -495,12 +529,38 @@ impl<'n> Walker<'n> {
         left
     }
 
-    /// Who has which address on a switch.
-    pub(super) fn known_neighbours(&self, switch: SwitchId) -> Vec<(IpAddr, Vec<u64>)> {
+    /// Who has which address on a switch, of those that packets may be for.
+    pub(super) fn neighbours_for(&self, switch: SwitchId, flow: &Flow) -> Vec<(IpAddr, Vec<u64>)> {
+        let own = |(address, macs): (&IpAddr, &Vec<u64>)| (*address, macs.clone());
+        let all = &self.neighbours[switch.0];
+        let ranges = match flow.rewrite[Field::IpDst] {
+            Origin::Value(value) => vec![(value, value)],
+            Origin::Field(field) => self.sets.intervals(self.sets.only(flow.set, &[field]), field),
+        };
+        let mut known: Vec<(IpAddr, Vec<u64>)> = match ranges.len() <= RANGES_MAX {
+            true => {
+                let within = |(low, high): &(u128, u128)| {
+                    let last = u128::from(u32::MAX);
+                    let v4 = (*low <= last).then(|| address(false, *low)..=address(false, (*high).min(last)));
+                    [v4, Some(address(true, *low)..=address(true, *high))]
+                };
+                let ranges = ranges.iter().flat_map(within).flatten();
+                ranges.flat_map(|range| all.range(range)).map(own).collect()
+            }
+            false => all.iter().map(own).collect(),
+        };
+        known.sort_by_key(|(address, _)| *address);
         let claimed = self.claimed.filter(|(port, _)| self.network.port(*port).switch == switch);
         let claimed = claimed.and_then(|(port, address)| Some((address, vec![self.guests.guest(port).mac?])));
-        let known = self.neighbours[switch.0].iter().map(|(address, macs)| (*address, macs.clone()));
         claimed.into_iter().chain(known).collect()
+    }
+
+    /// The Ethernet addresses of whoever has an address on a switch.
+    pub(super) fn neighbour(&self, switch: SwitchId, wanted: IpAddr) -> Option<Vec<u64>> {
+        match self.claimed.filter(|(port, own)| *own == wanted && self.network.port(*port).switch == switch) {
+            Some((port, _)) => self.guests.guest(port).mac.map(|mac| vec![mac]),
+            None => self.neighbours[switch.0].get(&wanted).cloned(),
+        }
     }
 
     /// Sends to an address that no row tells of: somebody behind a port of unknown addresses may have it.

@@ -41,7 +41,7 @@ pub(crate) fn text(size: Size, seed: u64, dialect: Dialect) -> String {
     text
 }
 
-fn compiled(text: &str) -> Rows {
+pub(crate) fn compiled(text: &str) -> Rows {
     let mut sources = SourceMap::new();
     sources.add("world.yaml", text.to_owned()).expect("it is not that long");
     let (remembered, gateway_chassis) = (Remembered::new(), Vec::new());

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ipnet::IpNet;
 
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::nb::matching::{self, Expr, ReferenceKind};
 use crate::nb::{
-    Acl, AddressSet, LoadBalancer, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort,
+    Acl, AddressSet, DhcpOptions, LoadBalancer, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort,
     LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row, Table,
 };
 use crate::reach::filter::Member;
@@ -35,6 +36,7 @@ pub(super) struct Builder<'a> {
     pub(super) resolve: Resolve<'a>,
     pub(super) network: Network,
     port_of_row: BTreeMap<RowId, PortId>,
+    dhcp: BTreeMap<RowId, Rc<DhcpOptions>>,
 }
 
 impl<'a> Builder<'a> {
@@ -51,7 +53,8 @@ impl<'a> Builder<'a> {
             origin,
         });
         let network = Network { rows: infos.collect(), target, ..Network::default() };
-        let mut builder = Builder { rows, resolve, network, port_of_row: BTreeMap::new() };
+        let mut builder =
+            Builder { rows, resolve, network, port_of_row: BTreeMap::new(), dhcp: BTreeMap::new() };
         builder.switches();
         builder.sets();
         builder.routers();
@@ -171,7 +174,7 @@ impl<'a> Builder<'a> {
         if security.len() < port.port_security.len() {
             self.note(row, "OVN passes over port security without an Ethernet address");
         }
-        let dhcp = port.dhcpv4_options.as_ref().and_then(|to| self.read(to, Table::DhcpOptions));
+        let dhcp = port.dhcpv4_options.as_ref().and_then(|to| self.dhcp(to));
         let proxied = port.options.get("arp_proxy").map(String::as_str).unwrap_or_default();
         let id = PortId(self.network.ports.len());
         self.port_of_row.insert(row, id);
@@ -188,10 +191,22 @@ impl<'a> Builder<'a> {
             is_enabled: port.enabled != Some(false),
             shared: Vec::new(),
             proxied: proxied.split_whitespace().filter_map(parse_net).collect(),
-            dhcpv4: dhcp.map(|(_, options)| options),
+            dhcpv4: dhcp,
             labels: port.external_ids,
         });
         id
+    }
+
+    /// What a row tells machines, read once.
+    fn dhcp(&mut self, to: &Ref) -> Option<Rc<DhcpOptions>> {
+        let row = (self.resolve)(to, Table::DhcpOptions)?;
+        if let Some(known) = self.dhcp.get(&row) {
+            return Some(known.clone());
+        }
+        let (_, options) = self.read::<DhcpOptions>(to, Table::DhcpOptions)?;
+        let options = Rc::new(options);
+        self.dhcp.insert(row, options.clone());
+        Some(options)
     }
 
     /// Joins router ports with what they name.

@@ -9,8 +9,10 @@ mod balancers;
 mod build;
 mod translations;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::rc::Rc;
 
 use ipnet::IpNet;
 use uuid::Uuid;
@@ -121,7 +123,7 @@ pub struct Port {
     /// What a router answers for in its place, as the port to it says (`arp_proxy`).
     pub proxied: Vec<IpNet>,
     /// What DHCPv4 tells the machine.
-    pub dhcpv4: Option<DhcpOptions>,
+    pub dhcpv4: Option<Rc<DhcpOptions>>,
     /// What people say of it: its `external_ids`, and what is added to them.
     pub labels: Labels,
 }
@@ -304,6 +306,8 @@ pub struct Network {
     pub target: Target,
     /// What OVN passes over.
     pub notes: Vec<Note>,
+    /// The machines' ports in the order of their names.
+    pub(super) by_name: OnceCell<Vec<PortId>>,
 }
 
 /// The port of servers that answer for names.
@@ -389,9 +393,16 @@ impl Network {
 
     /// The router ports that a switch leads to, with the switch ports they hang on.
     pub fn routers_on(&self, switch: SwitchId) -> impl Iterator<Item = (PortId, RouterPortId)> {
-        self.switch(switch).ports.iter().filter_map(|id| match self.port(*id).kind {
-            PortKind::Router(Some(router_port)) => Some((*id, router_port)),
-            PortKind::Guest | PortKind::Router(None) | PortKind::Localnet | PortKind::Other(_) => None,
+        self.switch(switch).ports.iter().filter_map(|id| Some((*id, self.port(*id).router_port()?)))
+    }
+
+    /// The ports of machines in the order of their names.
+    pub(super) fn by_name(&self) -> &[PortId] {
+        self.by_name.get_or_init(|| {
+            let ids = (0..self.ports.len()).map(PortId);
+            let mut guests: Vec<PortId> = ids.filter(|id| self.port(*id).kind == PortKind::Guest).collect();
+            guests.sort_by(|a, b| self.port(*a).name.cmp(&self.port(*b).name));
+            guests
         })
     }
 
@@ -405,6 +416,14 @@ impl Port {
     /// Whether conntrack is asked about what passes it, on a switch that follows connections.
     pub fn is_tracked(&self) -> bool {
         !matches!(self.kind, PortKind::Router(_) | PortKind::Localnet)
+    }
+
+    /// The router port at its end.
+    pub(super) fn router_port(&self) -> Option<RouterPortId> {
+        match self.kind {
+            PortKind::Router(id) => id,
+            PortKind::Guest | PortKind::Localnet | PortKind::Other(_) => None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod against_itself;
 mod against_ovn;
 mod brute_force;
 mod changes;
+mod classes;
 mod expectations;
 mod metamorphic;
 mod random;

@@ -47,6 +47,64 @@ fn cases_get_the_verdicts_of_their_steps() {
     let _ = std::io::Write::write_all(&mut std::io::stderr(), tally.as_bytes());
 }
 
+/// What the pages that northc grew from say of who reaches whom; each is a case, and its verdicts come from rows alone.
+const STATEMENTS: [(&str, &str); 28] = [
+    ("S-032", "a machine of the default VPC and one of another do not reach each other"),
+    ("S-034", "nor do machines of two VPCs that are not peers"),
+    ("S-039", "a machine without a route is told so at home, by its own kernel"),
+    ("S-042", "neighbours on one subnet need no route"),
+    ("S-044", "with a route, a machine reaches another subnet of its VPC"),
+    ("S-045", "and is reached from there"),
+    ("S-046", "with a route on one side alone, neither side hears the other"),
+    ("S-050", "a private subnet's machines do not reach the VPC's others"),
+    ("S-051", "nor are they reached by them"),
+    ("S-052", "among themselves, and to their gateway, nothing changes"),
+    ("S-053", "what a private subnet allows comes and goes"),
+    ("S-054", "of two private subnets both have to allow it"),
+    ("S-055", "one that is not private has nothing to allow"),
+    ("S-058", "peers are no exception: a private subnet has to allow them"),
+    ("S-062", "nobody gets outside without a route"),
+    ("S-063", "without translation the outside does not answer"),
+    ("S-064", "with it, it does"),
+    ("S-065", "and still not without a route"),
+    ("S-069", "machines of different VPCs are apart unless somebody joins them"),
+    ("S-070", "peers see each other's own addresses"),
+    ("S-073", "a VPC beside two peers reaches neither"),
+    ("S-074", "the peers reach each other"),
+    ("S-078", "through a peering with routes both ways, both sides answer"),
+    ("S-079", "machines need routes there too"),
+    ("S-086", "a route to the whole of the other VPC serves its subnets"),
+    ("S-087", "a subnet beside that route is not reached"),
+    ("S-089", "a route on one side alone brings no answer"),
+    ("S-090", "a peering that one side alone declares joins nobody"),
+];
+
+#[test]
+fn every_statement_about_who_reaches_whom_is_a_case() {
+    let cases = cases::all().into_iter().chain(cases::of_the_lab());
+    let texts = cases.filter_map(|case| fs::read_to_string(case.path("steps")).ok());
+    let comments: String = texts
+        .flat_map(|text| {
+            text.lines()
+                .filter_map(|line| line.split_once('#').map(|(_, comment)| format!("{comment}\n")))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let number = |name: &str| name.trim_start_matches("S-").parse::<usize>().expect("a number");
+    let is_between = |wanted: usize| {
+        let ranges = comments.split(", ").flat_map(str::lines).filter_map(|part| part.split_once(" … "));
+        let ends = ranges.filter_map(|(a, b)| {
+            let of =
+                |text: &str| text.trim().trim_end_matches(':').trim_start_matches("S-").parse::<usize>().ok();
+            Some((of(a)?, of(b.split([':', ' ']).next()?)?))
+        });
+        ends.into_iter().any(|(first, last)| (first..=last).contains(&wanted))
+    };
+    let is_named = |name: &str| comments.contains(name) || is_between(number(name));
+    let missing: Vec<_> = STATEMENTS.iter().filter(|(name, _)| !is_named(name)).collect();
+    assert!(missing.is_empty(), "no case says: {missing:?}");
+}
+
 struct Run<'a> {
     case: &'a Case,
     target: Target,

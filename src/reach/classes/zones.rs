@@ -1,0 +1,105 @@
+//! Parts of a network with addresses of their own: routers that are joined, and the switches that hang on one of them.
+//!
+//! A switch between routers, and one that leads to a physical network, is a part by itself.
+//!
+//! Refuses to know who is where.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use crate::reach::network::{Link, Network, RouterId, SwitchId};
+use crate::reach::set::Set;
+
+/// The parts of a network, by number.
+#[derive(Clone, Debug)]
+pub(in crate::reach) struct Zones {
+    of_switch: Vec<usize>,
+    of_router: Vec<usize>,
+}
+
+impl Zones {
+    /// The parts of `network`.
+    pub(in crate::reach) fn of(network: &Network) -> Zones {
+        let n_switches = network.switches.len();
+        let mut above: Vec<usize> = (0..n_switches + network.routers.len()).collect();
+        for port in &network.router_ports {
+            let own = n_switches + port.router.0;
+            match port.link {
+                Link::Router(peer) => join(&mut above, own, n_switches + network.router_port(peer).router.0),
+                Link::Switch(at) => {
+                    let switch = network.port(at).switch;
+                    if network.routers_on(switch).count() == 1 && !network.is_wired(switch) {
+                        join(&mut above, own, switch.0);
+                    }
+                }
+                Link::Nothing | Link::Contested => {}
+            }
+        }
+        let zones: Vec<usize> = (0..above.len()).map(|at| top(&above, at)).collect();
+        Zones { of_switch: zones[..n_switches].to_vec(), of_router: zones[n_switches..].to_vec() }
+    }
+
+    /// The part that a switch is in.
+    pub(in crate::reach) fn of_switch(&self, switch: SwitchId) -> usize {
+        self.of_switch[switch.0]
+    }
+
+    /// The part that a router is in.
+    pub(in crate::reach) fn of_router(&self, router: RouterId) -> usize {
+        self.of_router[router.0]
+    }
+}
+
+fn top(above: &[usize], mut at: usize) -> usize {
+    while above[at] != at {
+        at = above[at];
+    }
+    at
+}
+
+fn join(above: &mut [usize], a: usize, b: usize) {
+    let (a, b) = (top(above, a), top(above, b));
+    above[a.max(b)] = a.min(b);
+}
+
+/// What is asked about packets, and in which part of the network.
+#[derive(Debug)]
+pub(in crate::reach) struct Asked {
+    zones: Zones,
+    here: Cell<usize>,
+    sets: RefCell<BTreeSet<(usize, Set)>>,
+}
+
+impl Asked {
+    /// Nothing yet.
+    pub(in crate::reach) fn new(zones: Zones) -> Asked {
+        Asked { zones, here: Cell::new(0), sets: RefCell::default() }
+    }
+
+    /// Packets come to a switch; where they were.
+    pub(in crate::reach) fn on_switch(&self, switch: SwitchId) -> usize {
+        self.here.replace(self.zones.of_switch(switch))
+    }
+
+    /// Packets come to a router; where they were.
+    pub(in crate::reach) fn on_router(&self, router: RouterId) -> usize {
+        self.here.replace(self.zones.of_router(router))
+    }
+
+    /// It goes on elsewhere.
+    pub(in crate::reach) fn back(&self, zone: usize) {
+        self.here.set(zone);
+    }
+
+    /// Whether packets, as they were sent, are among these is asked here.
+    pub(in crate::reach) fn note(&self, set: Set) {
+        if set != Set::ALL && !set.is_none() {
+            self.sets.borrow_mut().insert((self.here.get(), set));
+        }
+    }
+
+    /// What has been asked, and where.
+    pub(in crate::reach) fn take(&self) -> BTreeSet<(usize, Set)> {
+        self.sets.take()
+    }
+}
