@@ -1,6 +1,6 @@
 //! `northc reach`: what can reach what, from rows alone. Refuses to send packets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clap::ValueEnum;
@@ -11,6 +11,7 @@ use crate::compile::{Compiled, Options, compile};
 use crate::diag::{Sink, format};
 use crate::expect::{self, Holds, Outcome, set_of, show};
 use crate::model::{Expectation, Service};
+use crate::nb::dump;
 use crate::reach::guest::ByHand;
 use crate::reach::judge::{Judge, Party, Place, Verdict, service};
 use crate::reach::matrix::{Group, Matrix};
@@ -30,7 +31,8 @@ const EXAMPLES: &str = "Examples:
   northc reach -f net/ --all                    # who reaches whom; who behaves alike stands together
   northc reach -f net/ --exposed                # what the Internet reaches, and what reaches it
   northc reach -f net/ --expect                 # whether the Expectations of the input hold
-  northc reach --db tcp:10.0.0.1:6641 --expect rules.yaml --format junit";
+  northc reach --db tcp:10.0.0.1:6641 --expect rules.yaml --format junit
+  northc reach --dump saved.json web-1 db-1     # rows that somebody has saved";
 
 /// Arguments of `northc reach`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +45,10 @@ pub(super) struct Args {
     /// Files and folders of YAML or JSON; `-` is standard input
     #[arg(short = 'f', long = "file", value_name = "PATH", conflicts_with = "db")]
     files: Vec<PathBuf>,
+    /// A saved database: what `ovsdb-client dump --format=json` printed or `ovsdb-client backup` wrote; `-` is standard
+    /// input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["db", "files"])]
+    dump: Option<PathBuf>,
     /// Every machine to every other
     #[arg(long, group = "many")]
     all: bool,
@@ -186,7 +192,10 @@ fn world(args: &Args, streams: &mut Streams<'_>) -> Result<World, u8> {
         if sink.n_errors() > 0 {
             input.tell(sink, &sources, streams, false)?;
         }
-        let network = live(args, streams)?;
+        let network = match &args.dump {
+            Some(path) => saved(path, args.ovn_version, streams)?,
+            None => live(args, streams)?,
+        };
         return Ok(World { network, sources, expectations: model.expectations });
     }
     let sources = input.read(&mut sink);
@@ -204,6 +213,19 @@ fn world(args: &Args, streams: &mut Streams<'_>) -> Result<World, u8> {
         }
         None => Err(input.tell(sink, &sources, streams, false).err().unwrap_or(exit::NO)),
     }
+}
+
+/// The rows of a saved database.
+fn saved(path: &Path, target: Target, streams: &mut Streams<'_>) -> Result<Network, u8> {
+    let text = match path.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()),
+        _ => std::fs::read_to_string(path),
+    };
+    let read = text.map_err(|error| error.to_string()).and_then(|text| dump::read(&text));
+    read.map(|actual| Network::of_actual(&actual, target)).map_err(|why| {
+        streams.say(&format!("error: {}: {why}\n", path.display()));
+        exit::NO
+    })
 }
 
 #[cfg(feature = "live")]

@@ -5,6 +5,7 @@
 pub mod actual;
 pub mod datum;
 pub mod dhcp;
+pub mod dump;
 pub mod key;
 pub mod matching;
 pub mod record;

@@ -8,6 +8,7 @@ mod classes;
 mod expectations;
 mod metamorphic;
 mod random;
+mod saved;
 mod steps;
 mod translations;
 mod traps;
