@@ -30,6 +30,9 @@ impl Set {
     }
 }
 
+/// More results than this are not kept: they can be had again.
+const DONE_MAX: usize = 1 << 19;
+
 /// The last value of an interval, and the set of what follows in later fields.
 type Edge = (u128, Set);
 
@@ -337,6 +340,9 @@ impl Store {
             j += usize::from(theirs[j].0 == high);
         }
         let made = self.node(field, edges);
+        if self.done.len() >= DONE_MAX {
+            self.done.clear();
+        }
         self.done.insert(key, made);
         made
     }

@@ -93,12 +93,12 @@ fn every_statement_about_who_reaches_whom_is_a_case() {
     let number = |name: &str| name.trim_start_matches("S-").parse::<usize>().expect("a number");
     let is_between = |wanted: usize| {
         let ranges = comments.split(", ").flat_map(str::lines).filter_map(|part| part.split_once(" … "));
-        let ends = ranges.filter_map(|(a, b)| {
+        let mut ends = ranges.filter_map(|(a, b)| {
             let of =
                 |text: &str| text.trim().trim_end_matches(':').trim_start_matches("S-").parse::<usize>().ok();
             Some((of(a)?, of(b.split([':', ' ']).next()?)?))
         });
-        ends.into_iter().any(|(first, last)| (first..=last).contains(&wanted))
+        ends.any(|(first, last)| (first..=last).contains(&wanted))
     };
     let is_named = |name: &str| comments.contains(name) || is_between(number(name));
     let missing: Vec<_> = STATEMENTS.iter().filter(|(name, _)| !is_named(name)).collect();
