@@ -3,7 +3,8 @@
 //! `cargo bench --bench apply -- 10000` compiles a world of so many ports and writes it into an empty database:
 //! once by replaying the bytes of our own inserts as they are, in transactions of several sizes, and once
 //! by northc, which plans, guards, writes and reads back. Then it plans with nothing to do, against the server's
-//! own dump of the same columns; adds one port with a replica that is warm; and destroys everything. `--cluster`
+//! own dump of the same columns; adds one port with a replica that is warm, planned from all rows, from all rows
+//! beside those that were wanted before, and from the rows that changed; and destroys everything. `--cluster`
 //! takes three members, `--runs N` other than five runs. Refuses to judge the numbers.
 
 mod common;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 use common::server::Server;
 use common::world::{self, Dialect, Size};
 use common::{Anything, Measured, process_time, seconds, table};
-use northc::apply::{Options, Wait, apply, destroy, execute};
+use northc::apply::{Options, Wait, apply, destroy, execute, follow};
 use northc::compile::{self, compile};
 use northc::diag::Sink;
 use northc::emit::operations::transactions;
@@ -26,6 +27,7 @@ use northc::ovsdb::frame::Framer;
 use northc::ovsdb::message;
 use northc::ovsdb::session::{self, Session};
 use northc::plan::batch::{Limits, batches};
+use northc::plan::standing::Standing;
 use northc::plan::{Plan, Request, plan};
 use northc::span::SourceMap;
 use northc::target::Target;
@@ -36,7 +38,11 @@ const OWNER: &str = "bench";
 const SIZES: [usize; 4] = [250, 500, 1000, 5000];
 const APPLY: &str = "apply to the empty database, read back";
 const DUMP: &str = "the server's dump, thrown away";
+/// The replay by a client that wants to be told what was written, as northc does.
+const TOLD: &str = "raw replay, 500 rows a transaction, to a client that monitors";
 const CHANGE: &str = "one port more, replica warm";
+const ANEW: &str = "one port less, all wanted rows given anew";
+const KNOWN: &str = "one port more, its rows given";
 
 fn main() -> Anything<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -58,8 +64,9 @@ fn main() -> Anything<()> {
     let mut measured = Measured::default();
     for _ in 0..n_runs {
         for size in SIZES {
-            replay((&desired, &sources), size, n_members, &mut measured)?;
+            replay((&desired, &sources), size, n_members, Some(&replay_of(size)), &mut measured)?;
         }
+        replay((&desired, &sources), 500, n_members, None, &mut measured)?;
         let server = Server::start(n_members)?;
         runtime.block_on(measure(&server, &desired, (&more, &sources), &mut measured))?;
     }
@@ -78,11 +85,13 @@ fn wanted(text: &str) -> Anything<(Rows, SourceMap)> {
     Ok((compiled.rows, sources))
 }
 
-/// Our inserts, cut into transactions of so many rows, sent one after the other and only waited for.
+/// Our inserts, cut into transactions of so many rows, sent one after the other and only waited for; without a name
+/// by one who is also told of them.
 fn replay(
     (desired, sources): (&Rows, &SourceMap),
     size: usize,
     n_members: usize,
+    name: Option<&str>,
     measured: &mut Measured,
 ) -> Anything<()> {
     let made = plan(desired, &Actual::default(), &Request::new(OWNER, sources));
@@ -96,11 +105,14 @@ fn replay(
         .collect();
     let server = Server::start(n_members)?;
     let mut wire = Wire::connect(&server.socket)?;
+    if name.is_none() {
+        wire.ask(&dump_request())?;
+    }
     let clock = Clock::start(&server)?;
     for request in &requests {
         wire.ask(request)?;
     }
-    clock.stop(&replay_of(size), measured)
+    clock.stop(name.unwrap_or(TOLD), measured)
 }
 
 /// The transaction without its guards of names, of which each would scan a table.
@@ -130,7 +142,7 @@ async fn measure(
     clock.stop(APPLY, measured)?;
 
     let clock = Clock::start(server)?;
-    raw_dump(&server.socket)?;
+    Wire::connect(&server.socket)?.ask(&dump_request())?;
     clock.stop(DUMP, measured)?;
     let clock = Clock::start(server)?;
     let fresh = Session::start(session::Options::northbound(remotes))?;
@@ -144,6 +156,26 @@ async fn measure(
     let clock = Clock::start(server)?;
     apply(&session, more, &request, &options, &mut yes, &mut quiet).await.map_err(|f| format!("{f:?}"))?;
     clock.stop(CHANGE, measured)?;
+
+    let mut standing = Standing::new(more.clone());
+    let (fewer, mut one) = (desired.clone(), Rows::new());
+    for (key, row) in more.iter().filter(|(key, row)| desired.get(key) != Some(row)) {
+        one.insert(key.clone(), row.clone(), more.origin(key));
+    }
+    assert!(standing.plan(session.actual().await?.as_ref(), &request).is_empty(), "it is all there");
+    let clock = Clock::start(server)?;
+    standing.want(fewer);
+    follow(&session, &mut standing, &request, &options, &mut yes, &mut quiet)
+        .await
+        .map_err(|f| format!("{f:?}"))?;
+    clock.stop(ANEW, measured)?;
+    let clock = Clock::start(server)?;
+    standing.put(one);
+    let done = follow(&session, &mut standing, &request, &options, &mut yes, &mut quiet).await;
+    clock.stop(KNOWN, measured)?;
+    assert!(done.map_err(|f| format!("{f:?}"))?.is_some_and(|done| done.undone.is_empty()), "it is written");
+    drop(standing);
+
     let clock = Clock::start(server)?;
     destroy(&session, &request, &options, &mut yes, &mut quiet).await.map_err(|f| format!("{f:?}"))?;
     clock.stop("destroy", measured)
@@ -174,8 +206,8 @@ impl Clock<'_> {
     }
 }
 
-/// Asks for the same rows and throws them away.
-fn raw_dump(socket: &str) -> Anything<()> {
+/// Asks for the same rows as northc does.
+fn dump_request() -> Vec<u8> {
     let columns = |table: Table| {
         // The server of this machine may be the oldest.
         let names = table.columns().iter().filter(|column| column.since.is_none());
@@ -184,7 +216,7 @@ fn raw_dump(socket: &str) -> Anything<()> {
     };
     let tables = Table::ALL.iter().map(|&table| columns(table)).collect::<Vec<_>>().join(",");
     let params = format!("[\"OVN_Northbound\",\"raw\",{{{tables}}},\"{}\"]", Uuid::nil());
-    Wire::connect(socket)?.ask(&message::request(1, "monitor_cond_since", params.as_bytes()))
+    message::request(0, "monitor_cond_since", params.as_bytes())
 }
 
 /// A connection on which nobody looks at what comes back, but for errors.
@@ -206,15 +238,17 @@ impl Wire {
     fn ask(&mut self, request: &[u8]) -> Anything<()> {
         self.stream.write_all(request)?;
         loop {
-            let n = self.stream.read(&mut self.buffer)?;
-            self.framer.push(&self.buffer[..n]);
-            if let Some(reply) = self.framer.next_message()? {
-                let text = String::from_utf8_lossy(reply.as_ref());
+            while let Some(message) = self.framer.next_message()? {
+                let text = String::from_utf8_lossy(message.as_ref());
                 if text.contains("\"error\":\"") || text.contains("\"error\":{") {
                     return Err(text.chars().take(500).collect::<String>().into());
                 }
-                return Ok(());
+                if !text.contains("\"method\":\"update3\"") {
+                    return Ok(());
+                }
             }
+            let n = self.stream.read(&mut self.buffer)?;
+            self.framer.push(&self.buffer[..n]);
         }
     }
 }
@@ -237,8 +271,11 @@ fn tell(measured: &Measured, title: &str) -> Anything<()> {
     table(&head.map(str::to_owned), &lines)?;
     let floor = SIZES.map(|size| both(&replay_of(size))).into_iter().fold(f64::MAX, f64::min);
     let plan = both("connect and read") + both("plan with nothing to do");
-    let ratios =
-        [("apply by the best raw replay", both(APPLY) / floor), ("plan by the dump", plan / both(DUMP))];
+    let ratios = [
+        ("apply by the best raw replay", both(APPLY) / floor),
+        ("apply by the replay to a client that monitors", both(APPLY) / both(TOLD)),
+        ("plan by the dump", plan / both(DUMP)),
+    ];
     let lines = ratios.map(|(what, ratio)| vec![what.to_owned(), format!("{ratio:.2} ×")]);
     table(&["processor time".to_owned(), "ratio".to_owned()], &lines)
 }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use uuid::Uuid;
 
+use crate::digest;
 use crate::model::{
     AddressRange, Backend, Balancer, Block, ElasticIpId, FloatingIp, Gateway, GatewayId, Inside, Mac, Model,
     NextHop, PoolId, Port, PortId, Public, SourceNat, StaticRoute, SubnetId, VpcId,
@@ -320,7 +320,7 @@ pub fn derived_mac(kind: &str, name: &str) -> Mac {
 /// The `n`th candidate, for the unlikely case that an earlier one is taken.
 fn nth_mac(kind: &str, name: &str, n: u32) -> Mac {
     let text = if n == 0 { format!("mac/{kind}/{name}") } else { format!("mac/{kind}/{name}/{n}") };
-    let hash = Uuid::new_v5(&Uuid::nil(), text.as_bytes());
+    let hash = digest::of(text.as_bytes());
     let [a, b, c, d, e, ..] = *hash.as_bytes();
     Mac([0x02, a, b, c, d, e])
 }

@@ -36,6 +36,7 @@ pub mod check;
 pub mod cli;
 pub mod compile;
 pub mod diag;
+mod digest;
 pub mod emit;
 pub mod expect;
 pub mod files;

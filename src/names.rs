@@ -96,7 +96,7 @@ fn symbol(name: &str) -> String {
     if name.split('.').all(is_plain) {
         return symbol;
     }
-    format!("{symbol}_.{}", uuid::Uuid::new_v5(&uuid::Uuid::nil(), name.as_bytes()).simple())
+    format!("{symbol}_.{}", crate::digest::of(name.as_bytes()).simple())
 }
 
 /// The destinations that packets from a subnet's block, or from a part of it, reach with their own source. Address

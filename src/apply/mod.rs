@@ -18,6 +18,7 @@ use crate::nb::{Rows, stamp};
 use crate::ovsdb::fault::Fault;
 use crate::ovsdb::session::Session;
 use crate::plan::batch::Limits;
+use crate::plan::standing::Standing;
 use crate::plan::{Plan, Request, effect, plan};
 
 pub use settle::Settled;
@@ -146,7 +147,21 @@ pub async fn apply(
     approve: Approve<'_>,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Done>, Failure> {
-    bring(session, desired, request, options, commit::Ending::Keep, approve, on_event).await
+    let mut make = |actual: &Actual| plan(desired, actual, request);
+    bring(session, &mut make, options, commit::Ending::Keep, approve, on_event).await
+}
+
+/// The same for rows that stay wanted: after the first time, only what changed since is looked at, here and there.
+pub async fn follow(
+    session: &Session,
+    standing: &mut Standing,
+    request: &Request<'_>,
+    options: &Options,
+    approve: Approve<'_>,
+    on_event: OnEvent<'_>,
+) -> Result<Option<Done>, Failure> {
+    let mut make = |actual: &Actual| standing.plan(actual, request);
+    bring(session, &mut make, options, commit::Ending::Keep, approve, on_event).await
 }
 
 /// Carries out a plan exactly.
@@ -167,13 +182,13 @@ pub async fn destroy(
     approve: Approve<'_>,
     on_event: OnEvent<'_>,
 ) -> Result<Option<Done>, Failure> {
-    bring(session, &Rows::new(), request, options, commit::Ending::Leave, approve, on_event).await
+    let mut make = |actual: &Actual| plan(&Rows::new(), actual, request);
+    bring(session, &mut make, options, commit::Ending::Leave, approve, on_event).await
 }
 
 async fn bring(
     session: &Session,
-    desired: &Rows,
-    request: &Request<'_>,
+    make: &mut dyn FnMut(&Actual) -> Plan,
     options: &Options,
     ending: commit::Ending,
     approve: Approve<'_>,
@@ -183,7 +198,7 @@ async fn bring(
     loop {
         n_attempts += 1;
         let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
-        let made = plan(desired, &actual, request);
+        let made = make(&actual);
         if !made.conflicts.is_empty() {
             return Err(Failure::Conflicts(Box::new(made)));
         }

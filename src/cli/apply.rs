@@ -136,6 +136,7 @@ async fn carry_out(
     options: &Options,
     streams: &mut Streams<'_>,
 ) -> u8 {
+    let wanted = (&wanted.0, &wanted.1);
     let (desired, sources) = wanted;
     let request = args.planning.request(sources);
     let reporter = RefCell::new(Reporter::new(streams, args.applying.consent()));
@@ -191,7 +192,7 @@ fn opens(
     args: &Args,
     made: &Plan,
     actual: &Actual,
-    wanted: &(Rows, SourceMap),
+    wanted: (&Rows, &SourceMap),
     streams: &mut Streams<'_>,
 ) -> Option<u8> {
     let opening = args.opening.of(made, (actual, &Before::Database), wanted, &args.planning);
@@ -203,7 +204,7 @@ fn opens(
     verdict
 }
 
-fn conflict_code(args: &Args, made: &Plan, wanted: &(Rows, SourceMap), streams: &mut Streams<'_>) -> u8 {
+fn conflict_code(args: &Args, made: &Plan, wanted: (&Rows, &SourceMap), streams: &mut Streams<'_>) -> u8 {
     if made.conflicts.is_empty() {
         return exit::OK;
     }

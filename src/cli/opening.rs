@@ -2,6 +2,7 @@
 //!
 //! Refuses to compare; [`crate::reach::change`] does.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
@@ -69,22 +70,24 @@ impl OpeningArgs {
         &self,
         plan: &Plan,
         (actual, before): (&Actual, &Before<'_>),
-        wanted: &(Rows, SourceMap),
+        (desired, wanted): (&Rows, &SourceMap),
         planning: &PlanningArgs,
     ) -> Opening {
         if self.no_reach || plan.is_empty() || !plan.conflicts.is_empty() {
             return Opening::Unasked;
         }
         let after = outcome(plan, actual);
-        let new = origins(&wanted.0, |key| plan.uuid(key));
-        let (old, sources) = match before {
-            Before::Database => (BTreeMap::new(), &wanted.1),
-            Before::Input(old) => (origins(&old.0, |key| key.uuid(planning.owner())), &old.1),
-        };
+        // Of a large network nobody asks where rows come from: it has too many machines.
+        let new = LazyCell::new(|| origins(desired, |key| plan.uuid(key)));
+        let sources = if let Before::Input(old) = before { &old.1 } else { wanted };
+        let old = LazyCell::new(|| match before {
+            Before::Database => BTreeMap::new(),
+            Before::Input(old) => origins(&old.0, |key| key.uuid(planning.owner())),
+        });
         let old = |table, uuid| old.get(&(table, uuid)).copied();
         let new = |table, uuid| new.get(&(table, uuid)).copied();
         let before = Moment { rows: actual, origin: &old, sources };
-        let after = Moment { rows: &after, origin: &new, sources: &wanted.1 };
+        let after = Moment { rows: &after, origin: &new, sources: wanted };
         let pairs_max = if self.insists() { usize::MAX } else { PAIRS_MAX };
         match compare(&before, &after, planning.input.ovn_version, pairs_max) {
             Ok(change) => Opening::Known(change),

@@ -13,6 +13,7 @@ use crate::emit;
 use crate::files;
 use crate::nb::actual::Actual;
 use crate::plan::batch::{Limits, batches};
+use crate::plan::standing::Standing;
 use crate::plan::{Plan, as_if_applied, json, plan, render};
 
 const EXAMPLES: &str = "Examples:
@@ -77,16 +78,27 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
             return exit::USAGE;
         }
     };
+    let database = args.from.is_empty().then(|| open(args));
     if args.watch {
         let paths = [new.as_slice(), &args.from].concat();
-        return watch::again(&paths, streams, |streams| once(args, form, &new, streams));
+        // The connection stays, so that the database need not be read again.
+        let mut standing = Standing::default();
+        return watch::again(&paths, streams, |streams| {
+            once(args, form, &new, database.clone(), Some(&mut standing), streams)
+        });
     }
-    once(args, form, &new, streams)
+    once(args, form, &new, database, None, streams)
 }
 
-fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> u8 {
+fn once(
+    args: &Args,
+    form: Form,
+    new: &[PathBuf],
+    database: Option<Database>,
+    standing: Option<&mut Standing>,
+    streams: &mut Streams<'_>,
+) -> u8 {
     let planning = &args.planning;
-    let database = args.from.is_empty().then(|| open(args));
     let wanted = match planning.wanted(new, args.proof(), streams) {
         Ok(wanted) => wanted,
         Err(code) => return code,
@@ -104,11 +116,21 @@ fn once(args: &Args, form: Form, new: &[PathBuf], streams: &mut Streams<'_>) -> 
         };
         (Arc::new(as_if_applied(&old.0, planning.owner())), Before::Input(&old))
     };
-    let made = plan(&wanted.0, &actual, &planning.request(&wanted.1));
-    let opening = args.opening.of(&made, (&actual, &before), &wanted, planning);
+    let (rows, sources) = wanted;
+    let request = planning.request(&sources);
+    let alone;
+    let (made, desired) = if let Some(standing) = standing {
+        standing.want(rows);
+        (standing.plan(&actual, &request), standing.desired())
+    } else {
+        alone = rows;
+        (plan(&alone, &actual, &request), &alone)
+    };
+    let wanted = (desired, &sources);
+    let opening = args.opening.of(&made, (&actual, &before), wanted, planning);
     show(args, form, &made, &opening, streams);
     if !made.conflicts.is_empty() {
-        planning.tell_conflicts(&made, &wanted, streams);
+        planning.tell_conflicts(&made, wanted, streams);
         return exit::CONFLICT;
     }
     if let Some(path) = &args.out

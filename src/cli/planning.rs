@@ -117,7 +117,7 @@ impl PlanningArgs {
     pub(super) fn tell_conflicts(
         &self,
         plan: &Plan,
-        (desired, sources): &(Rows, SourceMap),
+        (desired, sources): (&Rows, &SourceMap),
         streams: &mut Streams<'_>,
     ) {
         let mut sink = Sink::new();

@@ -11,9 +11,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use uuid::Uuid;
-
 use crate::check::Checked;
+use crate::digest;
 use crate::model::DnsZone;
 use crate::nb::{Dns, Key, Ref, Rows, Table};
 
@@ -45,7 +44,7 @@ fn parts(zone: &DnsZone, records: BTreeMap<String, String>) -> Vec<(Key, BTreeMa
     }
     let mut parts = vec![BTreeMap::new(); n_parts];
     for (name, value) in records {
-        let digest = Uuid::new_v5(&Uuid::nil(), name.as_bytes()).as_u128();
+        let digest = digest::of(name.as_bytes()).as_u128();
         let nth = usize::try_from(digest % n_parts as u128).expect("a remainder is smaller");
         parts[nth].insert(name, value);
     }

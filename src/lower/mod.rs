@@ -69,5 +69,5 @@ impl<T: PartialEq> RuleKeys<T> {
 
 /// Eight hexadecimal digits that stand for a text in a key.
 fn short_digest(text: &str) -> String {
-    uuid::Uuid::new_v5(&uuid::Uuid::nil(), text.as_bytes()).simple().to_string()[..8].to_owned()
+    crate::digest::of(text.as_bytes()).simple().to_string()[..8].to_owned()
 }

@@ -3,8 +3,9 @@
 //!
 //! Refuses to know how rows were read, and to judge what should happen to them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
@@ -21,16 +22,26 @@ pub struct Lack {
 }
 
 /// Every row of a live database at one moment, whoever owns it. References are [`Ref::Foreign`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Actual {
     tables: BTreeMap<Table, BTreeMap<Uuid, Arc<Row>>>,
     lacks: BTreeSet<Lack>,
+    touched: Touched,
 }
+
+/// Two databases are equal when their rows are, however they came to them.
+impl PartialEq for Actual {
+    fn eq(&self, other: &Actual) -> bool {
+        self.tables == other.tables && self.lacks == other.lacks
+    }
+}
+
+impl Eq for Actual {}
 
 impl Actual {
     /// An empty database that lacks these tables and columns.
     pub fn new(lacks: BTreeSet<Lack>) -> Actual {
-        Actual { tables: BTreeMap::new(), lacks }
+        Actual { lacks, ..Actual::default() }
     }
 
     /// What northc can write and this server cannot hold. A row read from it has the default there.
@@ -46,17 +57,36 @@ impl Actual {
 
     /// Adds a row, or puts it in the place of the one with that UUID.
     pub fn insert(&mut self, uuid: Uuid, row: Row) {
+        self.touched.add(row.table(), uuid);
         self.tables.entry(row.table()).or_default().insert(uuid, Arc::new(row));
     }
 
     /// Takes a row out; `None` when there was none.
     pub fn remove(&mut self, table: Table, uuid: Uuid) -> Option<Arc<Row>> {
+        self.touched.add(table, uuid);
         let rows = self.tables.get_mut(&table)?;
         let row = rows.remove(&uuid);
         if rows.is_empty() {
             self.tables.remove(&table);
         }
         row
+    }
+
+    /// This moment, for [`Actual::touched_since`].
+    pub fn moment(&self) -> Moment {
+        Moment { line: self.touched.line, n: self.touched.n }
+    }
+
+    /// Which rows came, changed or went since a moment of this database; `None` when that is not known: too many
+    /// did, or it was a moment of another.
+    pub fn touched_since(&self, moment: Moment) -> Option<BTreeSet<(Table, Uuid)>> {
+        self.touched.since(moment)
+    }
+
+    /// The copy that goes on where the one from which it was made stands still.
+    pub(crate) fn successor(&self) -> Actual {
+        let Touched { line, n, ref last } = self.touched;
+        Actual { touched: Touched { line, n, last: last.clone() }, ..self.clone() }
     }
 
     /// A row by its UUID.
@@ -66,6 +96,7 @@ impl Actual {
 
     /// A row by its UUID, to change it. Snapshots that share it keep the old one.
     pub fn get_mut(&mut self, table: Table, uuid: Uuid) -> Option<&mut Row> {
+        self.touched.add(table, uuid);
         self.tables.get_mut(&table)?.get_mut(&uuid).map(Arc::make_mut)
     }
 
@@ -87,6 +118,56 @@ impl Actual {
     /// True when there are none.
     pub fn is_empty(&self) -> bool {
         self.tables.values().all(BTreeMap::is_empty)
+    }
+}
+
+/// A moment of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    line: u64,
+    n: u64,
+}
+
+/// The rows that were touched last, so that whoever looked before need not look at all of them.
+#[derive(Debug)]
+struct Touched {
+    /// Which database: a copy is another, since both may change.
+    line: u64,
+    /// How many rows were touched, ever.
+    n: u64,
+    /// The last of them.
+    last: VecDeque<(Table, Uuid)>,
+}
+
+/// So many are remembered: a large plan touches more, and is better followed by a look at everything.
+const N_TOUCHED_MAX: usize = 8192;
+
+impl Default for Touched {
+    fn default() -> Touched {
+        static N_LINES: AtomicU64 = AtomicU64::new(0);
+        Touched { line: N_LINES.fetch_add(1, Ordering::Relaxed), n: 0, last: VecDeque::new() }
+    }
+}
+
+impl Clone for Touched {
+    fn clone(&self) -> Touched {
+        Touched::default()
+    }
+}
+
+impl Touched {
+    fn add(&mut self, table: Table, uuid: Uuid) {
+        if self.last.len() == N_TOUCHED_MAX {
+            self.last.pop_front();
+        }
+        self.last.push_back((table, uuid));
+        self.n += 1;
+    }
+
+    fn since(&self, moment: Moment) -> Option<BTreeSet<(Table, Uuid)>> {
+        let n = usize::try_from(self.n.checked_sub(moment.n)?).ok()?;
+        let from = self.last.len().checked_sub(n)?;
+        (self.line == moment.line).then(|| self.last.range(from..).copied().collect())
     }
 }
 
@@ -152,22 +233,27 @@ impl View {
                 }
             }
         }
-        let there = wanted.into_iter().zip(is_there).filter(|(_, is_there)| *is_there);
+        let there = wanted.iter().zip(&is_there).filter(|(_, is_there)| **is_there);
         // In the order of keys, which is how a map is made at once.
-        view.uuids = there.map(|((key, uuid), _)| (key.clone(), uuid)).collect();
+        view.uuids = there.map(|((key, uuid), _)| ((*key).clone(), *uuid)).collect();
+        let mut claimed: HashMap<(Table, Uuid), Key> = HashMap::new();
         for (key, mut uuids) in claims {
             if !view.uuids.contains_key(&key) {
                 let derived = key.uuid(owner);
                 let at = uuids.iter().position(|uuid| *uuid == derived).unwrap_or(0);
                 let uuid = uuids.remove(at);
                 view.uuids.insert(key.clone(), uuid);
+                claimed.insert((key.table, uuid), key.clone());
                 if uuid != derived {
                     view.odd.insert(key.clone(), uuid);
                 }
             }
             view.extra.extend(uuids.into_iter().map(|uuid| ((key.table, uuid), Some(key.clone()))));
         }
-        view.fill(actual);
+        view.fill(actual, |at| match derived.get(&at) {
+            Some(nth) if is_there[*nth] => Some(wanted[*nth].0),
+            Some(_) | None => claimed.get(&at),
+        });
         view
     }
 
@@ -181,33 +267,36 @@ impl View {
                 self.extra.insert((key.table, old), Some(key));
             }
         }
-        self.rows = Rows::new();
-        self.fill(actual);
+        let keys = self.uuids.iter().map(|(key, uuid)| ((key.table, *uuid), key.clone()));
+        let keys: HashMap<(Table, Uuid), Key> = keys.collect();
+        self.fill(actual, |at| keys.get(&at));
         self
     }
 
     /// Copies the owner's rows with references to its own rows turned into keys.
-    fn fill(&mut self, actual: &Actual) {
-        let keys: HashMap<(Table, Uuid), &Key> =
-            self.uuids.iter().map(|(key, uuid)| ((key.table, *uuid), key)).collect();
-        for (key, uuid) in &self.uuids {
-            let Some(row) = actual.get(key.table, *uuid) else { continue };
-            let row = row.map(|column, datum| match (column.target, datum) {
-                (Some(target), Datum::Set(atoms)) => Datum::set(atoms.iter().map(|atom| match atom {
-                    Atom::Ref(Ref::Foreign(to)) => Atom::Ref(match keys.get(&(target, *to)) {
-                        Some(key) => Ref::Key((*key).clone()),
-                        None => Ref::Foreign(*to),
-                    }),
-                    other => other.clone(),
-                })),
-                _ => datum.clone(),
-            });
-            self.rows.insert(key.clone(), row, None);
-        }
+    fn fill<'k>(&mut self, actual: &Actual, key_of: impl Fn((Table, Uuid)) -> Option<&'k Key>) {
+        let row = |key: &Key, uuid| Some(by_key(actual.get(key.table, uuid)?, &key_of));
+        let rows = self.uuids.iter().filter_map(|(key, uuid)| Some((key.clone(), row(key, *uuid)?)));
+        self.rows = Rows::in_order(rows);
     }
 }
 
-fn key_mark(row: &Row) -> Option<Key> {
+/// The row with references to rows that have a key turned into that.
+pub(crate) fn by_key<'k>(row: &Row, key_of: impl Fn((Table, Uuid)) -> Option<&'k Key>) -> Row {
+    row.map(|column, datum| match (column.target, datum) {
+        (Some(target), Datum::Set(atoms)) => Datum::set(atoms.iter().map(|atom| match atom {
+            Atom::Ref(Ref::Foreign(to)) => Atom::Ref(match key_of((target, *to)) {
+                Some(key) => Ref::Key(key.clone()),
+                None => Ref::Foreign(*to),
+            }),
+            other => other.clone(),
+        })),
+        _ => datum.clone(),
+    })
+}
+
+/// The key that a row of ours says it has.
+pub(crate) fn key_mark(row: &Row) -> Option<Key> {
     stamp::external_id(row, stamp::KEY).map(|name| Key::new(row.table(), name))
 }
 

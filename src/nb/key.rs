@@ -13,6 +13,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::table::Table;
+use crate::digest;
 
 /// The name space under which row UUIDs are derived; never to change, or every row would.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_2d0e_7a1b_5c3d_9e4f_0a1b_2c3d_4e5f);
@@ -41,14 +42,8 @@ impl Key {
 
     /// The UUID that this row has when `owner` owns it.
     pub fn uuid(&self, owner: &str) -> Uuid {
-        let table = self.table.name();
-        let mut name = Vec::with_capacity(owner.len() + table.len() + self.name.len() + 2);
-        name.extend_from_slice(owner.as_bytes());
-        name.push(0);
-        name.extend_from_slice(table.as_bytes());
-        name.push(0);
-        name.extend_from_slice(self.name.as_bytes());
-        Uuid::new_v5(&NAMESPACE, &name)
+        let parts = [owner.as_bytes(), b"\0", self.table.name().as_bytes(), b"\0", self.name.as_bytes()];
+        digest::uuid(NAMESPACE, &parts)
     }
 }
 

@@ -184,6 +184,22 @@ impl Rows {
         assert!(taken.is_none(), "checks keep keys apart");
     }
 
+    /// Rows of keys in order, each once, of no YAML. A map that is made at once needs no search for each row.
+    pub(crate) fn in_order(rows: impl IntoIterator<Item = (Key, Row)>) -> Rows {
+        let placed = rows.into_iter().map(|(key, row)| (key, Placed { row, origin: None }));
+        Rows { rows: placed.collect() }
+    }
+
+    /// All rows, by table and key, with the YAML that caused each.
+    pub(crate) fn into_rows(self) -> impl Iterator<Item = (Key, Row, Option<Span>)> {
+        self.rows.into_iter().map(|(key, Placed { row, origin })| (key, row, origin))
+    }
+
+    /// Takes a row out; `None` when there was none.
+    pub(crate) fn remove(&mut self, key: &Key) -> Option<Row> {
+        Some(self.rows.remove(key)?.row)
+    }
+
     /// The row behind a key.
     pub fn get(&self, key: &Key) -> Option<&Row> {
         Some(&self.rows.get(key)?.row)

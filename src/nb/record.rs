@@ -18,7 +18,7 @@ use super::{Atom, Datum, Key, Row, Table};
 
 /// The last transaction that northc committed for the owner.
 pub const TXN: &str = "northc-txn";
-/// [`stamp::digest_all`] of the rows that the last complete apply wrote.
+/// [`stamp::Sum`] of the rows that the last complete apply wrote.
 pub const ROWS: &str = "northc-rows";
 /// The id of an apply of several transactions that is not complete.
 pub const PENDING: &str = "northc-pending";

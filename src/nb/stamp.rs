@@ -6,13 +6,13 @@
 //!
 //! Refuses to decide who the owner is.
 
+use std::fmt;
 use std::sync::Arc;
-
-use uuid::Uuid;
 
 use super::key::Key;
 use super::value::{Atom, Datum, Ref};
 use super::{Row, Rows};
+use crate::digest;
 
 /// The `external_ids` key that holds the owner.
 pub const OWNER: &str = "northc-owner";
@@ -101,29 +101,52 @@ fn says_anything(external_ids: &Datum) -> bool {
     matches!(external_ids, Datum::Map(pairs) if pairs.iter().any(|(key, _)| is_said(key)))
 }
 
-/// A digest of all rows, children included: what `northc-rows` of the owner's record holds. A row counts by the
-/// digest that it carries, which need not be made again.
-pub fn digest_all(rows: &Rows) -> String {
-    let mut bytes = Vec::with_capacity(64 * rows.len());
-    for (key, row) in rows.iter() {
-        write_atom(&mut bytes, &Atom::Ref(key.clone().into()));
-        match external_id(row, DIGEST) {
-            Some(digest) => bytes.extend_from_slice(digest.as_bytes()),
-            None => bytes.extend_from_slice(digest(row).as_bytes()),
-        }
-        let children = row.columns().filter(|(column, _)| column.holds_children());
-        for to in children.flat_map(|(_, datum)| datum.refs()) {
-            write_atom(&mut bytes, &Atom::Ref(to.clone()));
-        }
-        bytes.push(0x1e);
+/// A digest of all rows, children included: what `northc-rows` of the owner's record holds. A sum of one number a
+/// row, so that a row that changes costs one row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum(u64);
+
+impl Sum {
+    /// That of these rows.
+    pub fn of(rows: &Rows) -> Sum {
+        let mut sum = Sum::default();
+        rows.iter().for_each(|(key, row)| sum.add(key, row));
+        sum
     }
-    short_digest(&bytes)
+
+    /// With this row beside those that it is of.
+    pub fn add(&mut self, key: &Key, row: &Row) {
+        self.0 = self.0.wrapping_add(number(key, row));
+    }
+
+    /// Without this row, which it is of.
+    pub fn subtract(&mut self, key: &Key, row: &Row) {
+        self.0 = self.0.wrapping_sub(number(key, row));
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A number that stands for a row. It counts by the digest that it carries, which need not be made again.
+fn number(key: &Key, row: &Row) -> u64 {
+    let mut bytes = Vec::with_capacity(128);
+    write_key(&mut bytes, key);
+    match external_id(row, DIGEST) {
+        Some(digest) => bytes.extend_from_slice(digest.as_bytes()),
+        None => bytes.extend_from_slice(self::digest(row).as_bytes()),
+    }
+    let children = row.set_columns().filter(|(column, _)| column.holds_children());
+    children.for_each(|(_, datum)| datum.refs().for_each(|to| write_ref(&mut bytes, to)));
+    digest::of(&bytes).as_u64_pair().0
 }
 
 /// 16 hexadecimal digits that stand for these bytes.
 pub fn short_digest(bytes: &[u8]) -> String {
-    let digest = Uuid::new_v5(&Uuid::nil(), bytes).simple().to_string();
-    digest[..16].to_owned()
+    format!("{:016x}", digest::of(bytes).as_u64_pair().0)
 }
 
 fn write_atom(bytes: &mut Vec<u8>, atom: &Atom) {
@@ -131,12 +154,24 @@ fn write_atom(bytes: &mut Vec<u8>, atom: &Atom) {
         Atom::Int(value) => bytes.extend_from_slice(value.to_string().as_bytes()),
         Atom::Bool(value) => bytes.push(if *value { b't' } else { b'f' }),
         Atom::Text(text) => bytes.extend_from_slice(text.as_bytes()),
-        Atom::Ref(Ref::Key(Key { table, name })) => {
-            bytes.extend_from_slice(table.name().as_bytes());
-            bytes.push(b'/');
-            bytes.extend_from_slice(name.as_bytes());
-        }
-        Atom::Ref(Ref::Foreign(uuid)) => bytes.extend_from_slice(uuid.as_bytes()),
+        Atom::Ref(to) => return write_ref(bytes, to),
     }
+    bytes.push(0x1d);
+}
+
+fn write_ref(bytes: &mut Vec<u8>, to: &Ref) {
+    match to {
+        Ref::Key(key) => write_key(bytes, key),
+        Ref::Foreign(uuid) => {
+            bytes.extend_from_slice(uuid.as_bytes());
+            bytes.push(0x1d);
+        }
+    }
+}
+
+fn write_key(bytes: &mut Vec<u8>, Key { table, name }: &Key) {
+    bytes.extend_from_slice(table.name().as_bytes());
+    bytes.push(b'/');
+    bytes.extend_from_slice(name.as_bytes());
     bytes.push(0x1d);
 }

@@ -190,7 +190,10 @@ impl Replica {
 
     fn take(&mut self, updates: Updates) -> Result<(), String> {
         if !updates.changes.is_empty() {
-            let actual = Arc::make_mut(&mut self.actual);
+            if Arc::get_mut(&mut self.actual).is_none() {
+                self.actual = Arc::new(self.actual.successor());
+            }
+            let actual = Arc::get_mut(&mut self.actual).expect("nobody else has the copy");
             for change in updates.changes {
                 apply(actual, change)?;
             }

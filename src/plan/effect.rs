@@ -2,6 +2,7 @@
 //!
 //! Refuses to look at rows that the plan does not touch.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
@@ -124,10 +125,16 @@ pub fn missing<'p>(plan: &'p Plan, actual: &Actual) -> Vec<&'p Step> {
 fn holds(plan: &Plan, row: &Row, live: &Row) -> bool {
     row.columns().zip(live.columns()).all(|((column, row), (_, live))| {
         let is_shared = column.target.is_some() || column.name == "external_ids";
-        match (stored(plan, row), live) {
-            (Datum::Set(row), Datum::Set(live)) if is_shared => row.iter().all(|atom| live.contains(atom)),
-            (Datum::Map(row), Datum::Map(live)) if is_shared => row.iter().all(|pair| live.contains(pair)),
-            (row, live) => row == *live,
+        // Most columns refer to nothing, and are compared as they are.
+        let row = if column.target.is_some() { Cow::Owned(stored(plan, row)) } else { Cow::Borrowed(row) };
+        match (&*row, live) {
+            (Datum::Set(row), Datum::Set(live)) if is_shared => {
+                row.iter().all(|atom| live.binary_search(atom).is_ok())
+            }
+            (Datum::Map(row), Datum::Map(live)) if is_shared => {
+                row.iter().all(|pair| live.binary_search(pair).is_ok())
+            }
+            (row, live) => row == live,
         }
     })
 }

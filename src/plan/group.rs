@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::nb::{Atom, Datum, Key, Ref, Row, Rows, Table, actual};
+use super::ownership::own_key;
+use crate::nb::{Atom, Datum, Key, Ref, Row, Rows, Table};
 
 /// The root row that stands for each row's group.
 #[derive(Debug, Default)]
@@ -19,16 +20,39 @@ impl Groups {
     /// The groups of the rows that are wanted and of those that are there; the wanted say first.
     pub(super) fn new(desired: &Rows, live: &Rows) -> Groups {
         let mut groups = Groups::default();
-        for rows in [desired, live] {
-            groups.add_parents(rows);
-        }
-        for rows in [desired, live] {
-            groups.add_port_groups(rows);
-        }
-        for rows in [desired, live] {
-            groups.add_routers(rows);
-        }
+        groups.add(desired, live);
         groups
+    }
+
+    /// Takes in rows that changed: what the wanted ones say now goes before what was said. A row that is gone
+    /// keeps its group.
+    pub(super) fn learn(&mut self, desired: &Rows, live: &Rows) {
+        for (key, row) in desired.iter() {
+            for (_, datum) in row.set_columns().filter(|(column, _)| column.holds_children()) {
+                datum.refs().filter_map(own_key).for_each(|child| drop(self.parents.remove(child)));
+            }
+            if key.table == Table::PortGroup {
+                self.parents.remove(key);
+            }
+        }
+        self.add_parents(desired);
+        let ports = desired.table(Table::LogicalSwitchPort);
+        for (key, _) in ports.filter(|(_, row)| router_port(row).is_some()) {
+            self.parents.get(key).and_then(|switch| self.routers.remove(switch));
+        }
+        self.add(desired, live);
+    }
+
+    fn add(&mut self, desired: &Rows, live: &Rows) {
+        for rows in [desired, live] {
+            self.add_parents(rows);
+        }
+        for rows in [desired, live] {
+            self.add_port_groups(rows);
+        }
+        for rows in [desired, live] {
+            self.add_routers(rows);
+        }
     }
 
     /// The router, or else the switch or other root, that the row is part of.
@@ -65,10 +89,7 @@ impl Groups {
     fn add_port_groups(&mut self, rows: &Rows) {
         for (key, row) in rows.table(Table::PortGroup) {
             let ports = row.get("ports").into_iter().flat_map(Datum::refs);
-            let mut switches = ports.filter_map(|to| match to {
-                Ref::Key(port) => self.parents.get(port).cloned(),
-                Ref::Foreign(_) => None,
-            });
+            let mut switches = ports.filter_map(own_key).filter_map(|port| self.parents.get(port).cloned());
             if let Some(switch) = switches.next() {
                 self.parents.entry(key.clone()).or_insert(switch);
             }
@@ -76,14 +97,10 @@ impl Groups {
     }
 
     fn add_routers(&mut self, rows: &Rows) {
-        let ports = rows.table(Table::LogicalRouterPort);
-        let ports: BTreeMap<&str, &Key> =
-            ports.filter_map(|(key, row)| Some((actual::name(row)?, key))).collect();
         for (key, row) in rows.table(Table::LogicalSwitchPort) {
-            let Some(port) = router_port(row).and_then(|name| ports.get(name)) else { continue };
-            let (Some(switch), Some(router)) = (self.parents.get(key), self.parents.get(*port)) else {
-                continue;
-            };
+            let port = router_port(row).map(|name| Key::new(Table::LogicalRouterPort, name));
+            let router = port.and_then(|port| self.parents.get(&port));
+            let (Some(switch), Some(router)) = (self.parents.get(key), router) else { continue };
             let (switch, router) = (switch.clone(), router.clone());
             self.routers.entry(switch).or_insert(router);
         }

@@ -14,6 +14,7 @@ pub mod json;
 pub mod ownership;
 pub mod render;
 pub mod saved;
+pub mod standing;
 pub mod step;
 mod summary;
 
@@ -95,7 +96,7 @@ pub struct Plan {
     pub mode: Mode,
     /// The owner's record when the plan was made; `None` when there was none.
     pub base: Option<Record>,
-    /// [`stamp::digest_all`] of the wanted rows.
+    /// [`stamp::Sum`] of the wanted rows.
     pub rows: String,
     /// How many rows the owner had.
     pub n_owned: usize,
@@ -138,32 +139,69 @@ impl Plan {
 /// ([`stamp::stamp`]).
 pub fn plan(desired: &Rows, actual: &Actual, request: &Request<'_>) -> Plan {
     let _stage = tracing::info_span!("plan").entered();
-    let owner = request.owner;
+    let (mut made, view) = whole(desired, stamp::Sum::of(desired), actual, request);
+    let groups = if made.is_empty() { Groups::default() } else { Groups::new(desired, &view.rows) };
+    arrange(&mut made, desired, &groups, request);
+    made
+}
+
+/// What must happen, not yet in order, and all that was seen.
+fn whole(desired: &Rows, rows: stamp::Sum, actual: &Actual, request: &Request<'_>) -> (Plan, View) {
     let (view, adopted) = see(desired, actual, request);
     let base = view.rows.get(&record::key()).map(Record::read);
-    let rows = stamp::digest_all(desired);
+    let n_owned = n_owned(&view);
+    let sight = Sight { desired, actual, view: &view, adopted: &adopted, base, n_owned, rows };
+    let mut made = decide(sight, request);
+    let odd = view.odd.iter().filter(|(key, uuid)| **uuid != key.uuid(request.owner));
+    made.uuids = odd.map(|(key, uuid)| (key.clone(), *uuid)).collect();
+    (made, view)
+}
+
+/// Both sides, or the part of them in which they may differ.
+struct Sight<'a> {
+    desired: &'a Rows,
+    actual: &'a Actual,
+    view: &'a View,
+    /// Who held the rows that are taken over.
+    adopted: &'a BTreeMap<Key, Option<String>>,
+    base: Option<Record>,
+    /// How many rows the owner has in all.
+    n_owned: usize,
+    /// Of all that is wanted.
+    rows: stamp::Sum,
+}
+
+/// What must happen, not yet in order.
+fn decide(sight: Sight<'_>, request: &Request<'_>) -> Plan {
+    let Sight { desired, actual, view, adopted, base, n_owned, rows } = sight;
+    let rows = rows.to_string();
     let is_same_input =
         base.as_ref().is_some_and(|base| base.pending.is_none() && base.rows.as_ref() == Some(&rows));
-    let doomed = doomed(desired, &view, request.mode);
-    let ctx =
-        Ctx { desired, actual, view: &view, request, adopted: &adopted, doomed: &doomed, is_same_input };
-    let mut steps = ctx.steps();
-    let groups = if steps.is_empty() { Groups::default() } else { Groups::new(desired, &view.rows) };
-    for step in &mut steps {
+    let doomed = doomed(desired, view, request.mode);
+    let steps = Ctx { desired, actual, view, request, adopted, doomed: &doomed, is_same_input }.steps();
+    let conflicts = ownership::conflicts(desired, actual, view, request.owner, &doomed);
+    let guard = None;
+    let (owner, mode, lacks) = (request.owner.to_owned(), request.mode, actual.lacks().clone());
+    Plan { owner, mode, base, rows, n_owned, steps, uuids: BTreeMap::new(), lacks, conflicts, guard }
+}
+
+/// Tells where each step comes from and what it is part of, puts all in order, and says what needs a yes.
+fn arrange(made: &mut Plan, desired: &Rows, groups: &Groups, request: &Request<'_>) {
+    let sources = request.sources;
+    for step in &mut made.steps {
         step.group = groups.of(&step.key);
-        step.place = place(desired, &step.key, request.sources);
+        step.place = place(desired, &step.key, sources);
     }
-    steps.sort_by(in_order);
-    let mut conflicts = ownership::conflicts(desired, actual, &view, owner, &doomed);
-    for conflict in &mut conflicts {
-        conflict.place = place(desired, &conflict.key, request.sources);
+    made.steps.sort_by(in_order);
+    for conflict in &mut made.conflicts {
+        conflict.place = place(desired, &conflict.key, sources);
     }
-    let n_owned = view.rows.iter().filter(|(key, _)| !record::is_record(key)).count() + view.extra.len();
-    let guard = Guard::new(&steps, n_owned, request.percent_deleted_max);
-    let uuids = view.odd.into_iter().filter(|(key, uuid)| *uuid != key.uuid(owner)).collect();
-    let owner = owner.to_owned();
-    let lacks = actual.lacks().clone();
-    Plan { owner, mode: request.mode, base, rows, n_owned, steps, uuids, lacks, conflicts, guard }
+    made.guard = Guard::new(&made.steps, made.n_owned, request.percent_deleted_max);
+}
+
+/// How many rows the owner has, its record left out.
+fn n_owned(view: &View) -> usize {
+    view.rows.iter().filter(|(key, _)| !record::is_record(key)).count() + view.extra.len()
 }
 
 /// The database with the owner's eyes, and who held the rows that are taken over.

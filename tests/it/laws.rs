@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use northc::nb::actual::{Actual, View};
+use northc::nb::actual::{Actual, View, name};
 use northc::nb::{
     Acl, Atom, Datum, DhcpOptions, Key, LogicalRouter, LogicalRouterPort, LogicalRouterStaticRoute,
     LogicalSwitch, LogicalSwitchPort, Ref, Row, Rows, Table, schema, stamp,
 };
 use northc::plan::batch::{Limits, batches};
 use northc::plan::effect::outcome;
+use northc::plan::standing::Standing;
 use northc::plan::step::{Action, Edit, Step, Why};
 use northc::plan::{Adopt, Mode, Plan, Request, as_if_applied, json, plan, render, saved};
 use northc::span::SourceMap;
@@ -266,6 +267,29 @@ proptest! {
     }
 
     #[test]
+    fn a_standing_plan_is_the_plan(turns in prop::collection::vec((net(), hand(), any::<bool>()), 1..6)) {
+        let sources = SourceMap::new();
+        let request = Request::new(OWNER, &sources);
+        let mut actual = Actual::default();
+        let mut standing = Standing::default();
+        for (net, hand, is_known) in turns {
+            hand.meddle(&mut actual);
+            let wanted = rows(&net);
+            if is_known {
+                change(&mut standing, &wanted);
+            } else {
+                standing.want(wanted.clone());
+            }
+            let (made, whole) = (standing.plan(&actual, &request), plan(&wanted, &actual, &request));
+            prop_assert_eq!(in_any_order(&made), in_any_order(&whole));
+            let is_possible = made.conflicts.is_empty() && has_distinct_names(&outcome(&made, &actual));
+            if is_possible && !matches!(hand, Hand::Wait) {
+                apply(&mut actual, &made, &one());
+            }
+        }
+    }
+
+    #[test]
     fn a_saved_plan_is_the_plan(a in net(), b in net()) {
         let (a, b) = (rows(&a), rows(&b));
         let made = plan_of(&a, &as_if_applied(&b, OWNER));
@@ -346,6 +370,118 @@ proptest! {
         let undo = plan_of(&Rows::new(), &actual);
         apply(&mut actual, &undo, &one());
         prop_assert_eq!(actual.len(), taken.len() - in_the_way);
+    }
+}
+
+/// Tells what is wanted row by row.
+fn change(standing: &mut Standing, wanted: &Rows) {
+    let gone = standing.desired().iter().filter(|(key, _)| wanted.get(key).is_none());
+    let gone: Vec<Key> = gone.map(|(key, _)| key.clone()).collect();
+    gone.iter().for_each(|key| standing.remove(key));
+    let mut new = Rows::new();
+    for (key, row) in wanted.iter().filter(|(key, row)| standing.desired().get(key) != Some(row)) {
+        new.insert(key.clone(), row.clone(), None);
+    }
+    standing.put(new);
+}
+
+/// The plan without what it says of groups, which is an order and nothing more.
+fn in_any_order(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.steps.iter_mut().for_each(|step| step.group = step.key.clone());
+    plan.steps.sort_by(|a, b| (&a.key, a.uuid).cmp(&(&b.key, b.uuid)));
+    if let Some(guard) = &mut plan.guard {
+        guard.routers.sort();
+    }
+    plan
+}
+
+/// Whether a server would take the rows: of two that somebody made of one, it takes one.
+fn has_distinct_names(actual: &Actual) -> bool {
+    let mut seen = BTreeSet::new();
+    let named = actual.iter().filter(|(_, row)| row.table().is_named());
+    named.filter_map(|(_, row)| Some((row.table(), name(row)?))).all(|name| seen.insert(name))
+}
+
+/// What somebody does to a database between two plans.
+#[derive(Clone, Debug)]
+enum Hand {
+    Nothing,
+    /// Nothing, and the next plan is not carried out.
+    Wait,
+    Alter(prop::sample::Index, prop::sample::Index),
+    /// All that a row says about its owner goes.
+    Wipe(prop::sample::Index),
+    Copy,
+    Remove(prop::sample::Index),
+    /// Somebody else's rows come.
+    Foreign,
+    /// A port of somebody else's takes a name.
+    Take(u8),
+}
+
+fn hand() -> impl Strategy<Value = Hand> {
+    let index = any::<prop::sample::Index>;
+    prop_oneof![
+        3 => Just(Hand::Nothing),
+        1 => Just(Hand::Wait),
+        2 => (index(), index()).prop_map(|(row, column)| Hand::Alter(row, column)),
+        1 => index().prop_map(Hand::Wipe),
+        1 => Just(Hand::Copy),
+        2 => index().prop_map(Hand::Remove),
+        1 => Just(Hand::Foreign),
+        1 => (0..8u8).prop_map(Hand::Take),
+    ]
+}
+
+impl Hand {
+    fn meddle(&self, actual: &mut Actual) {
+        let all: Vec<(Uuid, Table)> = actual.iter().map(|(uuid, row)| (uuid, row.table())).collect();
+        if all.is_empty() {
+            return;
+        }
+        match self {
+            Hand::Nothing | Hand::Wait => {}
+            Hand::Alter(row, column) => {
+                let (uuid, table) = all[row.index(all.len())];
+                let row = actual.get_mut(table, uuid).expect("there");
+                let columns: Vec<&str> = row.columns().map(|(column, _)| column.name).collect();
+                alter(row.get_mut(columns[column.index(columns.len())]).expect("a column"));
+            }
+            Hand::Wipe(row) => {
+                let (uuid, table) = all[row.index(all.len())];
+                let row = actual.get_mut(table, uuid).expect("there");
+                *row.get_mut("external_ids").expect("a column") = Datum::Map(Vec::new());
+            }
+            Hand::Copy => {
+                let switch = actual.table(Table::LogicalSwitch).next().map(|(_, row)| row.as_ref().clone());
+                switch.into_iter().for_each(|row| actual.insert(Uuid::from_u128(7), row));
+            }
+            Hand::Remove(row) => {
+                let (gone, table) = all[row.index(all.len())];
+                actual.remove(table, gone);
+                for (uuid, table) in all {
+                    let Some(row) = actual.get(table, uuid) else { continue };
+                    let columns: Vec<&str> = row
+                        .columns()
+                        .filter(|(_, datum)| datum.refs().any(|to| *to == Ref::Foreign(gone)))
+                        .map(|(column, _)| column.name)
+                        .collect();
+                    for column in columns {
+                        let row = actual.get_mut(table, uuid).expect("there");
+                        let Some(Datum::Set(atoms)) = row.get_mut(column) else { panic!("a set") };
+                        atoms.retain(|atom| *atom != Atom::Ref(Ref::Foreign(gone)));
+                    }
+                }
+            }
+            Hand::Foreign => add_foreign(actual),
+            Hand::Take(port) => {
+                let port = LogicalSwitchPort { name: format!("p{port}"), ..Default::default() };
+                if !actual.iter().any(|(_, row)| name(row) == Some(&port.name)) {
+                    actual.insert(Uuid::from_u128(77), port.into());
+                }
+            }
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use northc::apply::{Done, Event, Failure, Options, Wait, apply, destroy};
+use northc::apply::{Done, Event, Failure, Options, Wait, apply, destroy, follow};
 use northc::nb::actual::{Actual, View};
 use northc::nb::{Key, Rows, Table, record};
 use northc::ovsdb::endpoint::Remotes;
 use northc::ovsdb::session::{self, Session};
 use northc::plan::batch::Limits;
+use northc::plan::standing::Standing;
 use northc::plan::{Plan, Request, as_if_applied, plan};
 use northc::span::SourceMap;
 use proptest::strategy::{Strategy, ValueTree};
@@ -214,10 +215,19 @@ fn random_networks_follow_each_other_past_foreign_rows() {
     };
     block_on(async {
         bring(&session, &theirs, "you", &options(5000, 1000), &mut Vec::new()).await.expect("applied");
-        for round in 0..40 {
+        let mut standing = Standing::default();
+        for round in 0..80 {
             let ours = rows(&net().new_tree(&mut runner).expect("a network").current());
             let options = options([5000, 4, 1][round % 3], 2);
-            let done = bring(&session, &ours, OWNER, &options, &mut Vec::new()).await.expect("applied");
+            let done = if round < 40 {
+                bring(&session, &ours, OWNER, &options, &mut Vec::new()).await
+            } else {
+                standing.want(ours.clone());
+                let (mut yes, sources) = (|_: &Plan, _: &Actual| true, SourceMap::new());
+                let request = Request::new(OWNER, &sources);
+                follow(&session, &mut standing, &request, &options, &mut yes, &mut |_| ()).await
+            };
+            let done = done.expect("applied");
             assert!(done.is_none_or(|done| done.undone.is_empty()));
             let actual = session.actual().await.expect("rows");
             let mut expected = as_if_applied(&ours, OWNER);

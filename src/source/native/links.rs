@@ -7,8 +7,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use uuid::Uuid;
 
+use crate::digest;
 use crate::model::{Model, NextHop, Peering, RouteSelector, StaticRoute, VpcId};
 use crate::span::{Span, Spanned};
 
@@ -133,7 +133,7 @@ fn host(net: IpNet, nth: u32) -> IpNet {
 fn derived(model: &Model, vpcs: [VpcId; 2], span: Span) -> [Vec<Spanned<IpNet>>; 2] {
     let mut names = vpcs.map(|id| model.vpc(id).name.as_str());
     names.sort_unstable();
-    let hash = Uuid::new_v5(&Uuid::nil(), format!("link/{}/{}", names[0], names[1]).as_bytes());
+    let hash = digest::of(format!("link/{}/{}", names[0], names[1]).as_bytes());
     let [a, b, ..] = *hash.as_bytes();
     let start = u32::from(u16::from_be_bytes([a, b])) % N_LINKS;
     let taken: Vec<IpNet> = vpcs

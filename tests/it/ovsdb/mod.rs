@@ -41,7 +41,8 @@ fn text(text: &str) -> Datum {
 
 /// A row's UUID. ovsdb-server hashes UUIDs by their first 32 bits: those must not count up.
 fn id(number: u128) -> Uuid {
-    Uuid::new_v5(&Uuid::nil(), &number.to_be_bytes())
+    // Odd, so that no two products are one.
+    Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
 }
 
 fn switch(number: u128, name: &str) -> Op {
