@@ -7,6 +7,7 @@
 //! | backends are routed to in the balancer's own VPC; clients are its peers | N0454 |
 //! | each address has a backend of its family, if there are backends | N0422 |
 //! | a backend that is to be watched is an interface, and speaks TCP or UDP | N0456 |
+//! | its name has no colon, up to which OVN reads it (ovn-nb(5), `ip_port_mappings`) | N0113 |
 //! | no rule lets guests' packets pass without a look at connections | N0457 |
 //!
 //! Public addresses are judged with the other translations (`nat`).
@@ -267,10 +268,20 @@ fn watched(ctx: &mut Ctx<'_>, ports: &Ports, balancer: &Balancer) {
     let Some(health) = &balancer.health else { return };
     let model = ctx.model;
     for backend in &balancer.backends {
-        let Backend::Address(address) = backend.value else { continue };
-        if ports.contains_key(&(balancer.vpc, address)) || !model.whole {
-            continue;
+        let (id, address) = match backend.value {
+            Backend::Port(id) => (Some(id), None),
+            Backend::Address(address) => (ports.get(&(balancer.vpc, address)).copied(), Some(address)),
+        };
+        if let Some(port) = id.map(|id| model.port(id)).filter(|port| port.name.contains(':')) {
+            let message =
+                format!("the name of {} holds a colon, so nobody can ask if it is alive", port.owner);
+            ctx.report(
+                Diagnostic::new(Code::BadName, backend.span, message)
+                    .label(health.span, "OVN puts a colon between the name and the address to ask from")
+                    .help("rename it, or leave the health check out"),
+            );
         }
+        let Some(address) = address.filter(|_| id.is_none() && model.whole) else { continue };
         let message = format!("nobody asks backend {address} of balancer `{}` if it is alive", balancer.name);
         ctx.report(
             Diagnostic::new(Code::BalancerUnwatched, backend.span, message)

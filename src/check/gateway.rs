@@ -5,6 +5,7 @@
 //! | an external network is bridged to a physical one, and has addresses | N0436, N0107 |
 //! | some chassis may carry a gateway; with two, a dead one is not survived | N0437, N0438 |
 //! | a chassis' priority is OVN's, and its own | N0429, N0480 |
+//! | a chassis that is named is a node's, where the input has nodes | N0481 |
 //! | a default route that follows from having a gateway is mentioned | N0442 |
 //! | `natOutgoing` has a gateway of each family to go by, and a router before it | N0441, N0120 |
 //! | what is translated at a gateway is routed to it | N0443 |
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 use super::Ctx;
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Gateway, GatewayChassis, Inside, Public, Subnet, SubnetId, Vpc, VpcId, everything};
+use crate::nearest::nearest;
 use crate::span::Span;
 
 /// ovn-nb(5), HA_Chassis.priority.
@@ -65,6 +67,36 @@ fn chassis(ctx: &mut Ctx<'_>) {
     for gateway in first_without.into_iter().chain(with) {
         enough(ctx, gateway, model.chassis_of(gateway));
         priorities(ctx, gateway);
+    }
+    known(ctx);
+}
+
+/// OVN waits for a chassis that is not there, and says nothing. Where nodes are in the input, they are all there are.
+fn known(ctx: &mut Ctx<'_>) {
+    let model = ctx.model;
+    if model.nodes.is_empty() {
+        return;
+    }
+    let of_gateways =
+        model.gateways.iter().flat_map(|gateway| &gateway.chassis).chain(&model.gateway_chassis);
+    let of_gateways = of_gateways.map(|chassis| (chassis.name.as_str(), chassis.span));
+    let of_ports = model.ports.iter().flat_map(|port| &port.requested_chassis);
+    let of_ports = of_ports.map(|name| (name.value.as_str(), Some(name.span)));
+    let mut told = BTreeSet::new();
+    for (name, span) in of_gateways.chain(of_ports) {
+        if model.nodes.iter().any(|node| node.value == name) || !told.insert(name) {
+            continue;
+        }
+        let message = format!("no node of the input has the chassis `{name}`");
+        let mut diagnostic = match span {
+            Some(span) => Diagnostic::new(Code::ChassisUnknown, span, message),
+            None => Diagnostic::general(Code::ChassisUnknown, message),
+        };
+        let near = nearest(name, model.nodes.iter().map(|node| node.value.as_str()));
+        if let Some(near) = model.nodes.iter().find(|node| Some(node.value.as_str()) == near) {
+            diagnostic = diagnostic.label(near.span, "did you mean this one?");
+        }
+        ctx.report(diagnostic.note("OVN waits for it for ever, and nothing works there"));
     }
 }
 
@@ -217,7 +249,7 @@ fn routed(ctx: &mut Ctx<'_>) {
     }
 }
 
-/// Whether some route for packets from a subnet has its next hop in a network.
+/// Whether some route for packets from a subnet, or a policy, has its next hop in a network.
 fn leads_to(ctx: &Ctx<'_>, vpc: VpcId, subnet: &Subnet, network: ipnet::IpNet) -> bool {
     let table = subnet.route_table.as_ref().map(|t| t.value.as_str());
     let by_hand = ctx.model.vpc(vpc).static_routes.iter().any(|route| {
@@ -225,7 +257,11 @@ fn leads_to(ctx: &Ctx<'_>, vpc: VpcId, subnet: &Subnet, network: ipnet::IpNet) -
             && ctx.assignment.next_hop(route).is_some_and(|hop| network.contains(&hop))
     });
     let implied = || ctx.model.default_routes(vpc).iter().any(|route| network.contains(&route.next_hop));
-    by_hand || table.is_none() && implied()
+    let sent = || {
+        let policies = &ctx.model.vpc(vpc).policy_routes;
+        policies.iter().flat_map(|policy| &policy.next_hops).any(|hop| network.contains(&hop.value))
+    };
+    by_hand || table.is_none() && implied() || sent()
 }
 
 fn translated(ctx: &Ctx<'_>) -> Vec<Translated> {

@@ -7,6 +7,7 @@ mod addressing;
 mod balancer;
 mod bfd;
 mod dns;
+mod egress;
 mod filter;
 mod gateway;
 mod matching;
@@ -118,6 +119,7 @@ pub fn check<'m>(
     balancer::check(&mut ctx);
     policy::check(&mut ctx);
     filter::check(&mut ctx);
+    egress::check(&mut ctx);
     network_acl::check(&mut ctx);
     dns::check(&mut ctx);
     qos::check(&mut ctx);

@@ -3,11 +3,11 @@
 //! | rule | code |
 //! |---|---|
 //! | a DHCP option, of a subnet or a port, is one of OVN's, with a value that it parses, not told twice | N0603 |
-//! | routes by DHCP, which take the place of the router, have a default one | N0320 |
+//! | routes by DHCP, which take the place of the router, have a default one; routers are on the segment | N0320 |
 //! | a port has an address of the family that its own options are for | N0120 |
 //! | a router advertisement has settings that OVN takes, and a family to advertise | N0604, N0120 |
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 use ipnet::Ipv6Net;
@@ -39,6 +39,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
         if let Some(dhcp) = &subnet.dhcp {
             dhcp_options(ctx, &dhcp.v4, true);
             dhcp_options(ctx, &dhcp.v6, false);
+            routers(ctx, subnet, &dhcp.v4);
         }
         advertisements(ctx, subnet);
     }
@@ -47,6 +48,9 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
             let Some(own) = told.own() else { continue };
             dhcp_options(ctx, &own.settings, v4);
             let subnet = model.subnet(port.subnet);
+            if v4 {
+                routers(ctx, subnet, &own.settings);
+            }
             let block = if v4 { subnet.v4() } else { subnet.v6() };
             if block.is_none() && subnet.whole && !own.settings.is_empty() {
                 let family = if v4 { "IPv4" } else { "IPv6" };
@@ -92,6 +96,29 @@ fn dhcp_options(ctx: &mut Ctx<'_>, settings: &[Setting], v4: bool) {
                     .help("add `0.0.0.0/0` with the gateway to the routes"),
             );
         }
+    }
+}
+
+/// A guest looks for its routers on its own segment: one elsewhere is none.
+fn routers(ctx: &mut Ctx<'_>, subnet: &Subnet, settings: &[Setting]) {
+    let Some(block) = subnet.v4() else { return };
+    for setting in settings {
+        let items = dhcp::items(&setting.value.value);
+        let hops: Vec<&str> = match setting.name.value.as_str() {
+            "router" => items,
+            "classless_static_route" => items.into_iter().skip(1).step_by(2).collect(),
+            _ => continue,
+        };
+        let hops = hops.iter().filter_map(|hop| hop.parse::<Ipv4Addr>().ok());
+        let mut elsewhere =
+            hops.filter(|hop| !hop.is_unspecified() && !block.cidr.value.contains(&IpAddr::V4(*hop)));
+        let Some(hop) = elsewhere.next() else { continue };
+        let message = format!("guests of subnet `{}` are told router {hop}, which is not on it", subnet.name);
+        ctx.report(
+            Diagnostic::new(Code::GuestWithoutRoute, setting.value.span, message)
+                .label(block.cidr.span, "their block")
+                .help(format!("name the gateway, {}, or leave the option out", block.gateway)),
+        );
     }
 }
 

@@ -4,11 +4,12 @@
 //! |---|---|
 //! | an address lies in its subnet, is a host's, and is nobody else's; at most one a family | N0308, N0310, N0309, N0318 |
 //! | there is an address left for those without | N0311 |
-//! | a MAC address is one interface's on its switch | N0312 |
+//! | a MAC address is one interface's, router's or elastic IP's on its switch | N0312 |
 //! | cloud-init configures the address that the port has | N0319 |
 //! | a machine learns a default route | N0320 |
 //! | a switch has no more ports than OVN can number | N0605 |
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -113,29 +114,37 @@ fn fits(ctx: &mut Ctx<'_>, subnet: &Subnet, owner: &str, address: &Spanned<IpAdd
 
 fn macs(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
-    let mut seen: BTreeMap<(SubnetId, Mac), (Span, &str)> = BTreeMap::new();
     let mut routers: BTreeMap<(SubnetId, Mac), Span> = BTreeMap::new();
     for (id, subnet) in model.subnets().filter(|(_, subnet)| subnet.routed) {
         let name = names::router_port(model.vpc(subnet.vpc), subnet);
         routers.insert((id, derived_mac("router", &name)), subnet.name.span);
     }
-    for (_, port) in model.ports() {
-        let Some(mac) = &port.mac else { continue };
-        if let Some(span) = routers.get(&(port.subnet, mac.value)) {
-            let message = format!("{mac} of {} is the router's own on this subnet", port.owner);
+    for (id, gateway) in model.gateways().filter(|(_, gateway)| gateway.mac.is_none()) {
+        routers.insert((gateway.external, ctx.assignment.gateway(id).mac), gateway.span);
+    }
+    let ports = model.ports.iter().map(|p| (p.subnet, p.mac, Cow::Borrowed(p.owner.as_str())));
+    let name = |public| -> Cow<'_, str> { Cow::Owned(model.public_name(public)) };
+    let gateways = model.gateways().map(|(id, g)| (g.external, g.mac, name(Public::Gateway(id))));
+    let elastic = model.elastic_ips.iter().enumerate();
+    let elastic = elastic.map(|(at, e)| (e.external, e.mac, name(Public::ElasticIp(ElasticIpId(at)))));
+    let mut seen: BTreeMap<(SubnetId, Mac), (Span, Cow<'_, str>)> = BTreeMap::new();
+    for (id, mac, owner) in ports.chain(gateways).chain(elastic) {
+        let Some(mac) = mac else { continue };
+        let subnet = &model.subnet(id).name;
+        if let Some(span) = routers.get(&(id, mac.value)) {
+            let message = format!("{mac} of {owner} is a router's own on subnet `{subnet}`");
             ctx.report(
                 Diagnostic::new(Code::MacTaken, mac.span, message)
                     .label(*span, "the router's port here has it")
                     .help("leave the MAC address out, and one is derived from the name"),
             );
         }
-        if let Some((span, other)) = seen.get(&(port.subnet, mac.value)) {
-            let subnet = &model.subnet(port.subnet).name;
-            let message = format!("{mac} is given to {other} and to {} on subnet `{subnet}`", port.owner);
+        if let Some((span, other)) = seen.get(&(id, mac.value)) {
+            let message = format!("{mac} is given to {other} and to {owner} on subnet `{subnet}`");
             let (first, second) = (mac.span.min(*span), mac.span.max(*span));
             ctx.report(Diagnostic::new(Code::MacTaken, second, message).label(first, "first here"));
         } else {
-            seen.insert((port.subnet, mac.value), (mac.span, &port.owner));
+            seen.insert((id, mac.value), (mac.span, owner));
         }
     }
 }

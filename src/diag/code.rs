@@ -187,6 +187,7 @@ codes! {
     "N0475" ProxyTaken "proxy-taken" Error "an address that the router is to answer for, and that is somebody's";
     "N0476" NatRuleIdle "nat-rule-idle" Warning "a rule of natOutgoing that no packet comes to";
     "N0480" ChassisTie "chassis-tie" Error "two chassis of one gateway with one priority";
+    "N0481" ChassisUnknown "chassis-unknown" Warning "a chassis that is none of the input's nodes";
 
     "N0501" MatchInvalid "match-invalid" Error "a match expression that OVN can't parse";
     "N0502" MatchHostBits "match-host-bits" Warning "a constant in a match that covers more than it says";
@@ -216,6 +217,7 @@ codes! {
     "N0526" NetworkAclOneWay "network-acl-one-way" Warning "a network ACL that lets something pass and no answer to it";
     "N0527" NetworkAclUnused "network-acl-unused" Note "a network ACL that no subnet names";
     "N0528" MeterRate "meter-rate" Error "a rate or burst that a meter of OVN can't have";
+    "N0529" BalancerBeforeRules "balancer-before-rules" Warning "egress rules that see a balancer's address, and not what is behind it";
     "N0560" DnsOpensFilters "dns-opens-filters" Warning "filters that packets from port 53 pass, because OVN answers for names";
     "N0561" QosShadowed "qos-shadowed" Warning "an interface with a QoS policy on a subnet with one";
 

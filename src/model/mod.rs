@@ -105,6 +105,8 @@ pub struct Model {
     pub gateways: Vec<Gateway>,
     /// Those that may carry gateways, by name.
     pub gateway_chassis: Vec<GatewayChassis>,
+    /// The chassis of all nodes of the input, by name; empty where it has no nodes.
+    pub nodes: Vec<Spanned<String>>,
     /// Kind by kind, by name.
     pub elastic_ips: Vec<ElasticIp>,
     /// By name.

@@ -104,7 +104,7 @@ impl OptionKind {
 
     /// Whether OVN takes the value once it is written as [`OptionKind::written`] writes it.
     pub fn takes(self, value: &str) -> bool {
-        let items = list(value);
+        let items = items(value);
         let all = |test: fn(&str) -> bool| !items.is_empty() && items.iter().all(|item| test(item));
         match self {
             Ipv4 => all(|item| item.parse::<Ipv4Addr>().is_ok()),
@@ -135,7 +135,7 @@ impl OptionKind {
             Text => quoted(value),
             Host if value.parse::<Ipv4Addr>().is_err() => quoted(value),
             Ipv4 | Ipv6 | Routes => {
-                let items = list(value);
+                let items = items(value);
                 if items.len() > 1 { format!("{{{}}}", items.join(", ")) } else { items.concat() }
             }
             Host | Number(_) | Bool | Mac => value.to_owned(),
@@ -148,7 +148,7 @@ fn quoted(value: &str) -> String {
 }
 
 /// The items of `a`, `a;b` or `{a, b}`.
-fn list(value: &str) -> Vec<&str> {
+pub fn items(value: &str) -> Vec<&str> {
     let inner = value.strip_prefix('{').and_then(|v| v.strip_suffix('}')).unwrap_or(value);
     inner.split([';', ',']).map(str::trim).filter(|item| !item.is_empty()).collect()
 }

@@ -9,6 +9,7 @@
 //!
 //! Refuses to judge whether sources can get out; `check` does.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -129,6 +130,16 @@ fn leads_elsewhere(model: &Model, vpc: VpcId, external: SubnetId, v4: bool) -> b
     !hops.any(|hop| block.cidr.value.contains(&hop))
 }
 
+/// Where routes of the main table lead by themselves, as to peers.
+fn routed_by_name(model: &Model, vpc: VpcId) -> impl Iterator<Item = IpNet> {
+    let routes = model.vpc(vpc).static_routes.iter().filter(|route| {
+        route.table.is_none()
+            && route.selector == RouteSelector::Destination
+            && route.prefix.value.prefix_len() > 0
+    });
+    routes.map(|route| route.prefix.value)
+}
+
 /// Sends what leaves the VPC from a policy's sources to the external network, where nothing else does.
 fn send(
     gateway: &EgressGateway,
@@ -151,8 +162,9 @@ fn send(
         let hop: Option<IpAddr> =
             model.subnet(external).blocks.iter().map(|block| block.gateway.value).find(|a| a.is_ipv4() == v4);
         let from: Vec<String> = sources.iter().filter(|net| of_family(net)).map(IpNet::to_string).collect();
-        let own = model.blocks_of(vpc).into_iter().map(|block| block.value).filter(of_family);
-        let own: Vec<String> = own.map(|net| net.to_string()).collect();
+        let own = model.blocks_of(vpc).into_iter().map(|block| block.value);
+        let own: BTreeSet<IpNet> = own.chain(routed_by_name(model, vpc)).filter(of_family).collect();
+        let own: Vec<String> = own.iter().map(IpNet::to_string).collect();
         let (Some(hop), false) = (hop, from.is_empty()) else { continue };
         let span = gateway.name.span;
         let ip = if v4 { "ip4" } else { "ip6" };

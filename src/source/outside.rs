@@ -92,7 +92,10 @@ pub(super) fn resolve(
         internet_gateways: own,
         elastic_ips,
     } = declared;
-    model.gateway_chassis = chassis(nodes, config.as_ref(), sink);
+    let nodes = unique("Node", nodes, |node| &node.name.value, |node| Some(node.name.span), sink);
+    model.gateway_chassis = chassis(&nodes, config.as_ref(), sink);
+    model.nodes = nodes.into_iter().map(|node| node.chassis.unwrap_or(node.name)).collect();
+    model.nodes.sort_by(|a, b| a.value.cmp(&b.value));
     let nat_gateways = unique("VpcNatGateway", nat_gateways, |g| &g.name.value, |g| Some(g.name.span), sink);
     model.gateways = gateways(exits, config.as_ref(), names, model, sink);
     model.gateways.sort_by_key(|gateway| gateway.vpc);
@@ -143,8 +146,7 @@ fn external_of(eip: &Eip) -> Spanned<String> {
 }
 
 /// The chassis of gateway nodes, by name.
-fn chassis(nodes: Vec<Node>, config: Option<&GatewayConfig>, sink: &mut Sink) -> Vec<GatewayChassis> {
-    let nodes = unique("Node", nodes, |node| &node.name.value, |node| Some(node.name.span), sink);
+fn chassis(nodes: &[Node], config: Option<&GatewayConfig>, sink: &mut Sink) -> Vec<GatewayChassis> {
     let listed = config.map_or(&[][..], |config| config.nodes.as_slice());
     let mut wanted: BTreeMap<&str, Span> =
         nodes.iter().filter(|n| n.is_gateway).map(|n| (n.name.value.as_str(), n.name.span)).collect();

@@ -47,8 +47,13 @@ const RECORD: &str = "it follows from the subnet, and is Kube-OVN's own record o
 /// Why what is about a move between chassis has no effect.
 const MOVE: &str = "Kube-OVN itself arranges moves; `requestedChassis` of a NetworkInterface says the same";
 
+/// What says the same as the annotations of the default VPC's ways out.
+const BY_OBJECTS: &str =
+    "an OvnEip with an OvnFip (in and out) or an OvnSnatRule (out alone) says the same, in every VPC";
+const BY_POLICY: &str = "a policyRoute of its Vpc that reroutes its address says the same, in every VPC";
+
 /// Annotations that northc reads or answers.
-pub(crate) const ATTRIBUTES: [Attribute; 26] = [
+pub(crate) const ATTRIBUTES: [Attribute; 29] = [
     read("aaps", "the Vips that it may hold, with commas between them"),
     idle("activation_strategy", Code::FieldWithoutEffect, MOVE),
     idle("cidr", Code::FieldWithoutEffect, RECORD),
@@ -59,6 +64,7 @@ pub(crate) const ATTRIBUTES: [Attribute; 26] = [
     ),
     read("dhcp-v6-options", "the same by DHCPv6"),
     read("egress_rate", "megabits a second that it may send"),
+    idle("eip", Code::NotYet, BY_OBJECTS),
     idle("gateway", Code::FieldWithoutEffect, RECORD),
     read("ingress_rate", "megabits a second that may reach it"),
     read("ip_address", "its address, or one of each family, with a comma between them"),
@@ -75,10 +81,12 @@ pub(crate) const ATTRIBUTES: [Attribute; 26] = [
     idle("loss", Code::FieldWithoutEffect, NOT_OVN),
     read("mac_address", "its Ethernet address"),
     idle("mirror", Code::FieldWithoutEffect, NOT_OVN),
+    idle("north_gateway", Code::NotYet, BY_POLICY),
     read("port_security", "whether it may send from its own addresses alone"),
     read("port_vips", "those of the subnet's `vips` that it may hold, with commas between them"),
     idle("routes", Code::FieldWithoutEffect, NOT_OVN),
     read("security_groups", "the SecurityGroups that it joins, with commas between them"),
+    idle("snat", Code::NotYet, BY_OBJECTS),
     read("vips", "further addresses that it may send from, with commas between them"),
     idle("vlan_id", Code::FieldWithoutEffect, RECORD),
 ];
