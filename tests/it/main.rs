@@ -41,6 +41,7 @@ mod servers;
 mod stack;
 mod tidy;
 mod trace;
+mod traps;
 #[cfg(feature = "live")]
 mod verbs;
 mod verify;

@@ -50,7 +50,7 @@ fn check(case: &Case) -> (usize, usize) {
     (texts.len(), n_taken)
 }
 
-fn collect<'v>(value: &'v Value, texts: &mut BTreeSet<&'v str>) {
+pub(super) fn collect<'v>(value: &'v Value, texts: &mut BTreeSet<&'v str>) {
     match value {
         Value::String(text) => drop(texts.insert(text)),
         Value::Array(items) => items.iter().for_each(|item| collect(item, texts)),
@@ -64,7 +64,7 @@ fn collect<'v>(value: &'v Value, texts: &mut BTreeSet<&'v str>) {
 }
 
 /// Puts another text where this one stands, also as the name of a reference: `default/net`.
-fn replace(value: &mut Value, text: &str, other: &str) {
+pub(super) fn replace(value: &mut Value, text: &str, other: &str) {
     match value {
         Value::String(found) if found == text => other.clone_into(found),
         Value::String(found) => {

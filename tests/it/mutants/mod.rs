@@ -4,6 +4,7 @@
 
 #[cfg(feature = "live")]
 mod applied;
+mod doors;
 mod hostile;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use std::sync::LazyLock;
 use ipnet::IpNet;
 use northc::assign::Remembered;
 use northc::compile::{Options, compile};
-use northc::diag::Sink;
+use northc::diag::{Severity, Sink};
 use northc::emit::operations::operations;
 use northc::nb::{Atom, Datum, Key, Kind, Row, Rows, Table, stamp};
 use northc::ovsdb::op::{Mutator, Name, Op, Which, values};
@@ -44,6 +45,8 @@ struct Mutated {
     n_compiled: usize,
     /// What was changed, and the rows, where they are others.
     wanted: Vec<(String, Rows)>,
+    /// Objects without which nothing compiles, whatever goes with them.
+    stuck: Vec<String>,
 }
 
 /// Every case that compiles, each in a thread of its own; for all tests here.
@@ -60,13 +63,35 @@ impl Mutated {
         let objects = objects(case);
         let there = rows(&objects).unwrap_or_else(|| panic!("{} does not compile as JSON", case.name));
         let mutants = mutants(&objects);
-        let (case, n_mutants) = (case.name.clone(), mutants.len());
+        let (case, n_mutants) = (case.name.clone(), mutants.len() + objects.len());
         let compiled = mutants.into_iter().filter_map(|mutant| Some((mutant.what, rows(&mutant.objects)?)));
         let mut wanted: Vec<(String, Rows)> = compiled.collect();
+        let mut stuck = Vec::new();
+        for (at, object) in objects.iter().enumerate() {
+            let kind = object["kind"].as_str().unwrap_or_default();
+            match without(&objects, at) {
+                Some(rows) => wanted.push((format!("{kind} removed"), rows)),
+                None => stuck.push(object.to_string()),
+            }
+        }
         let n_compiled = wanted.len();
         wanted.retain(|(_, wanted)| *wanted != there);
-        Mutated { case, there, n_mutants, n_compiled, wanted }
+        Mutated { case, there, n_mutants, n_compiled, wanted, stuck }
     }
+}
+
+/// The rows when an object is gone, and with it whatever can't be without it.
+fn without(objects: &[Value], at: usize) -> Option<Rows> {
+    let mut objects = objects.to_vec();
+    let mut gone = BTreeSet::from([at]);
+    while !gone.is_empty() {
+        gone.iter().rev().for_each(|at| drop(objects.remove(*at)));
+        match compiled(&objects) {
+            Ok(rows) => return Some(rows),
+            Err(wrong) => gone = wrong,
+        }
+    }
+    None
 }
 
 fn objects(case: &Case) -> Vec<Value> {
@@ -75,29 +100,43 @@ fn objects(case: &Case) -> Vec<Value> {
 
 /// The rows of these objects, which forget their lines; `None` when the objects have errors.
 fn rows(objects: &[Value]) -> Option<Rows> {
+    compiled(objects).ok()
+}
+
+/// The same; or which of the objects have errors.
+fn compiled(objects: &[Value]) -> Result<Rows, BTreeSet<usize>> {
     let mut sources = SourceMap::new();
-    let text: String = objects.iter().map(|object| format!("---\n{object}\n")).collect();
-    sources.add("mutant.yaml", text);
+    let texts: Vec<String> = objects.iter().map(|object| format!("---\n{object}\n")).collect();
+    sources.add("mutant.yaml", texts.concat());
     let options = Options {
         owner: OWNER.into(),
         target: Target::default(),
         remembered: Remembered::default(),
         gateway_chassis: Vec::new(),
     };
-    let compiled = compile(&sources, &options, &mut Sink::new())?;
+    let mut sink = Sink::new();
+    let Some(compiled) = compile(&sources, &options, &mut sink) else {
+        let errors = sink.into_sorted(&sources).into_iter().filter(|d| d.severity == Severity::Error);
+        let places = errors.filter_map(|error| Some(error.primary?.span.range().start));
+        let object = |place| {
+            let mut end = 0;
+            texts.iter().position(|text| {
+                end += text.len();
+                place < end
+            })
+        };
+        return Err(places.filter_map(object).collect());
+    };
     let mut rows = Rows::new();
     compiled.rows.iter().for_each(|(key, row)| rows.insert(key.clone(), row.clone(), None));
-    Some(rows)
+    Ok(rows)
 }
 
-/// Every single change: an object, a field or an item of a list is removed, or a value is another.
+/// Every single change within an object: a field or an item of a list is removed, or a value is another.
 fn mutants(objects: &[Value]) -> Vec<Mutant> {
     let mut all = Vec::new();
     for (at, object) in objects.iter().enumerate() {
         let kind = object["kind"].as_str().unwrap_or_default();
-        let mut rest = objects.to_vec();
-        rest.remove(at);
-        all.push(Mutant { what: format!("{kind} removed"), objects: rest });
         for (what, changed) in changes(kind, object) {
             let mut objects = objects.to_vec();
             objects[at] = changed;
@@ -387,6 +426,25 @@ fn every_single_change_is_the_smallest_transaction() {
     let said =
         format!("{n_mutants} changes, {n_compiled} of them compile, {n_changed} of those change a row");
     assert!(n_mutants > 5_000 && n_compiled * 3 > n_mutants && n_changed * 2 > n_compiled, "{said}");
+}
+
+/// Kinds whose objects are no rows of their own in any fixture: what they say is in those of others, or in none.
+const WITHOUT_ROWS: [&str; 4] = ["Deployment", "Expectation", "ProviderNetwork", "VpcDns"];
+
+#[test]
+fn every_object_can_go_with_those_that_need_it() {
+    let mut kinds: BTreeSet<String> = BTreeSet::new();
+    for case in cases::all().into_iter().filter(Case::is_good) {
+        kinds.extend(objects(&case).iter().filter_map(|object| Some(object["kind"].as_str()?.to_owned())));
+    }
+    for Mutated { case, wanted, stuck, .. } in MUTATED.iter() {
+        assert!(stuck.is_empty(), "{case}: {stuck:#?}");
+        for (what, _) in wanted {
+            kinds.retain(|kind| what.strip_suffix(" removed") != Some(kind));
+        }
+    }
+    let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
+    assert_eq!(kinds, WITHOUT_ROWS, "objects whose removal takes no row away");
 }
 
 #[test]
