@@ -31,12 +31,7 @@ const BOB: &str = "
 fn rows(text: &str) -> Result<(Compiled, SourceMap), String> {
     let mut sources = SourceMap::new();
     sources.add("office.yaml", text.to_owned()).ok_or("longer than 4 GiB")?;
-    let options = Options {
-        owner: OWNER.to_owned(),
-        target: Target::OLDEST,
-        remembered: Default::default(),
-        gateway_chassis: Vec::new(),
-    };
+    let options = Options::new(OWNER);
     let mut sink = Sink::new();
     match compile(&sources, &options, &mut sink) {
         Some(compiled) => Ok((compiled, sources)),

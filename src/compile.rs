@@ -27,6 +27,14 @@ pub struct Options {
     pub gateway_chassis: Vec<GatewayChassis>,
 }
 
+impl Options {
+    /// For the oldest OVN, with nothing remembered and no chassis named.
+    pub fn new(owner: impl Into<String>) -> Options {
+        let (target, remembered, gateway_chassis) = (Target::OLDEST, Remembered::new(), Vec::new());
+        Options { owner: owner.into(), target, remembered, gateway_chassis }
+    }
+}
+
 /// What a compilation without errors gives.
 #[derive(Debug)]
 pub struct Compiled {
@@ -53,8 +61,8 @@ pub fn compile_and(
     let checking = || check(&model, options.target, &options.remembered, sink);
     let checked = info_span!("check").in_scope(checking)?;
     let mut rows = info_span!("lower").in_scope(|| lower(&checked));
-    stamp::stamp(&mut rows, &options.owner);
-    let problems = schema::problems(&rows);
+    info_span!("stamp").in_scope(|| stamp::stamp(&mut rows, &options.owner));
+    let problems = info_span!("prove").in_scope(|| schema::problems(&rows));
     assert!(problems.is_empty(), "checked input makes rows that the schema takes: {}", problems.join("; "));
     look(&checked, &rows, sink);
     Some(Compiled { rows, model })

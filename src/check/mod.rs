@@ -32,6 +32,7 @@ use crate::assign::{self, Assignment, Exhausted, Holder, Remembered};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Model, Public, SubnetId, VpcId};
 use crate::names as minted;
+use crate::progress;
 use crate::target::Target;
 
 /// A model that was found coherent, with the choices made for it. INVARIANT: only [`check`] makes one.
@@ -105,26 +106,29 @@ pub fn check<'m>(
 
     let mut ctx =
         Ctx { model, target, assignment: &assignment, by_vpc, callers, port_names, port_groups, sink };
-    nothing(&mut ctx);
-    names::check(&mut ctx);
-    addressing::check(&mut ctx);
-    ports::check(&mut ctx, &full);
-    pools::check(&mut ctx);
-    peering::check(&mut ctx);
-    transit::check(&mut ctx);
-    routing::check(&mut ctx);
-    bfd::check(&mut ctx);
-    gateway::check(&mut ctx);
-    nat::check(&mut ctx);
-    balancer::check(&mut ctx);
-    policy::check(&mut ctx);
-    filter::check(&mut ctx);
-    egress::check(&mut ctx);
-    network_acl::check(&mut ctx);
-    dns::check(&mut ctx);
-    qos::check(&mut ctx);
-    options::check(&mut ctx);
-    segment::check(&mut ctx);
+    let rules: [&dyn Fn(&mut Ctx<'_>); 20] = [
+        &nothing,
+        &names::check,
+        &addressing::check,
+        &|ctx| ports::check(ctx, &full),
+        &pools::check,
+        &peering::check,
+        &transit::check,
+        &routing::check,
+        &bfd::check,
+        &gateway::check,
+        &nat::check,
+        &balancer::check,
+        &policy::check,
+        &filter::check,
+        &egress::check,
+        &network_acl::check,
+        &dns::check,
+        &qos::check,
+        &options::check,
+        &segment::check,
+    ];
+    progress::along(rules.iter(), rules.len()).for_each(|rule| rule(&mut ctx));
     (!sink.has_errors()).then_some(Checked { model, assignment })
 }
 

@@ -30,10 +30,6 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    planning: PlanningArgs,
-    #[command(flatten)]
-    opening: OpeningArgs,
-    #[command(flatten)]
     pub(super) applying: ApplyingArgs,
     /// Undo it after this time unless `northc confirm` comes
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
@@ -47,6 +43,11 @@ pub(super) struct Args {
     /// Show the plan and write nothing
     #[arg(long)]
     dry_run: bool,
+    // What has headings of its own comes last, or it takes what follows under them.
+    #[command(flatten)]
+    planning: PlanningArgs,
+    #[command(flatten)]
+    opening: OpeningArgs,
 }
 
 impl Args {

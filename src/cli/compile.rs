@@ -1,13 +1,13 @@
 //! `northc compile`: rows as a script, a transaction or JSON. Refuses to talk to a database.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use tracing::info_span;
 
 use super::verify::Proof;
-use super::{Streams, exit, expecting, input};
+use super::{Streams, exit, expecting, input, trace};
 use crate::assign::Remembered;
 use crate::compile::{Compiled, Options, compile_and};
 use crate::diag::Sink;
@@ -95,6 +95,9 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     let wrote = wrote_lock.and_then(|()| match &args.output {
         Some(path) => files::write_with(path, emit),
         None => {
+            if std::io::stdout().is_terminal() {
+                trace::hush();
+            }
             // A reader that has gone away is not an error.
             let _ = emit(streams.out);
             Ok(())

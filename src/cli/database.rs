@@ -4,22 +4,29 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Streams, duration, exit};
+use tokio::time::timeout;
+
+use super::{Streams, duration, exit, trace};
 use crate::diag::Code;
+use crate::nb::actual::Actual;
 use crate::ovsdb::endpoint::{OVN_NB, Remotes};
 use crate::ovsdb::fault::{Fault, Remedy};
 use crate::ovsdb::session::{Members, Notice, OnNotice, Options, Session};
 use crate::ovsdb::tls::TlsFiles;
+use crate::progress;
 
 /// How to reach the database.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Database")]
 pub(super) struct DatabaseArgs {
-    /// The Northbound database: unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT; a cluster's with commas between
-    #[arg(long, value_name = "REMOTES", env = "NORTHC_DB")]
+    /// The Northbound database: unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT; a cluster's with commas between. Else it is
+    /// what NORTHC_DB says, or OVN_NB_DB, or OVN's own socket
+    // Not clap's `env`, which takes a variable for an option and then refuses `-f` beside it.
+    #[arg(long, value_name = "REMOTES")]
     db: Option<String>,
     /// The Southbound database, asked whether ovn-northd is done
     #[arg(long, value_name = "REMOTES", env = "OVN_SB_DB")]
@@ -44,7 +51,8 @@ pub(super) struct DatabaseArgs {
 impl DatabaseArgs {
     /// Where the Northbound database is said to be.
     pub(super) fn remotes(&self) -> String {
-        let said = self.db.clone().or_else(|| std::env::var("OVN_NB_DB").ok().filter(|db| !db.is_empty()));
+        let variable = |name| std::env::var(name).ok().filter(|db| !db.is_empty());
+        let said = self.db.clone().or_else(|| variable("NORTHC_DB")).or_else(|| variable("OVN_NB_DB"));
         said.unwrap_or_else(|| OVN_NB.to_owned())
     }
 
@@ -89,6 +97,7 @@ impl DatabaseArgs {
 /// Says that we wait, as it happens: the session has a thread of its own.
 pub(super) fn tell(notice: &Notice) {
     if let Notice::Waiting { .. } = notice {
+        trace::clear();
         let _ = writeln!(std::io::stderr(), "{notice}");
     }
 }
@@ -96,6 +105,9 @@ pub(super) fn tell(notice: &Notice) {
 /// Says what went wrong with the database, and gives the exit code.
 pub(super) fn refuse(fault: &Fault, streams: &mut Streams<'_>) -> u8 {
     streams.say(&format!("error[{}]: {fault}\n", Code::DatabaseFault));
+    if let Fault::Unreachable { .. } = fault {
+        streams.say("  = --db or OVN_NB_DB says where it is; files are enough for `plan --from OLD --to NEW` and `reach -f PATH`\n");
+    }
     match fault {
         Fault::Endpoint(_) => exit::USAGE,
         Fault::Refused(_) | Fault::Rpc { .. } if fault.remedy() == Remedy::Stop => {
@@ -108,8 +120,26 @@ pub(super) fn refuse(fault: &Fault, streams: &mut Streams<'_>) -> u8 {
     }
 }
 
-/// Runs what talks to a database.
+/// What is in a database.
+pub(super) fn read(session: Result<Session, Fault>) -> Result<Arc<Actual>, Fault> {
+    let _stage = tracing::info_span!("read the database").entered();
+    let session = session?;
+    block_on(session.actual())
+}
+
+/// How often we tell that we wait.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// Runs what talks to a database, and tells meanwhile that it goes on.
 pub(super) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("the system gives a timer and a poller").block_on(work)
+    runtime.expect("the system gives a timer and a poller").block_on(async {
+        let mut work = pin!(work);
+        loop {
+            match timeout(TELL_EVERY, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => progress::at(0, 0),
+            }
+        }
+    })
 }

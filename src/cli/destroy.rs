@@ -11,19 +11,24 @@ use crate::nb::actual::Actual;
 use crate::plan::{Plan, Request, plan, render};
 use crate::span::SourceMap;
 
+const EXAMPLES: &str = "Examples:
+  northc destroy --dry-run                      # what would go
+  northc destroy --owner shop                   # shows it, and asks for the owner's name";
+
 /// Arguments of `northc destroy`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Whose rows go
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = super::compile::owner)]
     owner: String,
     #[command(flatten)]
     applying: ApplyingArgs,
-    #[command(flatten)]
-    database: DatabaseArgs,
     /// Show what would go and write nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    database: DatabaseArgs,
 }
 
 pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {

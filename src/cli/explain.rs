@@ -7,14 +7,18 @@ use super::{Streams, exit};
 use crate::diag::format::FORMAT_VERSION;
 use crate::diag::{Code, Severity};
 
+const EXAMPLES: &str = "Examples:
+  northc explain N0301                          # or by its name: cidr-overlap
+  northc explain | grep gateway                 # which codes there are";
+
 /// Arguments of `northc explain`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// A code by number or by name: `N0301`, `cidr-overlap`
-    #[arg(value_name = "CODE", required_unless_present = "list", conflicts_with = "list",
-          value_parser = super::input::Codes(str::parse::<Code>), hide_possible_values = true)]
+    #[arg(value_name = "CODE", conflicts_with = "list", value_parser = super::input::Codes(str::parse::<Code>), hide_possible_values = true)]
     code: Option<Code>,
-    /// Every code with its severity
+    /// Every code with its severity; so does no code at all
     #[arg(long)]
     list: bool,
     /// How to tell it

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use super::planning::saved_plan;
 use super::{Streams, exit, input, overlay};
-use crate::diag::Sink;
+use crate::diag::{Code, Sink};
 use crate::graph::html::Behind;
 use crate::graph::{self, Picture, change, dot, html, layout, mermaid, reach, svg};
 use crate::nb::Rows;
@@ -117,6 +117,14 @@ fn draw(input: &input::InputArgs, paths: &[PathBuf], streams: &mut Streams<'_>) 
         let _ = input.tell(sink, &sources, streams, false);
         return Err(exit::NO);
     };
+    if sink.has(Code::NothingToCompile) {
+        let mut nothing = Sink::new();
+        sink.into_sorted(&sources)
+            .into_iter()
+            .filter(|it| it.code == Code::NothingToCompile)
+            .for_each(|it| nothing.push(it));
+        let _ = input.tell(nothing, &sources, streams, false);
+    }
     let (picture, rows) = (graph::picture(&checked, &sources), lower::lower(&checked));
     Ok(Drawn { picture, rows, sources })
 }

@@ -34,7 +34,7 @@ mod verify;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -44,7 +44,7 @@ use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
-    /// When to colour messages
+    /// When to colour; by itself on a terminal, unless NO_COLOR is set, and anywhere with FORCE_COLOR
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", value_enum)]
     color: ColorChoice,
     /// Say nothing of how it goes; problems and answers are told
@@ -75,6 +75,7 @@ enum Verb {
     /// Show what would change between two inputs: OLD NEW; otherwise as `plan`
     ///
     /// Changes nothing, and needs no database. What newly opens and closes is told with a packet each.
+    #[command(override_usage = "northc diff [OPTIONS] <OLD> <NEW>")]
     Diff(plan::Args),
     /// Make a live database hold the rows: plan, ask, do it atomically, wait, read back
     #[cfg(feature = "live")]
@@ -91,6 +92,8 @@ enum Verb {
     #[cfg(feature = "live")]
     Doctor(doctor::Args),
     /// What a problem's code means, with an example of each side
+    ///
+    /// Without a code it lists them all.
     Explain(explain::Args),
     /// Draw the network as SVG, DOT, Mermaid or a page
     ///
@@ -121,6 +124,8 @@ struct Streams<'s> {
     err: &'s mut dyn Write,
     /// Whether messages may be coloured.
     colour: bool,
+    /// Whether data may be: a file keeps what it is given.
+    data_colour: bool,
     /// Whether nobody wants to hear how it goes.
     quiet: bool,
     /// Whether messages go to a terminal.
@@ -131,6 +136,7 @@ struct Streams<'s> {
 impl Streams<'_> {
     /// Writes data; a reader that has gone away is not an error.
     fn data(&mut self, text: &str) {
+        trace::clear();
         let _ = self.out.write_all(text.as_bytes());
     }
 
@@ -143,6 +149,7 @@ impl Streams<'_> {
 
     /// Says something to the person.
     fn say(&mut self, text: &str) {
+        trace::clear();
         let _ = self.err.write_all(text.as_bytes());
     }
 }
@@ -163,20 +170,25 @@ where
             return if error.use_stderr() { exit::USAGE } else { exit::OK };
         }
     };
-    let colour = match cli.color {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let colour = |terminal: bool| match cli.color {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
-        ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        ColorChoice::Auto => {
+            let is_forced = ["FORCE_COLOR", "CLICOLOR_FORCE"].into_iter().any(is_set);
+            (terminal || is_forced) && !is_set("NO_COLOR")
+        }
     };
     let mut streams = Streams {
         out,
         err,
-        colour,
+        colour: colour(terminal),
+        data_colour: colour(terminal && std::io::stdout().is_terminal()),
         quiet: cli.quiet,
         #[cfg(feature = "live")]
         terminal,
     };
-    trace::listen(cli.verbose, cli.timings);
+    trace::listen(cli.verbose, cli.timings, terminal && !cli.quiet);
     act(cli.verb, &mut streams)
 }
 
@@ -185,7 +197,7 @@ fn act(verb: Verb, streams: &mut Streams<'_>) -> u8 {
         Verb::Check(args) => check::run(&args, streams),
         Verb::Compile(args) => compile::run(&args, streams),
         Verb::Plan(args) => plan::run(&args, streams),
-        Verb::Diff(args) => plan::run(&args.between(), streams),
+        Verb::Diff(args) => plan::diff(args, streams),
         #[cfg(feature = "live")]
         Verb::Apply(args) => apply::run(&args, streams),
         #[cfg(feature = "live")]

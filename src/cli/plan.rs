@@ -27,10 +27,6 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    #[command(flatten)]
-    planning: PlanningArgs,
-    #[command(flatten)]
-    opening: OpeningArgs,
     /// Compare with this input instead of a database
     #[arg(long, value_name = "OLD", num_args = 1..)]
     from: Vec<PathBuf>,
@@ -49,15 +45,22 @@ pub(super) struct Args {
     /// Plan again whenever a file changes
     #[arg(long)]
     watch: bool,
+    // What has headings of its own comes last, or it takes what follows under them.
+    #[command(flatten)]
+    planning: PlanningArgs,
+    #[command(flatten)]
+    opening: OpeningArgs,
 }
 
 impl Args {
-    /// The same, with two paths and nothing else to compare as the old input and the new one.
-    pub(super) fn between(mut self) -> Args {
-        if let ([old, new], true) = (self.planning.input.paths.as_slice(), self.from.is_empty()) {
-            (self.from, self.to) = (vec![old.clone()], vec![new.clone().into()]);
+    /// The same, with the two paths as the old input and the new one, unless --from and --to say which they are.
+    fn between(mut self) -> Result<Args, &'static str> {
+        match (self.planning.input.paths.as_slice(), self.from.is_empty()) {
+            ([old, new], true) => (self.from, self.to) = (vec![old.clone()], vec![new.clone().into()]),
+            (_, true) => return Err("`diff` compares two files or folders: northc diff OLD NEW"),
+            (_, false) => {}
         }
-        self
+        Ok(self)
     }
 }
 
@@ -68,6 +71,17 @@ enum Form {
     Markdown,
     Nbctl,
     Ovsdb,
+}
+
+/// `northc diff`: the same between two paths.
+pub(super) fn diff(args: Args, streams: &mut Streams<'_>) -> u8 {
+    match args.between() {
+        Ok(args) => run(&args, streams),
+        Err(problem) => {
+            streams.say(&format!("error: {problem}\n"));
+            exit::USAGE
+        }
+    }
 }
 
 pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
@@ -189,10 +203,8 @@ fn open(_: &Args) -> Database {}
 
 #[cfg(feature = "live")]
 fn read(database: Database, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
-    use super::database::{block_on, refuse};
-    let reading = || database.and_then(|session| block_on(session.actual()));
-    let read = tracing::info_span!("read the database").in_scope(reading);
-    read.map_err(|fault| refuse(&fault, streams))
+    use super::database::{read, refuse};
+    read(database).map_err(|fault| refuse(&fault, streams))
 }
 
 #[cfg(not(feature = "live"))]

@@ -178,7 +178,7 @@ pub(super) fn guard_text(guard: &Guard) -> String {
     format!("this deletes {n_deleted} of {n_owned} rows{vpcs}")
 }
 
-/// Whether to colour what goes to a person.
+/// Whether to colour a plan.
 pub(super) fn paint(streams: &Streams<'_>) -> Paint {
-    if streams.colour { Paint::Ansi } else { Paint::Plain }
+    if streams.data_colour { Paint::Ansi } else { Paint::Plain }
 }

@@ -12,6 +12,7 @@ use crate::diag::{Sink, format};
 use crate::expect::{self, Holds, Outcome, set_of, show};
 use crate::model::{Expectation, Service};
 use crate::nb::dump;
+use crate::progress;
 use crate::reach::guest::ByHand;
 use crate::reach::judge::{Judge, Party, Place, Verdict, service};
 use crate::reach::matrix::{Group, Matrix};
@@ -155,6 +156,12 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
 fn question(args: &Args) -> Result<Question<'_>, String> {
     use Format::{Dot, Github, Json, Junit, Markdown, Sarif, Svg, Text};
     let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
+    // Other verbs take paths as they come; here they would be names.
+    if let Some(path) = words.iter().find(|word| word.contains(['.', '/']) && Path::new(word).exists()) {
+        return Err(format!(
+            "`{path}` is a file or folder, which stands behind -f: northc reach -f {path} SRC DST"
+        ));
+    }
     let is_many = args.all || args.exposed || args.from_one.is_some() || args.to_one.is_some();
     let (question, formats): (_, &[Format]) = match (words.as_slice(), is_many, &args.expect) {
         ([], false, Some(_)) => (Question::Expectations, &[Text, Json, Markdown, Sarif, Github, Junit]),
@@ -230,9 +237,8 @@ fn saved(path: &Path, target: Target, streams: &mut Streams<'_>) -> Result<Netwo
 
 #[cfg(feature = "live")]
 fn live(args: &Args, streams: &mut Streams<'_>) -> Result<Network, u8> {
-    use super::database::{block_on, refuse};
-    let read = args.database.northbound().and_then(|session| block_on(session.actual()));
-    match read {
+    use super::database::{read, refuse};
+    match read(args.database.northbound()) {
         Ok(actual) => Ok(Network::of_actual(&actual, args.ovn_version)),
         Err(fault) => Err(refuse(&fault, streams)),
     }
@@ -255,7 +261,8 @@ fn pair(
 ) -> Result<u8, String> {
     let (senders, receivers) = (parties(judge, from)?, parties(judge, to)?);
     let (mut text, mut documents, mut verdicts) = (String::new(), Vec::new(), Vec::new());
-    for sender in &senders {
+    let stage = tracing::info_span!("follow packets").entered();
+    for sender in progress::along(senders.iter(), senders.len()) {
         let is_other = |receiver: &&Party| match &receiver.place {
             Place::Guest(_) => receiver.place != sender.place,
             Place::Router | Place::Outside | Place::Balanced(_) => *receiver != sender,
@@ -277,6 +284,7 @@ fn pair(
             verdicts.extend(findings.is_empty().then_some(Verdict::Blocked));
         }
     }
+    drop(stage);
     if verdicts.is_empty() {
         return Err(format!("`{from}` and `{to}` are the same machine"));
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::database::refuse;
 use super::planning::{guard_text, paint};
-use super::{Streams, duration, exit};
+use super::{Streams, duration, exit, trace};
 use crate::apply::{Done, Event, Failure, Settled};
 use crate::diag::Code;
 use crate::plan::{Plan, render};
@@ -129,6 +129,7 @@ impl<'r, 's> Reporter<'r, 's> {
     /// Shows how far we are, on a terminal, once it takes long.
     fn progress(&mut self, elapsed: Duration, text: &str) {
         if self.streams.terminal && elapsed >= PROGRESS_AFTER {
+            trace::hush();
             self.streams.status(&format!("\r\x1b[K{text}"));
             self.has_progress = true;
         }

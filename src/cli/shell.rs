@@ -69,10 +69,27 @@ pub(super) fn completions(args: &CompletionsArgs, mut command: Command, streams:
     match args.shell {
         Shell::Bash => Bash.generate(&command, &mut script),
         Shell::Zsh => Zsh.generate(&command, &mut script),
-        Shell::Fish => Fish.generate(&command, &mut script),
+        Shell::Fish => {
+            Fish.generate(&command, &mut script);
+            script.extend(fish_words(&command).into_bytes());
+        }
     }
     streams.data(&String::from_utf8_lossy(&script));
     exit::OK
+}
+
+/// What may stand in a place that has no option before it, for fish: clap's generator leaves these out.
+fn fish_words(command: &Command) -> String {
+    let mut out = String::new();
+    for verb in command.get_subcommands() {
+        for value in verb.get_positionals().flat_map(clap::Arg::get_possible_values) {
+            let help = value.get_help().map(ToString::to_string).unwrap_or_default().replace('\'', "\\'");
+            let (verb, value) = (verb.get_name(), value.get_name());
+            let on = format!("__fish_northc_using_subcommand {verb}");
+            out.push_str(&format!("complete -c northc -n \"{on}\" -f -a '{value}' -d '{help}'\n"));
+        }
+    }
+    out
 }
 
 /// Writes the main page, or all of them into a directory.

@@ -266,18 +266,32 @@ impl fmt::Display for Code {
     }
 }
 
+/// The number of `N0301`, in either case and with or without `N` and zeros; `None` where it is none.
+fn code_digits(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix(['n', 'N']).unwrap_or(text);
+    digits.starts_with(|c: char| c.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
 impl FromStr for Code {
     type Err = String;
 
-    /// A number or a slug, in any case; the error suggests the nearest.
+    /// A number, with or without its letters, or a slug, in any case; the error suggests what may be meant.
     fn from_str(text: &str) -> Result<Code, String> {
         let wanted = text.to_ascii_lowercase();
-        let is = |code: &&Code| code.number().eq_ignore_ascii_case(&wanted) || code.slug() == wanted;
+        let digits = code_digits(&wanted);
+        let is = |code: &&Code| {
+            digits.is_some_and(|n| code_digits(code.number()) == Some(n)) || code.slug() == wanted
+        };
         Code::ALL.iter().find(is).copied().ok_or_else(|| {
             let names = Code::ALL.iter().flat_map(|code| [code.number(), code.slug()]);
-            match crate::nearest::nearest(text, names) {
-                Some(near) => format!("no code `{text}`; did you mean `{near}`?"),
-                None => format!("no code `{text}`; `northc explain --list` lists them"),
+            let within = || Code::ALL.iter().filter(|code| wanted.len() > 2 && code.slug().contains(&wanted));
+            match (crate::nearest::nearest(text, names), within().next()) {
+                (Some(near), _) => format!("no code `{text}`; did you mean `{near}`?"),
+                (None, Some(_)) => {
+                    let slugs: Vec<String> = within().map(|code| format!("`{}`", code.slug())).collect();
+                    format!("no code `{text}`; there are {}", slugs.join(", "))
+                }
+                (None, None) => format!("no code `{text}`; `northc explain --list` lists them"),
             }
         })
     }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::nb::datum::{self, write_text, write_uuid};
 use crate::nb::{Atom, Column, Datum, Key, Row, Rows, Table};
+use crate::progress;
 
 /// The database that the transaction is for.
 pub const DATABASE: &str = "OVN_Northbound";
@@ -36,7 +37,7 @@ pub fn write(to: &mut dyn io::Write, rows: &Rows, owner: &str) -> io::Result<()>
     for table in [Table::LogicalRouter, Table::LogicalSwitch] {
         rows.table(table).for_each(|(_, row)| nobody_has_the_name(&mut out, table, row));
     }
-    for (key, row) in rows.iter() {
+    for (key, row) in progress::along(rows.iter(), rows.len()) {
         insert(&mut out, key, row, &|key| {
             uuids.get(&key.place()).copied().unwrap_or_else(|| key.uuid(owner))
         });

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::diag::{Code, Diagnostic};
 use crate::model::{Expectation, Expected, PortRange, Protocol, Service};
+use crate::progress;
 use crate::reach::guest::ByHand;
 use crate::reach::header::Header;
 use crate::reach::judge::{Finding, Judge, Party, Place, Proto, Verdict, service};
@@ -99,7 +100,7 @@ pub fn judge<'e>(
         let judge = if is_told { &mut told } else { &mut routed };
         Inquiry { judge, sources, expectation }.outcome()
     };
-    expectations.iter().map(one).collect()
+    progress::along(expectations.iter(), expectations.len()).map(one).collect()
 }
 
 struct Inquiry<'a, 'n, 'e> {

@@ -30,6 +30,7 @@ use crate::names;
 use crate::nb::matching;
 use crate::nb::{Acl, Key, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table};
 use crate::priority;
+use crate::progress;
 use crate::span::Span;
 
 pub(super) fn lower(checked: &Checked<'_>, keys: &[Key], balancers: &Balancers, rows: &mut Rows) {
@@ -38,7 +39,7 @@ pub(super) fn lower(checked: &Checked<'_>, keys: &[Key], balancers: &Balancers, 
     let mut qos_rules = qos::by_subnet(checked, rows);
     let mut zones = dns::by_subnet(checked, rows);
     let (filtered, gateways) = (filter::subnets(model), gateway::by_external(model));
-    for (id, subnet) in model.subnets() {
+    for (id, subnet) in progress::along(model.subnets(), model.subnets.len()) {
         let vpc = model.vpc(subnet.vpc);
         let mut members = std::mem::take(&mut ports[id.0]);
         if subnet.routed {

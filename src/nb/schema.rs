@@ -14,7 +14,7 @@ pub fn problems(rows: &Rows) -> Vec<String> {
     let mut problems = Vec::new();
     // By place and not by name: with texts to compare, this check took a tenth of a compilation.
     let mut n_parents: HashMap<_, usize> = rows.iter().map(|(key, _)| (key.place(), 0)).collect();
-    for (key, row) in rows.iter() {
+    for (key, row) in crate::progress::along(rows.iter(), rows.len()) {
         for (column, datum) in row.set_columns() {
             if let ("external_ids", Datum::Map(pairs)) = (column.name, datum) {
                 let theirs = pairs.iter().filter(|(name, _)| !stamp::is_ours(name));

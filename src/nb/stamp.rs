@@ -34,7 +34,8 @@ pub fn stamp(rows: &mut Rows, owner: &str) {
     // Made once and shared by all rows, as each row's key is with its mark.
     let [digest_name, key_name, owner_name, owner] =
         [DIGEST, KEY, OWNER, owner].map(|text| Atom::Text(text.into()));
-    for (key, row) in rows.iter_mut() {
+    let n_rows = rows.len();
+    for (key, row) in crate::progress::along(rows.iter_mut(), n_rows) {
         // In the order of their names: what a map sorts by itself costs it a tree for each row.
         let marks = [
             (digest_name.clone(), Atom::Text(digest(row).into())),

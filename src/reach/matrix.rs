@@ -22,6 +22,7 @@ use super::parties::externals;
 use super::set::{Set, Sets};
 use super::show::services;
 use super::walk::{End, Outcome, Step, within};
+use crate::progress;
 
 /// What becomes of packets between two parties, by verdict, in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +97,7 @@ impl Member {
 impl Matrix {
     /// The verdicts on packets of `service` from each of some parties to each of others.
     pub fn new(judge: &mut Judge<'_>, from: &[Party], to: &[Party], service: Set) -> Matrix {
+        let _stage = tracing::info_span!("follow packets").entered();
         let question = Question::new(judge, from, to, service);
         let mut splits = BTreeMap::new();
         loop {
@@ -254,7 +256,7 @@ impl<'q> Question<'q> {
             })
             .collect();
         let classes = self.addresses(judge, members);
-        for at in &self.from {
+        for at in progress::along(self.from.iter(), self.from.len()) {
             if let Some(sender) = &moved[*at] {
                 follower.sender(*at, sender, &moved, &classes);
             }

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::Checked;
 use crate::meaning::{self, Idle, Meaning, Reason, Spot};
+use crate::progress;
 use crate::reach::header::Header;
 use crate::reach::network::Network;
 use crate::reach::set::Sets;
@@ -130,7 +131,7 @@ pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &mut dyn FnMut(
     let senders = universe.senders(checked);
     let mut report = Report { n_senders: senders.len(), ..Report::default() };
     let mut used = BTreeSet::new();
-    for sender in senders {
+    for sender in progress::along(senders.into_iter(), report.n_senders) {
         if !goes_on() {
             break;
         }

@@ -1,11 +1,13 @@
-//! What northc says beside its answer: `--quiet`, `--timings`, `--verbose`, and again with `--watch`.
+//! What northc says beside its answer: `--quiet`, `--timings`, `--verbose`, how far it is, and again with `--watch`.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::worlds::{self, world};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -36,7 +38,7 @@ fn timings_name_the_stages_and_are_silent_unless_asked_for() {
     assert_eq!(err(northc(&["compile", net])), "");
     let timings = err(northc(&["compile", net, "--timings"]));
     let stages: Vec<&str> = timings.lines().filter_map(|line| line.rsplit(' ').next()).collect();
-    assert_eq!(stages, ["files", "read", "check", "lower", "emit"], "{timings}");
+    assert_eq!(stages, ["files", "read", "check", "lower", "stamp", "prove", "emit"], "{timings}");
     assert!(timings.lines().all(|line| line.contains(" ms ")), "{timings}");
 }
 
@@ -73,6 +75,69 @@ fn a_database_that_is_not_there_is_told_inside_out() {
         assert!(told.contains("INFO northc::ovsdb::driver"), "{told}");
     }
     assert!(!err(northc(&args)).contains("INFO"));
+}
+
+/// What comes out of a terminal that northc runs on.
+fn on_terminal(args: &[&str]) -> String {
+    let words = [&[env!("CARGO_BIN_EXE_northc")], args].concat();
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &words.join(" "), "/dev/null"]).stdin(Stdio::null()).env_remove("NORTHC_LOG");
+    for name in ["NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"] {
+        terminal.env_remove(name);
+    }
+    let ran = terminal.output().expect("script(1) of bsdutils gives a terminal");
+    String::from_utf8(ran.stdout).expect("text")
+}
+
+#[test]
+fn a_plan_is_coloured_on_a_terminal_and_not_in_a_file() {
+    let dir = tempfile::tempdir().expect("a directory");
+    fs::create_dir(dir.path().join("old")).expect("made");
+    let net = file(dir.path(), VPC);
+    let (old, net) = (dir.path().join("old"), net.to_str().expect("a plain name"));
+    let args = ["diff", old.to_str().expect("a plain name"), net, "--allow", "N0110"];
+    let to_file = dir.path().join("plan.txt");
+    let redirected = [&args[..], &[">", to_file.to_str().expect("a plain name")]].concat();
+    assert!(on_terminal(&args).contains("\x1b["));
+    on_terminal(&redirected);
+    let kept = fs::read_to_string(&to_file).expect("written");
+    assert!(kept.contains("Plan: 1 to add") && !kept.contains('\x1b'), "{kept}");
+    let said = |name: &str, value: &str| {
+        let mut command = northc(&args);
+        command.env(name, value);
+        String::from_utf8(command.output().expect("it runs").stdout).expect("text")
+    };
+    assert!(said("FORCE_COLOR", "1").contains("\x1b["));
+    assert!(!said("FORCE_COLOR", "").contains('\x1b') && !said("NO_COLOR", "1").contains('\x1b'));
+}
+
+#[test]
+fn what_takes_long_says_how_far_it_is_on_a_terminal_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("net.json");
+    let out = out.to_str().expect("a plain name");
+    let compiling = |net: &'static str| vec!["compile", net, "--to", "ovsdb", "-o"];
+    // What takes this machine long is as large as it must be.
+    for n_ports in [1_000, 4_000, 16_000, 64_000, 256_000] {
+        let net = file(dir.path(), &worlds::text(world::Size::of_ports(n_ports), 1, world::Dialect::Native));
+        let net: &'static str = net.to_str().expect("a plain name").to_owned().leak();
+        let began = Instant::now();
+        let said = on_terminal(&[&compiling(net)[..], &[out]].concat());
+        if began.elapsed() < Duration::from_secs(2) {
+            continue;
+        }
+        let bars: Vec<&str> = said.split("\r\x1b[K").filter(|it| it.contains(" %, about ")).collect();
+        let is_bar = |bar: &&str| bar.contains(" [") && bar.contains(">") && bar.ends_with(" left");
+        assert!(!bars.is_empty() && bars.iter().all(is_bar), "{said:?}");
+        let rest = said.rsplit("\r\x1b[K").next().unwrap_or_default();
+        assert!(!rest.contains(" left"), "the line goes when the work is done: {said:?}");
+        let quiet = on_terminal(&[&compiling(net)[..], &[out, "--quiet"]].concat());
+        assert!(!quiet.contains(" left"), "{quiet:?}");
+        let piped = err(northc(&[&compiling(net)[..], &[out]].concat()));
+        assert!(!piped.contains(" left"), "{piped:?}");
+        return;
+    }
+    panic!("nothing takes this machine long");
 }
 
 #[test]

@@ -7,6 +7,8 @@
 //! | `yaml title=FILE` | a file, which is written there |
 //! | `console` | commands after `$ `, and what they say, standard error first |
 //!
+//! Commands of northc in other blocks, which want a cluster or change a machine, are at least ones that it knows.
+//!
 //! `…` at a line's end stands for the rest of the line, alone on a line for any number of lines. A page that says
 //! so in a comment has an OVN of its own, where `OVN_NB_DB` leads. A picture beside the page is the one that its
 //! commands draw. Links lead to files that are there.
@@ -55,10 +57,57 @@ fn generated_pages_are_current() {
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         is_current(name, &ran.out);
     }
-    let readme = read(&root().join("README.md"));
-    let commands = read(&root().join("docs/commands.md"));
-    for line in commands.split("## Exit codes").nth(1).unwrap_or_default().lines() {
-        assert!(readme.contains(line), "README.md has another table of exit codes: {line}");
+}
+
+/// The page of JSON names every document that northc writes, and every field of theirs.
+#[test]
+fn the_page_of_json_names_every_field() {
+    /// Objects whose names are the user's or OVN's.
+    const FREE: [&str; 3] = ["columns", "row", "verdicts"];
+    fn names(value: &serde_json::Value, all: &mut std::collections::BTreeSet<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (name, value) in fields {
+                    all.insert(name.clone());
+                    if !FREE.contains(&name.as_str()) {
+                        names(value, all);
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| names(item, all)),
+            _ => {}
+        }
+    }
+    let page = read(&root().join("docs/json.md"));
+    let (one, other) =
+        ("fixtures/harvester/private-both-one-allows", "fixtures/harvester/private-both-allow");
+    let documents: [(&str, &[&str]); 9] = [
+        ("northc.diagnostics", &["check", "fixtures/mistakes/overlap", "--format", "json"]),
+        ("northc.rows", &["compile", "fixtures/native/three-tier", "--to", "rows"]),
+        ("northc.plan", &["diff", one, other, "--format", "json"]),
+        ("northc.plan", &["diff", "fixtures/native/three-tier", one, "--format", "json"]),
+        (
+            "northc.reach.pairs",
+            &["reach", "-f", "fixtures/policies/drop", "db-1", "web-1", "icmp", "--format", "json"],
+        ),
+        ("northc.reach.matrix", &["reach", "-f", "fixtures/acls/east-west", "--all", "--format", "json"]),
+        (
+            "northc.reach.expectations",
+            &["reach", "-f", "fixtures/native/expectations", "--expect", "--format", "json"],
+        ),
+        ("northc.code", &["explain", "N0301", "--format", "json"]),
+        ("northc.codes", &["explain", "--format", "json"]),
+    ];
+    for (kind, args) in documents {
+        let ran = northc(args.iter().copied());
+        let document: serde_json::Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{args:?}: {e}"));
+        assert_eq!((&document["kind"], &document["format_version"]), (&kind.into(), &"1.0".into()));
+        assert!(page.contains(kind), "{kind}");
+        let mut all = std::collections::BTreeSet::new();
+        names(&document, &mut all);
+        let missing: Vec<_> = all.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "{kind}: docs/json.md lacks {missing:?}");
     }
 }
 
@@ -71,7 +120,7 @@ pub(crate) fn is_current(name: &str, text: &str) {
     assert!(fs::read_to_string(&path).is_ok_and(|kept| kept == text), "docs/{name} is old: scripts/bless");
 }
 
-/// `mdbook build docs` makes a book of it: every page is in the summary, and no page leads to one outside.
+/// `mdbook build docs` makes a book of it: every page is in the summary, and none leads to what is not in the book.
 #[test]
 fn the_book_has_every_page() {
     let summary = read(&root().join("docs/SUMMARY.md"));
@@ -82,13 +131,17 @@ fn the_book_has_every_page() {
             "{name} is not in SUMMARY.md"
         );
         let text = read(page);
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = link.split('#').next().unwrap_or_default();
-            let is_outside = file.starts_with("../") && file.ends_with(".md");
-            assert!(!is_outside || text.contains("{{#include"), "{name}: {link} is not in the book");
+        for link in links(&text) {
+            assert!(!link.starts_with("../"), "{name}: {link} is not in the book");
         }
         for included in text.split("{{#include ").skip(1).filter_map(|rest| rest.split("}}").next()) {
-            assert!(root().join("docs").join(included).is_file(), "{name}: {included} is not there");
+            let part = read(&root().join("docs").join(included));
+            for link in links(&part).filter(|_| included.ends_with(".md")) {
+                assert!(
+                    link.starts_with('#') || link.contains("://"),
+                    "{included}: {link} is not in the book"
+                );
+            }
         }
     }
 }
@@ -96,6 +149,7 @@ fn the_book_has_every_page() {
 #[test]
 fn the_readme_knows_every_verb_and_no_other() {
     let text = read(&root().join("README.md"));
+    assert!(text.lines().count() <= 90, "README.md is a screen or little more");
     let shown: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("| `")?.split([' ', '`']).next()).collect();
     for verb in &shown {
@@ -111,18 +165,72 @@ fn the_readme_knows_every_verb_and_no_other() {
     }
 }
 
+/// In an empty folder and without a database they come to nothing, but not to a usage error.
+#[test]
+fn commands_that_are_not_run_are_spelled_right() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut n = 0;
+    for page in pages() {
+        let text = read(&page);
+        let blocks = text.split("\n```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'));
+        for (_, block) in blocks.filter(|(kind, _)| ["sh", "yaml"].contains(kind)) {
+            for line in
+                block.lines().map(|line| line.trim_start_matches([' ', '-']).trim_start_matches("run: "))
+            {
+                let words: Vec<&str> =
+                    line.split(" #").next().unwrap_or_default().split_whitespace().collect();
+                let [program, args @ ..] = words.as_slice() else { continue };
+                if program.starts_with("scripts/") {
+                    assert!(root().join(program).is_file(), "{}: {program} is not there", page.display());
+                }
+                if *program != "northc" {
+                    continue;
+                }
+                let args = args.iter().take_while(|word| !["|", ">", ">>", "||", "&&"].contains(word));
+                let ran = Command::new(env!("CARGO_BIN_EXE_northc"))
+                    .args(args)
+                    .current_dir(dir.path())
+                    .stdin(Stdio::null())
+                    .env("NORTHC_DB", "unix:nowhere")
+                    .output()
+                    .expect("northc runs");
+                let said = String::from_utf8_lossy(&ran.stderr);
+                assert!(ran.status.code() != Some(64), "{}: {line}:\n{said}", page.display());
+                n += 1;
+            }
+        }
+    }
+    assert!(n > 5, "there are such commands: {n}");
+}
+
 #[test]
 fn links_lead_somewhere() {
     for page in pages() {
         let text = read(&page);
         let folder = page.parent().expect("a page is in a folder");
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = link.split('#').next().unwrap_or_default();
-            if !file.contains("://") {
-                assert!(folder.join(file).exists(), "{}: {link} is not there", page.display());
+        for link in links(&text) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            if file.contains("://") {
+                continue;
             }
+            let to = if file.is_empty() { page.clone() } else { folder.join(file) };
+            assert!(to.exists(), "{}: {link} is not there", page.display());
+            let is_there = heading.is_empty()
+                || read(&to).lines().any(|line| anchor(line).is_some_and(|it| it == heading));
+            assert!(is_there, "{}: {link} is no heading", page.display());
         }
     }
+}
+
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+}
+
+/// What links call a heading, as GitHub and mdBook have it.
+fn anchor(line: &str) -> Option<String> {
+    let text = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
 }
 
 fn pages() -> Vec<PathBuf> {
@@ -150,6 +258,9 @@ fn blocks(page: &str) -> Vec<Block<'_>> {
     for block in page.split("\n```").skip(1).step_by(2) {
         let (kind, text) = block.split_once('\n').unwrap_or((block, ""));
         if let Some(name) = kind.strip_prefix("yaml title=") {
+            let is_named =
+                page.split(block).next().is_some_and(|before| before.contains(&format!("`{name}`")));
+            assert!(is_named, "readers do not see the title: the text says that this goes into `{name}`");
             blocks.push(Block::File { name, text });
         } else if kind == "console" {
             for command in commands(text) {
@@ -201,13 +312,12 @@ impl Site {
             }
             Block::Command { line, shown } => (line, shown),
         };
-        let line = line.replace("cargo run --release -- ", "northc ");
         let binary = Path::new(env!("CARGO_BIN_EXE_northc"));
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::iter::once(binary.parent().expect("it is in a folder").to_owned())
             .chain(std::env::split_paths(&path));
         let mut bash = Command::new("bash");
-        bash.args(["-c", &line]).current_dir(self.dir.path()).stdin(Stdio::null());
+        bash.args(["-c", line]).current_dir(self.dir.path()).stdin(Stdio::null());
         bash.env("PATH", std::env::join_paths(path).expect("a path")).env_remove("NORTHC_DB");
         match &self.ovn {
             Some((socket, _)) => bash.env("OVN_NB_DB", format!("unix:{}", socket.display())),

@@ -38,6 +38,8 @@ mod row_page;
 mod script;
 #[cfg(feature = "live")]
 mod servers;
+mod shells;
+mod slips;
 mod stack;
 mod tidy;
 mod trace;

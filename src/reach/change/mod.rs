@@ -28,6 +28,7 @@ use super::show::{Writer, services};
 use super::walk::{Outcome, Step};
 use crate::nb::actual::Actual;
 use crate::nb::{Row, Table};
+use crate::progress;
 use crate::span::{SourceMap, Span};
 use crate::target::Target;
 
@@ -134,7 +135,7 @@ pub fn compare(
         return Err(TooMany { n_machines: names.len() });
     }
     let mut pairs = Pairs { sides: &mut sides, sets: &sets, found: Vec::new(), n_unjudged: 0 };
-    names.iter().for_each(|from| pairs.from(from, &names));
+    progress::along(names.iter(), names.len()).for_each(|from| pairs.from(from, &names));
     let Pairs { found, n_unjudged, .. } = pairs;
     let is_first = sides[0].parties.keys().all(|name| name == INTERNET);
     Ok(Change { shifts: grouped(found), n_unjudged, is_first })

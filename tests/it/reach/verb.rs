@@ -60,9 +60,10 @@ fn many_are_grouped() {
 #[test]
 fn bad_questions_are_refused() {
     let f = "fixtures/policies/drop";
-    let table: [(&[&str], u8, &str); 15] = [
+    let table: [(&[&str], u8, &str); 16] = [
         (&["-f", f, "app-1", "db-2"], 64, "did you mean `db-1`?"),
         (&["-f", f, "app-1", "entirely-else"], 64, "there is no machine, subnet or VPC `entirely-else`"),
+        (&[f, "app-1", "db-1"], 64, "stands behind -f"),
         (&["-f", f, "app-1"], 64, "say who"),
         (&["-f", f], 64, "say who"),
         (&["-f", f, "app-1", "db-1", "tpc/22"], 64, "none of tcp, udp, sctp, icmp, any"),
