@@ -56,3 +56,4 @@ pub mod source;
 pub mod span;
 pub mod target;
 pub mod verify;
+mod visible;
