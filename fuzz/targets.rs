@@ -142,7 +142,7 @@ fn judge(network: &Network) {
 }
 
 /// A schema that has every table and column that northc knows.
-fn schema() -> String {
+pub fn schema() -> String {
     let mut text = r#"{"name":"OVN_Northbound","version":"7.0.0","tables":{"#.to_owned();
     for (at, table) in Table::ALL.iter().enumerate() {
         let comma = if at > 0 { "," } else { "" };

@@ -112,18 +112,24 @@ pub fn write(path: &Path, text: &str) -> Result<(), String> {
     write_with(path, |out| out.write_all(text.as_bytes()))
 }
 
-/// Writes a file whole or not at all: beside its place first, then renamed. The error names the file.
+/// Writes a file whole or not at all: beside its place first, then renamed. It keeps the permissions that it has,
+/// and a link to it stays a link. The error names the file.
 pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), String> {
     let failed = |error: io::Error| format!("can't write `{}`: {error}", path.display());
-    if fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) {
-        // A device, a pipe or a link: there is nothing to rename over.
-        return File::create(path).and_then(|mut file| content(&mut file)).map_err(failed);
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let old = fs::symlink_metadata(&path).ok();
+    if old.as_ref().is_some_and(|meta| !meta.is_file()) {
+        // A device, a pipe or a link to nothing: there is nothing to rename over.
+        return File::create(&path).and_then(|mut file| content(&mut file)).map_err(failed);
     }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.tmp", std::process::id()));
     let beside = PathBuf::from(beside);
-    let written = File::create(&beside).and_then(|mut file| content(&mut file));
-    written.and_then(|()| fs::rename(&beside, path)).map_err(|error| {
+    // What a stranger left in its place is no file of ours.
+    let mut file = File::create_new(&beside).map_err(failed)?;
+    let kept = old.map_or(Ok(()), |old| file.set_permissions(old.permissions()));
+    let written = kept.and_then(|()| content(&mut file)).and_then(|()| file.sync_all());
+    written.and_then(|()| fs::rename(&beside, &path)).map_err(|error| {
         let _ = fs::remove_file(&beside);
         failed(error)
     })

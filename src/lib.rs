@@ -85,3 +85,4 @@ pub mod source;
 pub mod span;
 pub mod target;
 pub mod verify;
+mod visible;

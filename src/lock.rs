@@ -40,9 +40,11 @@ pub fn parse(text: &str) -> Result<Remembered, String> {
         let addresses: Result<Vec<IpAddr>, _> = addresses.split_whitespace().map(str::parse).collect();
         let addresses =
             addresses.map_err(|_| format!("{number}: `{name}` has something that is no address"))?;
-        if remembered.insert(name.clone(), addresses).is_some() {
+        // A merge by lines may leave a line of both branches twice.
+        if remembered.get(&name).is_some_and(|before| *before != addresses) {
             return Err(format!("{number}: `{name}` stands here twice; keep one line"));
         }
+        remembered.insert(name, addresses);
     }
     Ok(remembered)
 }

@@ -4,6 +4,7 @@
 //! whose answer was lost can be looked up, and one that is sent again after all cannot be executed twice:
 //! its guard on the record fails. Refuses to wait for effects.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -157,7 +158,8 @@ impl Transaction<'_> {
             }
             // A refusal of what was sent before may be the echo of its own success.
             if is_unknown || (is_refused && n_sends > 1) {
-                let actual = session.actual().await.map_err(|_| Failure::Unknown(Box::new(fault.clone())))?;
+                let actual =
+                    self.look(session).await.map_err(|_| Failure::Unknown(Box::new(fault.clone())))?;
                 let was_committed = self.is_in(&actual);
                 if is_unknown {
                     on_event(Event::Sure { was_committed });
@@ -170,8 +172,20 @@ impl Transaction<'_> {
             if is_retry && n_sends < N_SENDS_MAX {
                 continue;
             }
+            // What was sent may still be waiting there.
+            if is_unknown {
+                return Err(Failure::Unknown(Box::new(fault)));
+            }
             return Err(self.failure(session, fault).await);
         }
+    }
+
+    /// The rows after the server has answered once more: a copy of ours is no older than what it did before.
+    async fn look(&self, session: &Session) -> Result<Arc<Actual>, Fault> {
+        let rows = Which::Row(record::uuid(&self.plan.owner));
+        let table = Table::DhcpOptions.name().into();
+        session.transact(&[Op::Select { table, rows, columns: vec!["_uuid".into()] }]).await?;
+        session.actual().await
     }
 
     async fn failure(&self, session: &Session, fault: Fault) -> Failure {

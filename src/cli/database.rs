@@ -114,6 +114,10 @@ pub(super) fn refuse(fault: &Fault, streams: &mut Streams<'_>) -> u8 {
             streams.say("  = this is a bug of northc or a database of an unknown kind; please report it\n");
             exit::BUG
         }
+        Fault::Refused(_) if fault.remedy() == Remedy::Retry => {
+            streams.say("  = the server could not do it now; see why, and run the same command again\n");
+            exit::UNREACHABLE
+        }
         Fault::Refused(_) => exit::CONFLICT,
         _ if fault.outcome_unknown() => exit::UNKNOWN,
         _ => exit::UNREACHABLE,

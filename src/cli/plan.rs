@@ -191,7 +191,8 @@ fn form(args: &Args) -> Result<(Form, Vec<PathBuf>), String> {
 #[cfg(feature = "live")]
 type Database = Result<crate::ovsdb::session::Session, crate::ovsdb::fault::Fault>;
 #[cfg(not(feature = "live"))]
-type Database = ();
+#[derive(Clone)]
+struct Database;
 
 #[cfg(feature = "live")]
 fn open(args: &Args) -> Database {
@@ -199,7 +200,9 @@ fn open(args: &Args) -> Database {
 }
 
 #[cfg(not(feature = "live"))]
-fn open(_: &Args) -> Database {}
+fn open(_: &Args) -> Database {
+    Database
+}
 
 #[cfg(feature = "live")]
 fn read(database: Database, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
@@ -208,7 +211,7 @@ fn read(database: Database, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8
 }
 
 #[cfg(not(feature = "live"))]
-fn read((): Database, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
+fn read(Database: Database, streams: &mut Streams<'_>) -> Result<Arc<Actual>, u8> {
     streams.say("error: this northc was built without the feature `live`; it plans with --from only\n");
     Err(exit::USAGE)
 }

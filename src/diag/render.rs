@@ -9,6 +9,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Element, Group, Level, Origi
 
 use super::{Diagnostic, Label, Severity};
 use crate::span::{FileId, Source, SourceMap};
+use crate::visible::visible;
 
 /// How many diagnostics of one code are shown in full; the rest are counted.
 pub const SHOWN_PER_CODE: usize = 50;
@@ -64,14 +65,14 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Group<'
         Severity::Note => Level::NOTE,
     };
     let mut group = level
-        .primary_title(visible(&diagnostic.message))
+        .primary_title(visible(&diagnostic.message).into_owned())
         .id(diagnostic.code.to_string())
         .elements(snippets(diagnostic, sources));
     for help in &diagnostic.helps {
-        group = group.element(Level::HELP.message(visible(help)));
+        group = group.element(Level::HELP.message(visible(help).into_owned()));
     }
     for note in &diagnostic.notes {
-        group = group.element(Level::NOTE.message(visible(note)));
+        group = group.element(Level::NOTE.message(visible(note).into_owned()));
     }
     vec![group]
 }
@@ -118,7 +119,7 @@ fn excerpt<'a>(label: &'a Label, kind: AnnotationKind, source: &'a Source) -> [E
     let from = text.floor_char_boundary(start.saturating_sub(EXCERPT).max(line_start));
     let to = text.ceil_char_boundary((stop + EXCERPT).min(line_end));
     let stop = text.ceil_char_boundary(stop);
-    let label_text = (!label.text.is_empty()).then(|| visible(&label.text));
+    let label_text = (!label.text.is_empty()).then(|| visible(&label.text).into_owned());
     let (before, after) =
         (if from > line_start { "..." } else { "" }, if to < line_end { "..." } else { "" });
     let shown = format!("{before}{}{after}", quiet(text.get(from..to).unwrap_or("")));
@@ -126,7 +127,7 @@ fn excerpt<'a>(label: &'a Label, kind: AnnotationKind, source: &'a Source) -> [E
     let snippet = Snippet::source(shown)
         .line_start(line)
         .annotation(kind.span(at..at + (stop - start)).label(label_text));
-    [Origin::path(visible(&source.name)).line(line).char_column(column).into(), snippet.into()]
+    [Origin::path(visible(&source.name).into_owned()).line(line).char_column(column).into(), snippet.into()]
 }
 
 struct Stretch<'a> {
@@ -154,11 +155,11 @@ impl<'a> Stretch<'a> {
             let range = label.span.range();
             let begin = range.start.saturating_sub(from).min(window.len());
             let stop = first_line_end(window, begin, range.end.saturating_sub(from)).max(begin);
-            let label_text = (!label.text.is_empty()).then(|| visible(&label.text));
+            let label_text = (!label.text.is_empty()).then(|| visible(&label.text).into_owned());
             kind.span(begin..stop).label(label_text)
         });
         Snippet::source(quiet(window))
-            .path(visible(&source.name))
+            .path(visible(&source.name).into_owned())
             .line_start(source.line_col(from as u32).0)
             .fold(true)
             .annotations(annotations)
@@ -169,22 +170,6 @@ impl<'a> Stretch<'a> {
 fn first_line_end(window: &str, begin: usize, end: usize) -> usize {
     let end = end.min(window.len());
     window.get(begin..end).and_then(|t| t.find('\n')).map_or(end, |at| begin + at)
-}
-
-/// Text without control characters, so that no input can drive a terminal.
-fn visible(text: &str) -> String {
-    let show = |c: char| match c {
-        '\n' => "\\n".to_owned(),
-        '\t' => "\\t".to_owned(),
-        c if c.is_control() || turns_text(c) => format!("\\u{{{:x}}}", c as u32),
-        c => c.to_string(),
-    };
-    text.chars().map(show).collect()
-}
-
-/// Characters that change the direction of what follows (UAX #9), so that it reads as something else.
-fn turns_text(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A source text as shown, without the carriage returns of Windows: the renderer replaces other control characters, but not those of U+0080 to U+009F,

@@ -84,6 +84,7 @@ impl Actual {
     }
 
     /// The copy that goes on where the one from which it was made stands still.
+    #[cfg(feature = "live")]
     pub(crate) fn successor(&self) -> Actual {
         let Touched { line, n, ref last } = self.touched;
         Actual { touched: Touched { line, n, last: last.clone() }, ..self.clone() }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::table::Table;
 use crate::digest;
+use crate::visible::visible;
 
 /// The name space under which row UUIDs are derived; never to change, or every row would.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f1c_2d0e_7a1b_5c3d_9e4f_0a1b_2c3d_4e5f);
@@ -49,6 +50,6 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.table.name(), self.name)
+        write!(f, "{} {}", self.table.name(), visible(&self.name))
     }
 }

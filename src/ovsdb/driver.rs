@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::rustls::ClientConfig;
 use tracing::{debug, info};
 
+use super::endpoint::Endpoint;
 use super::fault::{Attempt, Fault, Why};
 use super::link::{self, Link, Seen};
 use super::replica::Replica;
@@ -32,6 +33,11 @@ const PAUSE_MAX_ASKED: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// How many rounds a first connection gets: one may meet a server that is just starting.
 const ROUNDS_MIN: u32 = 3;
+/// A connection that ends so soon after it was made was of no use.
+const BRIEF: Duration = Duration::from_secs(1);
+/// How many connections may break over a request before it is given up, once its patience is over or what
+/// breaks them is lasting.
+const LOSSES_MAX: u32 = 5;
 /// How long one of several remotes may take to greet in the first round; doubled in each.
 const GREETING_MIN: Duration = Duration::from_secs(1);
 /// How long any remote may take to greet.
@@ -42,6 +48,14 @@ const GREETING_MAX: Duration = Duration::from_secs(8);
 pub(super) struct Request {
     pub(super) ask: Ask,
     pub(super) queued: Instant,
+    /// How many connections broke over it.
+    pub(super) n_losses: u32,
+}
+
+impl Request {
+    pub(super) fn new(ask: Ask) -> Request {
+        Request { ask, queued: Instant::now(), n_losses: 0 }
+    }
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Fault>>;
@@ -78,6 +92,8 @@ pub struct Driver {
     /// Where the next round begins.
     first: usize,
     was_connected: bool,
+    /// How many connections in a row were of no use.
+    n_brief: u32,
     alone_since: Instant,
     attempts: Vec<Attempt>,
 }
@@ -108,6 +124,7 @@ impl Driver {
             seen: Seen::default(),
             first: 0,
             was_connected: false,
+            n_brief: 0,
             alone_since: Instant::now(),
             attempts: Vec::new(),
         }
@@ -119,10 +136,12 @@ impl Driver {
             self.was_connected = true;
             let endpoint = link.endpoint.clone();
             self.notice(Notice::Connected(endpoint.clone()));
+            let connected = Instant::now();
             match self.serve(link).await {
                 End::Closed => break,
                 End::Lost(why) => {
                     self.alone_since = Instant::now();
+                    self.n_brief = if connected.elapsed() < BRIEF { self.n_brief + 1 } else { 0 };
                     self.attempts = vec![Attempt { endpoint, why }];
                     self.notice(Notice::Lost(self.attempts[0].clone()));
                     // Whoever just left us is asked last.
@@ -152,6 +171,11 @@ impl Driver {
             [_] => GREETING_MAX,
             _ => GREETING_MIN,
         };
+        // The first may have met a server on its way out.
+        if self.n_brief > 1 {
+            pause = (PAUSE_MIN * (1 << self.n_brief.min(6))).min(PAUSE_MAX_ASKED);
+            self.meanwhile(sleep(pause), false).await?;
+        }
         loop {
             let round = round(self.options.clone(), self.tls.clone(), self.first, greeting, self.seen);
             match self.meanwhile(round, false).await?? {
@@ -188,7 +212,9 @@ impl Driver {
             let oldest = self.waiting.front().map(|request| request.queued.max(self.alone_since));
             let patience = oldest.map(|since| since + self.options.patience);
             let room = self.waiting.len() < WAITING_MAX;
+            // In this order, so that a run can be repeated.
             tokio::select! {
+                biased;
                 done = &mut future => return Some(Some(done)),
                 request = self.requests.recv(), if room => {
                     let cut = until_asked && self.waiting.is_empty();
@@ -205,6 +231,18 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// A request over which a connection broke: it waits for the next one, unless too many did.
+    pub(super) fn lost(&self, request: Request, endpoint: &Endpoint, why: &Why) -> Option<Request> {
+        let request = Request { n_losses: request.n_losses + 1, ..request };
+        let waited = request.queued.elapsed();
+        if request.n_losses < LOSSES_MAX || (!why.is_lasting() && waited < self.options.patience) {
+            return Some(request);
+        }
+        let attempts = [Attempt { endpoint: endpoint.clone(), why: why.clone() }];
+        request.ask.fail(Fault::of(&self.options.database, &attempts, waited));
+        None
     }
 
     pub(super) fn forget(&mut self, cancelled: u64) {

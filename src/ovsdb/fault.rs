@@ -240,7 +240,8 @@ impl Refusal {
             // A guard, an index or a reference: the database is not what the plan was made for.
             "timed out" | "duplicate uuid" | "referential integrity violation" => Remedy::Resync,
             "constraint violation" if self.at_commit => Remedy::Resync,
-            "aborted" | "resources exhausted" => Remedy::Retry,
+            // Its disk is full, or its memory.
+            "aborted" | "resources exhausted" | "I/O error" => Remedy::Retry,
             _ => Remedy::Stop,
         }
     }

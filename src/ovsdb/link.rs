@@ -19,12 +19,12 @@ use uuid::Uuid;
 
 use super::endpoint::Endpoint;
 use super::fault::{RpcError, Why};
-use super::frame::Framer;
 use super::message::{self, Incoming};
 use super::schema::Schema;
 use super::session::{Members, Options};
 use super::stream::{self, Stream};
 use crate::nb::{Atom, Datum, Kind, datum};
+use crate::visible::visible;
 
 const ID_SERVER: u64 = 1;
 const ID_AWARE: u64 = 2;
@@ -60,7 +60,7 @@ pub(crate) async fn open(
     seen: Seen,
 ) -> Result<Link, Why> {
     let endpoint = endpoint.within(&options.run_dir);
-    let mut stream = stream::connect(&endpoint, tls, Framer::new(options.message_bytes_max)).await?;
+    let mut stream = stream::connect(options, &endpoint, tls).await?;
     let columns = r#"["name","model","connected","leader","cid","index"]"#;
     let server_params =
         format!(r#"["_Server","{MONITOR}",{{"Database":{{"columns":{columns}}}}}]"#).into_bytes();
@@ -207,7 +207,7 @@ impl Server {
         let databases = self.databases.iter().flat_map(BTreeMap::values);
         let names: Vec<_> = databases
             .filter(|database| database.name != "_Server")
-            .map(|database| format!("`{}`", database.name))
+            .map(|database| format!("`{}`", visible(&database.name)))
             .collect();
         if names.is_empty() { "others".to_owned() } else { names.join(", ") }
     }

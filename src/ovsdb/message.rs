@@ -15,6 +15,7 @@ use super::fault::{Refusal, RpcError};
 use super::op::Op;
 use crate::nb::datum::write_text;
 use crate::nb::{Datum, Kind, datum};
+use crate::visible::visible;
 
 /// The id of our own probes; every other id of ours is a number.
 pub const PROBE: &str = "northc-probe";
@@ -68,7 +69,9 @@ pub fn parse(bytes: &[u8]) -> Result<Incoming<'_>, String> {
         return match (method.as_ref(), id) {
             ("echo", Some(id)) => Ok(Incoming::Echo { id, params: params.get() }),
             (_, None) => Ok(Incoming::Notification { method, params }),
-            (method, Some(_)) => Err(format!("the server asks for `{method}`, which clients do not do")),
+            (method, Some(_)) => {
+                Err(format!("the server asks for `{}`, which clients do not do", visible(method)))
+            }
         };
     }
     let id = id.ok_or("neither a request nor a reply")?;
@@ -80,9 +83,10 @@ pub fn parse(bytes: &[u8]) -> Result<Incoming<'_>, String> {
 }
 
 fn rpc_error(raw: &RawValue) -> RpcError {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |value: Option<&Value>| visible(value.and_then(Value::as_str).unwrap_or_default()).into_owned();
     match serde_json::from_str(raw.get()) {
-        Ok(Value::String(error)) => RpcError { error, details: String::new() },
+        Ok(Value::String(error)) => RpcError { error: visible(&error).into_owned(), details: String::new() },
         Ok(Value::Object(o)) => RpcError { error: text(o.get("error")), details: text(o.get("details")) },
         Ok(_) | Err(_) => RpcError { error: raw.get().to_owned(), details: String::new() },
     }
@@ -171,6 +175,9 @@ pub enum Unfit {
 struct Element<'m> {
     error: Option<String>,
     details: Option<String>,
+    /// What the system said to the server.
+    #[serde(rename = "io-error")]
+    io_error: Option<String>,
     count: Option<u64>,
     #[serde(borrow)]
     uuid: Option<&'m RawValue>,
@@ -188,7 +195,8 @@ pub fn results(ops: &[Op], result: &str) -> Result<Vec<OpResult>, Unfit> {
     for (at, element) in elements.into_iter().enumerate() {
         let element = element.ok_or_else(|| nonsense("a result is null, and none before it failed"))?;
         if let Some(error) = element.error {
-            let details = element.details.unwrap_or_default();
+            let details: Vec<String> = element.details.into_iter().chain(element.io_error).collect();
+            let (error, details) = (visible(&error).into_owned(), visible(&details.join(": ")).into_owned());
             return Err(Unfit::Refused(Box::new(refusal(ops, at, error, details))));
         }
         let op = ops.get(at).ok_or_else(|| nonsense("more results than operations"))?;

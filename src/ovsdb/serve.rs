@@ -17,6 +17,7 @@ use super::link::{ID_MONITOR, Link};
 use super::message::{self, Incoming};
 use super::replica::Replica;
 use super::session::Notice;
+use crate::nb::actual::Actual;
 
 /// How many transactions may be under way: more make a cluster slower, not faster.
 const FLIGHTS_MAX: usize = 16;
@@ -34,7 +35,15 @@ struct Flight {
     due: Instant,
     budget: Duration,
     only_reads: bool,
+    n_losses: u32,
     reply: Reply<String>,
+}
+
+/// Somebody who waits for rows.
+struct Reader {
+    reply: Reply<Arc<Actual>>,
+    queued: Instant,
+    n_losses: u32,
 }
 
 /// How far the rows are.
@@ -51,7 +60,7 @@ struct Serving {
     flights: BTreeMap<u64, Flight>,
     dump: Dump,
     /// Those who wait for the dump.
-    readers: Vec<Reply<Arc<crate::nb::actual::Actual>>>,
+    readers: Vec<Reader>,
     /// Set when the server is of no use any more but owes replies.
     leaving: Option<(Why, Instant)>,
     probed: Option<Instant>,
@@ -107,22 +116,24 @@ impl Driver {
     /// Sends what waits, as far as the server may have it.
     fn dispatch(&mut self, serving: &mut Serving) {
         while serving.leaving.is_none() && serving.flights.len() < FLIGHTS_MAX {
-            let Some(Request { ask, queued }) = self.waiting.pop_front() else { return };
+            let Some(Request { ask, queued, n_losses }) = self.waiting.pop_front() else { return };
             match ask {
                 Ask::Schema(reply) => drop(reply.send(Ok(Arc::clone(&serving.link.schema)))),
                 Ask::Actual(reply) => match (&self.replica, serving.dump) {
                     (Some(replica), Dump::Done) => drop(reply.send(Ok(Arc::clone(replica.actual())))),
                     (_, Dump::Unasked) => {
                         self.replica = Some(Replica::new(&serving.link.schema));
-                        serving.readers.push(reply);
+                        serving.readers.push(Reader { reply, queued, n_losses });
                         self.ask_for_rows(serving);
                     }
-                    (_, Dump::Asked(_) | Dump::Done) => serving.readers.push(reply),
+                    (_, Dump::Asked(_) | Dump::Done) => {
+                        serving.readers.push(Reader { reply, queued, n_losses });
+                    }
                 },
                 Ask::Transact { id, message, budget, only_reads, reply } => {
                     let number = serving.link.stream.send(Arc::clone(&message));
                     let due = Instant::now() + budget;
-                    let flight = Flight { message, number, queued, due, budget, only_reads, reply };
+                    let flight = Flight { message, number, queued, due, budget, only_reads, n_losses, reply };
                     serving.flights.insert(id, flight);
                 }
             }
@@ -192,7 +203,7 @@ impl Driver {
                 let actual = Arc::clone(replica.actual());
                 self.notice(Notice::Read { n_rows: actual.len(), took: asked.elapsed() });
                 for reader in serving.readers.drain(..) {
-                    drop(reader.send(Ok(Arc::clone(&actual))));
+                    drop(reader.reply.send(Ok(Arc::clone(&actual))));
                 }
                 Ok(())
             }
@@ -203,7 +214,7 @@ impl Driver {
             Err(error) => {
                 let method = replica.method().name();
                 for reader in serving.readers.drain(..) {
-                    drop(reader.send(Err(Fault::Rpc { method, error: error.clone() })));
+                    drop(reader.reply.send(Err(Fault::Rpc { method, error: error.clone() })));
                 }
                 Err(Why::Protocol(error.to_string()))
             }
@@ -226,7 +237,7 @@ impl Driver {
             Dump::Asked(asked) if asked.max(heard) + silence <= now => {
                 let method = self.replica.as_ref().map_or("monitor", |replica| replica.method().name());
                 for reader in serving.readers.drain(..) {
-                    drop(reader.send(Err(Fault::TimedOut { method, after: silence })));
+                    drop(reader.reply.send(Err(Fault::TimedOut { method, after: silence })));
                 }
                 self.dump_silence = (silence * 2).min(DUMP_SILENCE_MAX);
                 return Err(Why::Silent(silence));
@@ -256,20 +267,19 @@ impl Driver {
         let End::Lost(why) = end else { return };
         let Serving { link, flights, readers, .. } = serving;
         for (id, flight) in flights.into_iter().rev() {
-            let Flight { message, number, queued, budget, only_reads, reply, .. } = flight;
-            match only_reads || !link.stream.was_sent(number) {
-                true => {
-                    let ask = Ask::Transact { id, message, budget, only_reads, reply };
-                    self.waiting.push_front(Request { ask, queued });
-                }
-                false => {
-                    let (endpoint, why) = (link.endpoint.clone(), why.clone());
-                    drop(reply.send(Err(Fault::LostSent { method: "transact", endpoint, why })));
-                }
+            let Flight { message, number, queued, budget, only_reads, n_losses, reply, .. } = flight;
+            if !only_reads && link.stream.was_sent(number) {
+                let (endpoint, why) = (link.endpoint.clone(), why.clone());
+                drop(reply.send(Err(Fault::LostSent { method: "transact", endpoint, why })));
+                continue;
             }
+            let ask = Ask::Transact { id, message, budget, only_reads, reply };
+            let request = self.lost(Request { ask, queued, n_losses }, &link.endpoint, why);
+            request.into_iter().for_each(|request| self.waiting.push_front(request));
         }
-        for reader in readers {
-            self.waiting.push_back(Request { ask: Ask::Actual(reader), queued: Instant::now() });
+        for Reader { reply, queued, n_losses } in readers {
+            let request = Request { ask: Ask::Actual(reply), queued, n_losses };
+            self.waiting.extend(self.lost(request, &link.endpoint, why));
         }
     }
 }

@@ -28,13 +28,13 @@
 //! ```
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 
 use super::driver::{Ask, Driver, Request};
 use super::encode;
@@ -45,6 +45,7 @@ use super::link::ID_FIRST;
 use super::message::{self, OpResult};
 use super::op::Op;
 use super::schema::Schema;
+pub use super::stream::Io;
 use super::tls::{self, TlsFiles};
 use crate::nb::actual::Actual;
 
@@ -58,6 +59,9 @@ const BUDGET_MIB: Duration = Duration::from_secs(2);
 
 /// Who is told of what happens to the connection.
 pub type OnNotice = Arc<dyn Fn(&Notice) + Send + Sync>;
+
+/// Opens a connection to an endpoint: through a tunnel of the caller's, or to a server that is only played.
+pub type Dial = Arc<dyn Fn(&Endpoint) -> io::Result<Box<dyn Io>> + Send + Sync>;
 
 /// How to reach a database.
 #[derive(Clone)]
@@ -81,6 +85,8 @@ pub struct Options {
     pub dump_silence: Duration,
     /// The longest message that we take.
     pub message_bytes_max: usize,
+    /// Used instead of a socket, and of TLS.
+    pub dial: Option<Dial>,
     /// Told of what happens to the connection, on the session's thread; it must not block.
     pub on_notice: Option<OnNotice>,
 }
@@ -148,6 +154,7 @@ impl Options {
             probe: Duration::from_secs(5),
             dump_silence: Duration::from_secs(30),
             message_bytes_max: frame::BYTES_MAX,
+            dial: None,
             on_notice: None,
         }
     }
@@ -201,7 +208,7 @@ impl Session {
     pub fn expect_actual(&self) {
         let (reply, _) = oneshot::channel();
         // Where the queue is full, there is nothing to be gained.
-        let _ = self.requests.try_send(Request { ask: Ask::Actual(reply), queued: Instant::now() });
+        let _ = self.requests.try_send(Request::new(Ask::Actual(reply)));
     }
 
     /// Carries out a transaction, all of it or nothing, with a deadline that grows with its size. It
@@ -237,8 +244,7 @@ impl Session {
     }
 
     async fn ask<T>(&self, ask: Ask, answer: oneshot::Receiver<Result<T, Fault>>) -> Result<T, Fault> {
-        let request = Request { ask, queued: Instant::now() };
-        self.requests.send(request).await.map_err(|_| Fault::Closed)?;
+        self.requests.send(Request::new(ask)).await.map_err(|_| Fault::Closed)?;
         answer.await.unwrap_or(Err(Fault::Closed))
     }
 }

@@ -19,12 +19,14 @@ use tokio_rustls::rustls::ClientConfig;
 use super::endpoint::{Address, Endpoint};
 use super::fault::{TlsFailure, Why};
 use super::frame::Framer;
+use super::session::Options;
 use super::tls;
 
 /// How much one read may bring.
 const READ_BYTES: usize = 64 << 10;
 
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+/// Bytes both ways.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// A connection.
@@ -45,11 +47,12 @@ pub(crate) struct Stream {
 
 /// Connects, TLS handshake included. Dropping the future gives up.
 pub(crate) async fn connect(
+    options: &Options,
     endpoint: &Endpoint,
     tls: Option<&Arc<ClientConfig>>,
-    framer: Framer,
 ) -> Result<Stream, Why> {
     let io: Box<dyn Io> = match endpoint {
+        endpoint if let Some(dial) = &options.dial => dial(endpoint).map_err(|error| why(&error))?,
         Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await.map_err(|error| why(&error))?),
         Endpoint::Tcp(address) => Box::new(connect_tcp(address).await?),
         Endpoint::Ssl(address) => {
@@ -67,7 +70,7 @@ pub(crate) async fn connect(
     };
     Ok(Stream {
         io,
-        framer,
+        framer: Framer::new(options.message_bytes_max),
         chunk: vec![0; READ_BYTES].into_boxed_slice(),
         outbox: VecDeque::new(),
         written: 0,

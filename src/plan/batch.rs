@@ -4,20 +4,25 @@
 //!
 //! 1. Between two transactions every reference resolves and every child has its parent.
 //! 2. All changes of one VPC come in one transaction, unless they alone exceed [`Limits::n_single_max`].
-//! 3. A larger VPC comes in three parts: everything but the new switch ports (so rules and routes
+//! 3. A larger VPC comes in three parts: everything but the new ports of guests (so rules and routes
 //!    are there before the first port that needs them), the ports, the deletions. A row that is there
 //!    before and wanted after is there at every moment. A port enters its port groups with its row, and a
 //!    rule comes no earlier, and goes no later, than the port groups and address sets that it names: OVN
 //!    leaves out a rule that names what does not exist.
-//! 4. VPCs that only lose rows come last.
+//! 4. The rules, routes, translations and ports of a row that stays are exchanged at once, with the first part:
+//!    no set of them is half there, and no router has an address twice.
+//! 5. A switch port whose address another port takes goes in the transaction in which that one gets it.
+//! 6. VPCs that only lose rows come last.
 //!
 //! Refuses to change what the plan does in sum.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::Plan;
-use super::step::{Action, Change, Edit, Step, Why};
-use crate::nb::{Atom, Column, Datum, Key, Ref, Row, Table, actual};
+use super::step::{Action, Change, Edit, Pair, Step, Why};
+use crate::nb::{Atom, Column, Datum, Key, Kind, Ref, Row, Table, actual};
 
 /// How large a transaction may be, in steps.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +54,12 @@ pub fn batches(plan: &Plan, limits: &Limits) -> Vec<Vec<Step>> {
     let index = Index::new(plan);
     let mut assigned: Vec<Vec<usize>> = Vec::new();
     let mut has_room = false;
+    let mut waits = Waits::new();
     for part in index.parts() {
         if part.len() > limits.n_single_max {
-            assigned.extend(index.split(&part, limits.n_batch_max));
+            let waiting = index.waiting(&part);
+            assigned.extend(index.split(&part, &waiting, limits.n_batch_max));
+            waits.extend(waiting);
             has_room = false;
         } else if has_room && last_len(&assigned) + part.len() <= limits.n_batch_max {
             assigned.last_mut().expect("there is room in it").extend(part);
@@ -60,12 +68,15 @@ pub fn batches(plan: &Plan, limits: &Limits) -> Vec<Vec<Step>> {
             has_room = true;
         }
     }
-    index.build(&assigned)
+    index.build(&assigned, &waits)
 }
 
 fn last_len(assigned: &[Vec<usize>]) -> usize {
     assigned.last().map_or(0, Vec::len)
 }
+
+/// Steps, and the deletions before which they must not come.
+type Waits = BTreeMap<usize, BTreeSet<usize>>;
 
 /// Where in the plan a row comes, goes, and is referred to.
 struct Index<'p> {
@@ -96,7 +107,7 @@ impl<'p> Index<'p> {
     }
 
     /// Steps that must not be torn apart without need: one VPC's, and those of VPCs between which a
-    /// row moves, a name passes, or a reference comes or goes. Those that only delete are last.
+    /// row or a subnet moves, a name passes, or a reference comes or goes. Those that only delete are last.
     fn parts(&self) -> Vec<Vec<usize>> {
         let mut sets = DisjointSets::new(self.steps.len());
         let mut groups: BTreeMap<&Key, usize> = BTreeMap::new();
@@ -104,8 +115,14 @@ impl<'p> Index<'p> {
         let mut members: BTreeMap<Atom, usize> = BTreeMap::new();
         for (at, step) in self.steps.iter().enumerate() {
             sets.join(at, *groups.entry(&step.group).or_insert(at));
+            if matches!(step.action, Action::Update(_)) {
+                // Who gains or loses a row, and what else becomes of it.
+                for own in [Ref::Key(step.key.clone()), Ref::Foreign(step.uuid)] {
+                    sets.join(at, *members.entry(Atom::Ref(own)).or_insert(at));
+                }
+            }
             for name in names_of(step) {
-                sets.join(at, *names.entry((step.key.table, name)).or_insert(at));
+                sets.join(at, *names.entry(name).or_insert(at));
             }
             for atom in refs_of(step) {
                 if let Some(to) = self.steps_by_ref.get(&atom) {
@@ -125,17 +142,20 @@ impl<'p> Index<'p> {
         parts
     }
 
-    /// One large part in three: all but new switch ports, those, deletions.
-    fn split(&self, part: &[usize], n_max: usize) -> Vec<Vec<usize>> {
+    /// One large part in three: all but new ports of guests, those, deletions.
+    fn split(&self, part: &[usize], waits: &Waits, n_max: usize) -> Vec<Vec<usize>> {
         let (mut frame, mut ports, mut deletes) = (Vec::new(), Vec::new(), Vec::new());
+        let parents = self.parents(part);
         for &at in part {
+            let is_port = is_guests(&self.steps[at]);
             match &self.steps[at].action {
-                Action::Insert(_) if self.steps[at].key.table == Table::LogicalSwitchPort => ports.push(at),
+                Action::Insert(_) if is_port && waits.contains_key(&at) => {}
+                Action::Insert(_) if is_port => ports.push(at),
                 Action::Insert(_) | Action::Update(_) => frame.push(at),
+                Action::Delete(_) if !is_port && self.parent_stays(at, &parents) => frame.push(at),
                 Action::Delete(_) => deletes.push(at),
             }
         }
-        let parents = self.parents(part);
         ports.sort_by_key(|at| (parents.get(at).copied(), *at));
         let mut transactions = vec![frame];
         transactions.extend(ports.chunks(n_max).map(<[usize]>::to_vec));
@@ -147,8 +167,53 @@ impl<'p> Index<'p> {
             chunk.extend(block);
         }
         transactions.push(chunk);
+        for (at, until) in waits.iter().filter(|(at, _)| matches!(self.steps[**at].action, Action::Insert(_)))
+        {
+            let is_last = |transaction: &&mut Vec<usize>| transaction.iter().any(|to| until.contains(to));
+            transactions.iter_mut().rfind(is_last).expect("what it waits for is deleted").push(*at);
+        }
         transactions.retain(|transaction| !transaction.is_empty());
         transactions
+    }
+
+    /// Whether a child leaves a parent that stays.
+    fn parent_stays(&self, at: usize, parents: &BTreeMap<usize, usize>) -> bool {
+        let parent = parents.get(&at).map(|parent| &self.steps[*parent].action);
+        !self.steps[at].key.table.is_root() && matches!(parent, Some(Action::Update(_)))
+    }
+
+    /// Switch ports that get an address, and the deletions before which somebody else has it.
+    fn waiting(&self, part: &[usize]) -> Waits {
+        let moves: Vec<(usize, [BTreeSet<IpAddr>; 2])> =
+            part.iter().map(|at| (*at, addresses(&self.steps[*at]))).collect();
+        let mut owners: BTreeMap<IpAddr, BTreeSet<usize>> = BTreeMap::new();
+        for (at, [_, lost]) in &moves {
+            if matches!(self.steps[*at].action, Action::Delete(_)) {
+                for ip in lost {
+                    owners.entry(*ip).or_default().insert(*at);
+                }
+            }
+        }
+        loop {
+            let until = |got: &BTreeSet<IpAddr>| -> BTreeSet<usize> {
+                got.iter().filter_map(|ip| owners.get(ip)).flatten().copied().collect()
+            };
+            let waits = moves.iter().map(|(at, [got, _])| (*at, until(got)));
+            let waits: Waits = waits.filter(|(_, until)| !until.is_empty()).collect();
+            // Who waits frees its own address later.
+            let mut has_grown = false;
+            for (at, [_, lost]) in &moves {
+                let Some(until) = waits.get(at) else { continue };
+                for ip in lost {
+                    let owners = owners.entry(*ip).or_default();
+                    has_grown |= !until.is_subset(owners);
+                    owners.extend(until);
+                }
+            }
+            if !has_grown {
+                return waits;
+            }
+        }
     }
 
     /// Deletions that cannot be parted: a parent with its children, which go with it. What refers
@@ -193,7 +258,7 @@ impl<'p> Index<'p> {
     }
 
     /// The transactions, each parent's set growing and shrinking with the rows themselves.
-    fn build(&self, assigned: &[Vec<usize>]) -> Vec<Vec<Step>> {
+    fn build(&self, assigned: &[Vec<usize>], waits: &Waits) -> Vec<Vec<Step>> {
         let mut turn = vec![0; self.steps.len()];
         for (batch, steps) in assigned.iter().enumerate() {
             steps.iter().for_each(|at| turn[*at] = batch);
@@ -202,7 +267,10 @@ impl<'p> Index<'p> {
         let mut later: Vec<BTreeMap<usize, Vec<Change>>> = vec![BTreeMap::new(); assigned.len()];
         for (at, step) in self.steps.iter().enumerate() {
             let due = |atom: &Atom| self.steps_by_ref.get(atom).map_or(0, |to| turn[*to]).max(turn[at]);
-            let (now, deferred) = defer(step, turn[at], &due);
+            let freed = waits.get(&at).into_iter().flatten().map(|to| turn[*to]).max().unwrap_or(0);
+            let (step, renumbered) = renumber(step, freed > turn[at]);
+            let (now, mut deferred) = defer(&step, turn[at], &due);
+            deferred.extend(renumbered.into_iter().map(|change| (freed, change)));
             built[turn[at]].extend(now);
             for (batch, change) in deferred {
                 later[batch].entry(at).or_default().push(change);
@@ -232,6 +300,52 @@ impl Step {
             action: Action::Update(Vec::new()),
         }
     }
+}
+
+/// Whether a switch port that comes or goes is one of a guest: those towards routers are part of the frame.
+fn is_guests(step: &Step) -> bool {
+    let kind = match &step.action {
+        Action::Insert(row) | Action::Delete(row) => row.get("type").and_then(actual::name_in),
+        Action::Update(_) => None,
+    };
+    step.key.table == Table::LogicalSwitchPort && kind != Some("router")
+}
+
+/// The addresses that a switch port gets, and those that it loses.
+fn addresses(step: &Step) -> [BTreeSet<IpAddr>; 2] {
+    let [mut got, mut lost] = [BTreeSet::new(), BTreeSet::new()];
+    match &step.action {
+        _ if step.key.table != Table::LogicalSwitchPort => {}
+        Action::Insert(row) => got = addresses_in(row.get("addresses")),
+        Action::Delete(row) => lost = addresses_in(row.get("addresses")),
+        Action::Update(changes) => {
+            for change in changes.iter().filter(|change| change.column.name == "addresses") {
+                if let Edit::Replace { before, after } = &change.edit {
+                    (got, lost) = (addresses_in(Some(after)), addresses_in(Some(before)));
+                }
+            }
+        }
+    }
+    let both: BTreeSet<IpAddr> = got.intersection(&lost).copied().collect();
+    [got, lost].map(|addresses| addresses.difference(&both).copied().collect())
+}
+
+/// `MAC IP…` (ovn-nb(5), Logical_Switch_Port).
+fn addresses_in(datum: Option<&Datum>) -> BTreeSet<IpAddr> {
+    let Some(Datum::Set(atoms)) = datum else { return BTreeSet::new() };
+    let texts = atoms.iter().filter_map(|atom| if let Atom::Text(text) = atom { Some(text) } else { None });
+    texts.flat_map(|text| text.split(' ')).filter_map(|word| word.parse().ok()).collect()
+}
+
+/// The step without what gives a port other addresses, and that, if it must wait.
+fn renumber(step: &Step, waits: bool) -> (Cow<'_, Step>, Vec<Change>) {
+    let Action::Update(changes) = &step.action else { return (Cow::Borrowed(step), Vec::new()) };
+    if !waits {
+        return (Cow::Borrowed(step), Vec::new());
+    }
+    let is_late = |change: &Change| ["addresses", "port_security"].contains(&change.column.name);
+    let (late, now) = changes.iter().cloned().partition(is_late);
+    (Cow::Owned(Step { action: Action::Update(now), ..step.clone_without_action() }), late)
 }
 
 /// The step as it is executed in transaction `turn`, and what waits for a later one.
@@ -329,14 +443,20 @@ fn refs_of(step: &Step) -> Vec<Atom> {
 
 /// References to rows without which the step's row is not what it was; those by name in matches too.
 fn needs_of(step: &Step) -> Vec<Atom> {
-    let mut refs = stored_refs(step, |column| !column.is_weak);
+    let mut refs = stored_refs(step, |column| !is_membership(column));
     refs.extend(matches_of(step).into_iter().flat_map(named_in));
     refs
 }
 
-/// References that the server drops with their rows.
+/// Whether a row refers here to what is a member of it, and not to what it is made with (a port to its DHCP): the
+/// server drops either with the row that is referred to.
+fn is_membership(column: &Column) -> bool {
+    column.is_weak && column.kind == Kind::RefSet
+}
+
+/// References to members.
 fn members_of(step: &Step) -> Vec<Atom> {
-    stored_refs(step, |column| column.is_weak)
+    stored_refs(step, is_membership)
 }
 
 /// The matches that a step brings or takes away.
@@ -390,20 +510,40 @@ fn stored_refs(step: &Step, counts: impl Fn(&Column) -> bool) -> Vec<Atom> {
     }
 }
 
-/// Every name that a step takes or frees.
-fn names_of(step: &Step) -> Vec<Box<str>> {
+/// Every name that a step takes or frees, and those of router ports that it ties to a switch.
+fn names_of(step: &Step) -> Vec<(Table, Box<str>)> {
+    let named = |table: Table, name: Option<&str>| name.map(|name| (table, name.into()));
     match &step.action {
-        Action::Insert(row) | Action::Delete(row) => actual::name(row).map(Into::into).into_iter().collect(),
+        Action::Insert(row) | Action::Delete(row) => {
+            let tied = row.pair("options", ROUTER_PORT);
+            let names = [named(step.key.table, actual::name(row)), named(Table::LogicalRouterPort, tied)];
+            names.into_iter().flatten().collect()
+        }
         Action::Update(changes) => changes
             .iter()
-            .filter(|change| change.column.name == "name")
             .flat_map(|change| match &change.edit {
-                Edit::Replace { before, after } => [before, after].map(actual::name_in),
-                Edit::Members { .. } | Edit::Pairs(_) => [None, None],
+                Edit::Replace { before, after } if change.column.name == "name" => {
+                    [before, after].map(|name| named(step.key.table, actual::name_in(name))).to_vec()
+                }
+                Edit::Pairs(pairs) => pairs.iter().flat_map(tied).collect(),
+                Edit::Replace { .. } | Edit::Members { .. } => Vec::new(),
             })
             .flatten()
-            .map(Into::into)
             .collect(),
+    }
+}
+
+/// The option of a switch port that names the router port on the other side (ovn-nb(5)).
+const ROUTER_PORT: &str = "router-port";
+
+fn tied(pair: &Pair) -> Vec<Option<(Table, Box<str>)>> {
+    let text = |atom: &Option<Atom>| match atom {
+        Some(Atom::Text(name)) => Some((Table::LogicalRouterPort, (**name).into())),
+        Some(Atom::Int(_) | Atom::Bool(_) | Atom::Ref(_)) | None => None,
+    };
+    match &pair.key {
+        Atom::Text(key) if **key == *ROUTER_PORT => vec![text(&pair.before), text(&pair.after)],
+        Atom::Text(_) | Atom::Int(_) | Atom::Bool(_) | Atom::Ref(_) => Vec::new(),
     }
 }
 

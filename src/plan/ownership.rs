@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::nb::actual::{self, Actual, View};
 use crate::nb::stamp::{self, external_id};
 use crate::nb::{Atom, Datum, Key, Ref, Row, Rows, Table};
+use crate::visible::visible;
 
 /// Something that is not ours stands between us and the wanted rows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +70,7 @@ impl fmt::Display for Other {
         let Other { table, uuid, name, holder } = self;
         write!(f, "{} ", table.name())?;
         if let Some(name) = name {
-            write!(f, "`{name}` ")?;
+            write!(f, "`{}` ", visible(name))?;
         }
         write!(f, "({uuid})")?;
         match holder {
@@ -115,10 +116,10 @@ impl fmt::Display for Conflict {
 /// Whose row it is, as far as its `external_ids` say.
 pub fn holder(row: &Row) -> Option<String> {
     if let Some(owner) = external_id(row, stamp::OWNER) {
-        return Some(format!("northc's owner `{owner}`"));
+        return Some(format!("northc's owner `{}`", visible(owner)));
     }
     if let Some(vendor) = external_id(row, "vendor") {
-        return Some(format!("`{vendor}`"));
+        return Some(format!("`{}`", visible(vendor)));
     }
     let Some(Datum::Map(pairs)) = row.get("external_ids") else { return None };
     let is_neutron = |(key, _): &(Atom, Atom)| matches!(key, Atom::Text(key) if key.starts_with("neutron:"));

@@ -8,6 +8,7 @@ use super::Plan;
 use super::step::{Action, Change, Edit, Pair, Step, Why};
 use super::summary::Telling;
 use crate::nb::{Atom, Datum, Key, Ref, Row, stamp};
+use crate::visible::visible;
 
 /// Whether the text carries ANSI colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +194,7 @@ fn is_mark(column: &str, pair: &Pair) -> bool {
 
 fn bare(atom: &Atom) -> String {
     match atom {
-        Atom::Text(text) => text.to_string(),
+        Atom::Text(text) => visible(text).into_owned(),
         Atom::Int(_) | Atom::Bool(_) | Atom::Ref(_) => Show(atom).to_string(),
     }
 }
@@ -224,7 +225,7 @@ impl fmt::Display for Show<'_> {
             Atom::Int(value) => write!(f, "{value}"),
             Atom::Bool(value) => write!(f, "{value}"),
             Atom::Text(text) => write!(f, "{text:?}"),
-            Atom::Ref(Ref::Key(Key { name, .. })) => write!(f, "{name}"),
+            Atom::Ref(Ref::Key(Key { name, .. })) => write!(f, "{}", visible(name)),
             Atom::Ref(Ref::Foreign(uuid)) => write!(f, "{uuid}"),
         }
     }

@@ -9,7 +9,7 @@ use crate::cases::root;
 
 #[expect(unreachable_pub, reason = "the fuzzers are another crate")]
 #[path = "../../fuzz/targets.rs"]
-mod targets;
+pub(crate) mod targets;
 
 /// A door, by its name.
 type Door = (&'static str, fn(&[u8]));

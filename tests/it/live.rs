@@ -69,7 +69,7 @@ pub(crate) fn without_records(actual: &Actual) -> Actual {
 }
 
 /// A network of this many switches with this many ports each, all on one router.
-fn large(n_switches: u8, n_ports: usize) -> Rows {
+pub(crate) fn large(n_switches: u8, n_ports: usize) -> Rows {
     use northc::nb::{Datum, LogicalSwitchPort, Ref, stamp};
     let mut small = Net { routers: [(0, BTreeMap::new())].into(), ..Net::default() };
     small.switches = (0..n_switches).map(|s| (s, (0, BTreeMap::new()))).collect();

@@ -5,6 +5,7 @@ mod bad_input;
 mod bombs;
 mod browser;
 mod cases;
+mod dependencies;
 mod docs;
 #[cfg(feature = "live")]
 mod doctor;
@@ -12,15 +13,21 @@ mod doctor;
 mod drift;
 mod explain;
 mod expressions;
+#[cfg(feature = "live")]
+mod faults;
 mod fixtures;
 #[cfg(feature = "live")]
 mod fuzzed;
 mod graph;
+#[cfg(feature = "live")]
+mod guarded;
 mod kinds;
 mod lab;
 mod laws;
 #[cfg(feature = "live")]
 mod live;
+#[cfg(feature = "live")]
+mod load;
 mod matching;
 mod membership;
 mod memory;
@@ -31,6 +38,8 @@ mod ovn;
 #[cfg(feature = "live")]
 mod ovsdb;
 #[cfg(feature = "live")]
+mod promise;
+#[cfg(feature = "live")]
 mod proxy;
 mod reach;
 mod reformat;
@@ -39,6 +48,8 @@ mod script;
 #[cfg(feature = "live")]
 mod servers;
 mod shells;
+#[cfg(feature = "live")]
+mod simulated;
 mod slips;
 mod stack;
 mod tidy;
@@ -47,4 +58,6 @@ mod traps;
 #[cfg(feature = "live")]
 mod verbs;
 mod verify;
+#[cfg(feature = "live")]
+mod watched;
 mod worlds;

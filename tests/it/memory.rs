@@ -33,7 +33,7 @@ pub(crate) fn execute(actual: &mut Actual, plan: &Plan, steps: &[Step]) {
             }
         }
     }
-    commit(actual);
+    commit(actual).unwrap_or_else(|refused| panic!("{refused}"));
 }
 
 fn stored_atom(plan: &Plan, atom: &Atom) -> Atom {
@@ -83,43 +83,55 @@ fn edit(plan: &Plan, row: &mut Row, change: &Change) {
 }
 
 /// What ovsdb-server does at commit: collects children without a parent, drops weak references to
-/// rows that are gone, and refuses dangling strong ones and equal names.
-fn commit(actual: &mut Actual) {
-    let held: BTreeSet<(Table, Uuid)> = actual.iter().flat_map(|(_, row)| children(row)).collect();
-    let orphans: Vec<(Table, Uuid)> = actual
-        .iter()
-        .map(|(uuid, row)| (row.table(), uuid))
-        .filter(|at| !at.0.is_root() && !held.contains(at))
-        .collect();
-    for (table, uuid) in orphans {
-        actual.remove(table, uuid);
+/// rows that are gone, and refuses dangling strong ones and equal names, in its words.
+pub(crate) fn commit(actual: &mut Actual) -> Result<(), String> {
+    let held: BTreeSet<(Table, Uuid)> = loop {
+        let held: BTreeSet<(Table, Uuid)> = actual.iter().flat_map(|(_, row)| children(row)).collect();
+        let orphans = actual.iter().map(|(uuid, row)| (row.table(), uuid));
+        let orphans: Vec<_> = orphans.filter(|at| !at.0.is_root() && !held.contains(at)).collect();
+        if orphans.is_empty() {
+            break held;
+        }
+        for (table, uuid) in orphans {
+            actual.remove(table, uuid);
+        }
+    };
+    if let Some(at) = held.iter().find(|at| actual.get(at.0, at.1).is_none()) {
+        return Err(format!("referential integrity violation: {} row {}", at.0.name(), at.1));
     }
-    for at in held {
-        assert!(actual.get(at.0, at.1).is_some(), "referential integrity violation: {at:?}");
-    }
-    let (mut weak, mut gone) = (Vec::new(), Vec::new());
+    let mut gone = Vec::new();
     for (uuid, row) in actual.iter() {
         for (column, datum) in row.columns().filter(|(column, _)| !column.holds_children()) {
             for to in datum.refs() {
                 let (Some(target), Ref::Foreign(to)) = (column.target, to) else { continue };
-                if actual.get(target, *to).is_none() {
-                    let list = if column.is_weak { &mut gone } else { &mut weak };
-                    list.push((row.table(), uuid, column.name, *to));
+                match actual.get(target, *to) {
+                    None if column.is_weak => gone.push((row.table(), uuid, column.name, *to)),
+                    None => {
+                        return Err(format!("referential integrity violation: {} row {to}", target.name()));
+                    }
+                    Some(_) => {}
                 }
             }
         }
     }
-    assert!(weak.is_empty(), "dangling weak references would vanish: {weak:?}");
     for (table, uuid, column, to) in gone {
         let row = actual.get_mut(table, uuid).expect("it is there");
         let Some(Datum::Set(atoms)) = row.get_mut(column) else { panic!("a set") };
         atoms.retain(|atom| *atom != Atom::Ref(Ref::Foreign(to)));
     }
-    for table in Table::ALL.iter().copied().filter(|table| table.is_named()) {
+    for table in Table::ALL.iter().copied().filter(|table| has_index(*table)) {
         let names: Vec<&str> = actual.table(table).filter_map(|(_, row)| name(row)).collect();
         let distinct: BTreeSet<&&str> = names.iter().collect();
-        assert_eq!(names.len(), distinct.len(), "constraint violation: equal names in {}", table.name());
+        if names.len() != distinct.len() {
+            return Err(format!("constraint violation: equal names in {}", table.name()));
+        }
     }
+    Ok(())
+}
+
+/// Whether the schema keeps names unique; of routers and switches northc does.
+fn has_index(table: Table) -> bool {
+    table.is_named() && !matches!(table, Table::LogicalRouter | Table::LogicalSwitch)
 }
 
 /// The children that a row keeps alive.

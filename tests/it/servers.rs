@@ -33,6 +33,8 @@ pub(crate) struct Server {
     dir: PathBuf,
     name: String,
     extra: Vec<String>,
+    /// How large its files may grow, in KiB: beyond, its disk is as good as full.
+    kib_max: Option<u32>,
     process: Option<Process>,
     /// Only for a server alone: its directory ends with it.
     _owned: Option<TempDir>,
@@ -51,7 +53,8 @@ impl Server {
         let dir = owned.path().to_owned();
         run("ovsdb-tool", &["create", &path(&dir, "nb.db"), schema]);
         let extra = extra.iter().map(|&text| text.to_owned()).collect();
-        let mut server = Server { dir, name: "nb".into(), extra, process: None, _owned: Some(owned) };
+        let name = "nb".into();
+        let mut server = Server { dir, name, extra, kib_max: None, process: None, _owned: Some(owned) };
         server.start();
         server
     }
@@ -60,7 +63,9 @@ impl Server {
     pub(crate) fn start(&mut self) {
         let log = fs::File::create(self.path("log")).expect("a log file");
         let _ = fs::remove_file(self.path("sock"));
-        let child = Command::new("ovsdb-server")
+        let limit = self.kib_max.map_or(String::new(), |kib| format!("trap '' XFSZ; ulimit -f {kib}; "));
+        let child = Command::new("bash")
+            .args(["-c", &format!("{limit}exec ovsdb-server \"$@\""), "ovsdb-server"])
             .args(["--no-chdir", "-vconsole:info", "-vfile:off", "-vsyslog:off"])
             .arg(format!("--unixctl={}", self.path("ctl")))
             .arg(format!("--remote=punix:{}", self.path("sock")))
@@ -80,10 +85,42 @@ impl Server {
         self.process = None;
     }
 
+    /// Starts it again on a full disk, or on one with room.
+    pub(crate) fn restart_with(&mut self, kib_max: Option<u32>) {
+        self.kill();
+        self.kib_max = kib_max;
+        self.start();
+    }
+
+    /// A copy of its database, as a backup has it.
+    pub(crate) fn backup(&self) -> Vec<u8> {
+        fs::read(self.path("db")).expect("its file")
+    }
+
+    /// Kills it and starts it with this copy, or with an empty database.
+    pub(crate) fn restore(&mut self, backup: Option<&[u8]>) {
+        self.kill();
+        fs::remove_file(self.path("db")).expect("its file");
+        match backup {
+            Some(bytes) => fs::write(self.path("db"), bytes).expect("written"),
+            None => drop(run("ovsdb-tool", &["create", &self.path("db"), SCHEMA])),
+        }
+        self.start();
+    }
+
+    /// Converts its database to another schema, while it runs.
+    pub(crate) fn convert(&self, schema: &str) {
+        run("ovsdb-client", &["convert", &self.remote(), schema]);
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().expect("it runs").0.id()
+    }
+
     /// Stops it where it is; [`Server::signal`] with `CONT` lets it go on.
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.process.as_ref().expect("it runs").0.id();
-        run("kill", &[&format!("-{signal}"), &pid.to_string()]);
+        run("kill", &[&format!("-{signal}"), &self.pid().to_string()]);
     }
 
     /// `unix:` and its socket.
@@ -150,8 +187,14 @@ impl Cluster {
                 _ => run("ovsdb-tool", &["join-cluster", &db, "OVN_Northbound", &raft(nth), &raft(0)]),
             };
             let name = format!("m{nth}");
-            let mut member =
-                Server { dir: dir.clone(), name, extra: Vec::new(), process: None, _owned: None };
+            let mut member = Server {
+                dir: dir.clone(),
+                name,
+                extra: Vec::new(),
+                kib_max: None,
+                process: None,
+                _owned: None,
+            };
             member.start();
             members.push(member);
         }

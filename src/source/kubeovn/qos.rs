@@ -3,6 +3,8 @@
 //! Kube-OVN limits by the traffic control of a NAT gateway's pod, or of a node. Here OVN itself drops what is past a
 //! rate, at the public address, the gateway or the interface. Refuses what is about the interfaces of a pod.
 
+use std::ops::RangeInclusive;
+
 use ipnet::IpNet;
 
 use super::no_effect;
@@ -16,6 +18,8 @@ use crate::source::values::Flag;
 use crate::source::yaml::Node;
 use crate::span::{Span, Spanned};
 
+/// Places of rules; what stands there says only which is asked first.
+const PRIORITIES: RangeInclusive<i64> = 0..=65535;
 /// What a megabit is in OVN's unit.
 const KILOBITS: f64 = 1000.0;
 /// ovn-nb(5), QoS.bandwidth.
@@ -106,6 +110,13 @@ pub(crate) fn read(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared> 
         (rule.priority.as_ref().map_or(0, |priority| priority.0.value), name)
     };
     rules.sort_by_key(|rule| place(&rule.value));
+    for Int(priority) in rules.iter().filter_map(|rule| rule.value.priority.as_ref()) {
+        if !PRIORITIES.contains(&priority.value) {
+            let (first, last) = (PRIORITIES.start(), PRIORITIES.end());
+            let message = format!("priority {priority} is outside {first} – {last}");
+            sink.push(Diagnostic::new(Code::PriorityRange, priority.span, message));
+        }
+    }
     Some(Declared {
         kind: KUBEOVN,
         name: owned(object.name),

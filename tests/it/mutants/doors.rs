@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use northc::nb::{Atom, Datum, Rows, Table};
 use serde_json::Value;
 
-use super::{MUTATED, OWNER, hostile, objects, rows};
+use super::{MUTATED, hostile, objects, rows};
 use crate::cases::{self, Case};
 use crate::traps::rows::{RULES, faults};
 
@@ -97,7 +97,7 @@ fn lives<'o>(taken: impl Iterator<Item = (&'o String, &'o (String, Rows))>) {
     let stack = crate::stack::Stack::with_northd();
     let session = connect(&stack.remote());
     for (case, (what, rows)) in taken {
-        let done = block_on(bring(&session, rows, OWNER, &options(5000, 500), &mut Vec::new()));
+        let done = block_on(bring(&session, rows, super::OWNER, &options(5000, 500), &mut Vec::new()));
         done.unwrap_or_else(|failure| panic!("{case}, {what}: {failure:?}"));
         stack.settle();
     }

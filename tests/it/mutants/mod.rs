@@ -38,19 +38,19 @@ struct Mutant {
 }
 
 /// A case, and what became of its rows by every single change of its objects.
-struct Mutated {
-    case: String,
-    there: Rows,
+pub(crate) struct Mutated {
+    pub(crate) case: String,
+    pub(crate) there: Rows,
     n_mutants: usize,
     n_compiled: usize,
     /// What was changed, and the rows, where they are others.
-    wanted: Vec<(String, Rows)>,
+    pub(crate) wanted: Vec<(String, Rows)>,
     /// Objects without which nothing compiles, whatever goes with them.
     stuck: Vec<String>,
 }
 
 /// Every case that compiles, each in a thread of its own; for all tests here.
-static MUTATED: LazyLock<Vec<Mutated>> = LazyLock::new(|| {
+pub(crate) static MUTATED: LazyLock<Vec<Mutated>> = LazyLock::new(|| {
     let cases: Vec<Case> = cases::all().into_iter().filter(Case::is_good).collect();
     std::thread::scope(|scope| {
         let running: Vec<_> = cases.iter().map(|case| scope.spawn(|| Mutated::new(case))).collect();
