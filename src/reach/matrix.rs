@@ -1,6 +1,6 @@
 //! Many pairs at once, machines that behave alike taken together.
 //!
-//! Of each class of machines ([`super::classes`]) a few are followed, through a network without all others, and stand
+//! Of each class of machines (`reach::classes`) a few are followed, through a network without all others, and stand
 //! for them. What a class is asked about elsewhere in the network comes out on the way; where that tells its machines
 //! apart, they are parted, and it begins anew.
 //!
