@@ -146,7 +146,13 @@ pub(crate) fn read(json: &str) -> Result<World, String> {
         }
         let row = |table: &'static str, key: &str| tables.get(&(table, key)).copied();
         let routes = refs(&router["static_routes"]).filter_map(|key| row("Logical_Router_Static_Route", key));
-        let hops: Vec<IpAddr> = routes.filter_map(|route| route["nexthop"].as_str()?.parse().ok()).collect();
+        let policies = refs(&router["policies"]).filter_map(|key| row("Logical_Router_Policy", key));
+        let rerouted = policies.flat_map(|policy| strings(&policy["nexthops"]));
+        let hops: Vec<IpAddr> = routes
+            .filter_map(|route| route["nexthop"].as_str())
+            .chain(rerouted)
+            .filter_map(|hop| hop.parse().ok())
+            .collect();
         let ports = refs(&router["ports"]).filter_map(|key| row("Logical_Router_Port", key));
         for port in ports.filter(|port| refs(&port["ha_chassis_group"]).next().is_some()) {
             let nets: Vec<IpNet> = strings(&port["networks"]).filter_map(|net| net.parse().ok()).collect();
