@@ -302,7 +302,12 @@ impl<'n> Walker<'n> {
         let own = port_addresses(network, port.router);
         let own = self.sets.any(own.into_iter().map(|own| self.destined(&own.into())));
         let own = self.part(&flow, self.sets.and(own, self.shared(port.router)));
-        let passes = if via.next_hop.is_none() { self.part(&flow, served) } else { Set::NONE };
+        let passes = match via.next_hop {
+            None => self.part(&flow, served),
+            // Whoever is known gets it before anybody is asked for, and that is where such packets are lost.
+            Some(hop) if self.is_known(port.link, hop) => own,
+            Some(_) => Set::NONE,
+        };
         let own = self.sets.minus(own, passes);
         self.stop_some(&mut flow, own, network.router(port.router).row, Why::RouterAddress);
         let mut flow = self.admitted(via.out, flow);
@@ -319,6 +324,15 @@ impl<'n> Walker<'n> {
             }
             flow.set = self.sets.minus(flow.set, back);
             self.deliver(via, flow);
+        }
+    }
+
+    /// Whether somebody beyond a port is known to have an address.
+    fn is_known(&self, link: Link, hop: IpAddr) -> bool {
+        match link {
+            Link::Switch(port) => self.neighbour(self.network.port(port).switch, hop).is_some(),
+            Link::Router(peer) => self.network.router_port(peer).addresses().any(|own| own == hop),
+            Link::Nothing | Link::Contested => false,
         }
     }
 
