@@ -16,7 +16,7 @@ use super::set::{Set, Sets};
 use super::walk::{Flow, Walker, Why, within};
 
 /// Networks that nobody routes on the Internet (RFC 6890, RFC 4291).
-const NOT_PUBLIC: [&str; 14] = [
+pub(super) const NOT_PUBLIC: [&str; 14] = [
     "0.0.0.0/8",
     "10.0.0.0/8",
     "100.64.0.0/10",

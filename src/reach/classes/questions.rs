@@ -11,30 +11,11 @@ use super::marks::{Marks, Range};
 use crate::nb::matching::{Constant, ConstantKind, Expr, ExprKind, FieldRef, Number, RelOp};
 use crate::reach::filter::{Member, Names};
 use crate::reach::network::{Network, RouterId, SwitchId, Translation, Vip};
+use crate::reach::outside::NOT_PUBLIC;
 
-/// Addresses that no row mentions, and that are not like others.
-const PECULIAR: [&str; 20] = [
-    "0.0.0.0/32",
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "224.0.0.0/3",
-    "224.0.0.0/4",
-    "255.255.255.255/32",
-    "::/3",
-    "4000::/2",
-    "8000::/1",
-    "2001:db8::/32",
-    "fe80::/10",
-    "fe80::/64",
-    "ff00::/8",
-];
+/// Addresses that no row mentions, and that are not like others, besides those that are not public.
+const PECULIAR: [&str; 6] =
+    ["0.0.0.0/32", "224.0.0.0/4", "255.255.255.255/32", "fe80::/10", "fe80::/64", "ff00::/8"];
 
 /// What a part of a network asks.
 #[derive(Debug, Default)]
@@ -59,7 +40,7 @@ impl Questions {
     /// What is asked everywhere, about addresses on physical networks too.
     pub(super) fn common(physical: &[IpNet]) -> Questions {
         let mut questions = Questions::default();
-        let peculiar = PECULIAR.iter().map(|net| net.parse::<IpNet>().expect("a network"));
+        let peculiar = NOT_PUBLIC.iter().chain(&PECULIAR).map(|net| net.parse::<IpNet>().expect("a network"));
         peculiar.chain(physical.iter().copied()).for_each(|net| questions.marks.net(&net));
         questions
     }
