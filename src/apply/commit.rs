@@ -2,7 +2,8 @@
 //!
 //! Every transaction moves the owner's record from the id of the one before to its own. So a transaction
 //! whose answer was lost can be looked up, and one that is sent again after all cannot be executed twice:
-//! its guard on the record fails. Refuses to wait for effects.
+//! its guard on the record fails. Refuses to wait for effects, but where northd must have seen one transaction before
+//! the next ([`vacate`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +22,12 @@ use crate::ovsdb::op::{Mutator, Op, Which};
 use crate::ovsdb::session::Session;
 use crate::plan::batch::batches;
 use crate::plan::step::Step;
-use crate::plan::{Mode, Plan, effect};
+use crate::plan::{Mode, Plan, effect, vacate};
 
 /// How often a transaction whose answer was lost is looked up and, if it was not committed, sent again.
 const N_SENDS_MAX: usize = 5;
+/// So long northd may take to see what was emptied before it is taken away all the same: there may be no northd.
+const ROUND_MAX: Duration = Duration::from_secs(5);
 
 /// What becomes of the owner's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +78,26 @@ pub(super) async fn commit(
         ops.push(Op::Comment(format!("northc {id}: owner {}, {} of {n_transactions}", plan.owner, at + 1)));
         if is_last {
             ops.push(Op::CommitDurable);
-            if options.wait != Wait::None {
-                ops.extend(next_number());
-            }
+        }
+        let is_pause = batches.get(at + 1).is_some_and(|next| vacate::is_removal(next));
+        let is_numbered = (is_last || is_pause) && options.wait != Wait::None;
+        if is_numbered {
+            ops.extend(next_number());
         }
         let start = Instant::now();
         let txn = Transaction { plan, ops, before: before.as_ref(), after: after.as_ref(), n_committed: at };
         let results = txn.send(session, on_event).await?;
         on_event(committed(at + 1, n_transactions, steps, start.elapsed()));
-        if is_last && options.wait != Wait::None {
+        if is_numbered {
             nb_cfg = match results.as_deref().and_then(number_of) {
                 Some(number) => Some(number),
                 None => super::settle::number(session).await,
             };
+        }
+        if let Some(number) = nb_cfg.filter(|_| is_pause) {
+            let timeout = options.timeout.min(ROUND_MAX);
+            let round = Options { wait: Wait::Sb, timeout, ..options.clone() };
+            super::settle::settle(session, number, &round, on_event).await;
         }
         before = after;
     }

@@ -13,6 +13,7 @@
 //!    no set of them is half there, and no router has an address twice.
 //! 5. A switch port whose address another port takes goes in the transaction in which that one gets it.
 //! 6. VPCs that only lose rows come last.
+//! 7. A router or a switch that goes where others come is emptied with the rest and goes by itself ([`vacate`]).
 //!
 //! Refuses to change what the plan does in sum.
 
@@ -20,8 +21,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::Plan;
 use super::step::{Action, Change, Edit, Pair, Step, Why};
+use super::{Plan, vacate};
 use crate::nb::{Atom, Column, Datum, Key, Kind, Ref, Row, Table, actual};
 
 /// How large a transaction may be, in steps.
@@ -49,7 +50,7 @@ pub fn batches(plan: &Plan, limits: &Limits) -> Vec<Vec<Step>> {
         return Vec::new();
     }
     if plan.steps.len() <= limits.n_single_max {
-        return vec![plan.steps.clone()];
+        return vacate::apart(vec![plan.steps.clone()]);
     }
     let index = Index::new(plan);
     let mut assigned: Vec<Vec<usize>> = Vec::new();
@@ -68,7 +69,7 @@ pub fn batches(plan: &Plan, limits: &Limits) -> Vec<Vec<Step>> {
             has_room = true;
         }
     }
-    index.build(&assigned, &waits)
+    vacate::apart(index.build(&assigned, &waits))
 }
 
 fn last_len(assigned: &[Vec<usize>]) -> usize {

@@ -17,6 +17,7 @@ pub mod saved;
 pub mod standing;
 pub mod step;
 mod summary;
+pub mod vacate;
 
 use std::collections::{BTreeMap, BTreeSet};
 

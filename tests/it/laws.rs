@@ -227,6 +227,20 @@ proptest! {
     }
 
     #[test]
+    fn no_transaction_takes_a_router_or_switch_away_and_brings_one(
+        a in net(), b in net(), single in 0..200usize, batch in 1..6usize
+    ) {
+        let made = plan_of(&rows(&a), &as_if_applied(&rows(&b), OWNER));
+        for steps in batches(&made, &Limits { n_single_max: single, n_batch_max: batch }) {
+            let mut datapaths = steps.iter().filter(|step| {
+                matches!(step.key.table, Table::LogicalRouter | Table::LogicalSwitch)
+            });
+            let brings = datapaths.clone().any(|step| matches!(step.action, Action::Insert(_)));
+            prop_assert!(!brings || !datapaths.any(|step| matches!(step.action, Action::Delete(_))));
+        }
+    }
+
+    #[test]
     fn foreign_rows_and_members_survive(a in net(), b in net()) {
         let (a, b) = (rows(&a), rows(&b));
         let mut actual = as_if_applied(&b, OWNER);

@@ -78,7 +78,16 @@ impl Stack {
 
     /// Waits until northd has done what there is to do.
     pub(crate) fn settle(&self) {
-        self.nbctl(&["--wait=sb", "--timeout=60", "sync"]).unwrap_or_else(|e| panic!("northd is gone: {e}"));
+        self.settles().unwrap_or_else(|e| panic!("{e}"));
+    }
+
+    /// The same; if northd does not, the last that it said.
+    pub(crate) fn settles(&self) -> Result<(), String> {
+        self.nbctl(&["--wait=sb", "--timeout=60", "sync"]).map(drop).map_err(|e| {
+            let log = fs::read_to_string(self.scratch.path("ovn-northd.log")).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().rev().take(20).collect();
+            format!("northd is gone: {e}\nits last words, the last first:\n{}", lines.join("\n"))
+        })
     }
 
     /// What northd logged since it was asked last, as far as it is about its input.
