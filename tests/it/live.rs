@@ -119,6 +119,35 @@ fn fixtures() -> Vec<PathBuf> {
     found
 }
 
+/// A switch makes room for another, and northd has seen the one empty before it is taken away.
+#[test]
+fn what_makes_room_goes_once_northd_has_seen_it_empty() {
+    if !ovn::is_present() {
+        return;
+    }
+    let stack = crate::stack::Stack::with_northd();
+    let with_switch = |nth: u8| {
+        rows(&Net {
+            routers: [(0, BTreeMap::new())].into(),
+            switches: [(nth, (0, BTreeMap::new()))].into(),
+            ..Net::default()
+        })
+    };
+    let session = connect(&stack.remote());
+    let wait = Options { wait: Wait::Sb, ..options(5000, 500) };
+    for nth in [0, 1] {
+        let done = block_on(bring(&session, &with_switch(nth), OWNER, &wait, &mut Vec::new()));
+        let done = done.expect("it is applied").expect("there is something to do");
+        assert_eq!(done.n_transactions, usize::from(nth) + 1);
+        assert_eq!(done.undone, Vec::<String>::new());
+    }
+    let log = std::fs::read_to_string(stack.path("ovn-nb.db")).expect("the database keeps a log");
+    let at = |part: &str| log.lines().position(|line| line.contains(part));
+    let (emptied, gone) = (at("1 of 2").expect("the first"), at("2 of 2").expect("the second"));
+    let seen = log.lines().skip(emptied).position(|line| line.contains("\"sb_cfg\""));
+    assert!(seen.is_some_and(|after| emptied + after < gone), "northd was not waited for:\n{log}");
+}
+
 #[test]
 fn every_fixture_is_applied_planned_empty_and_destroyed() {
     if !ovn::is_present() {

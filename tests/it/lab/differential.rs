@@ -18,22 +18,23 @@ const INSIDE: &str = "mkdir -p /var/run/ovn /var/run/openvswitch";
 #[test]
 #[ignore = "needs containers"]
 fn every_ovn_sends_packets_where_we_say() {
-    on_every_ovn("against_ovn::", " packets: ");
+    on_every_ovn(&VERSIONS, "against_ovn::", " packets: ");
 }
 
+/// The oldest is asked by `cargo test` on a machine as old; on a newer one its image could not run this program.
 #[test]
 #[ignore = "needs containers"]
 fn every_northd_lives_on_what_hostile_input_compiles_to() {
-    on_every_ovn("doors::no_door_leads_to_a_trap", " lives on ");
+    on_every_ovn(&VERSIONS[1..], "doors::no_door_leads_to_a_trap", " lives on ");
 }
 
-/// Runs the tests of this name on each version and says the line of each that holds `tally`.
-fn on_every_ovn(tests: &str, tally: &str) {
+/// Runs the tests of this name on each of these versions and says the line of each that holds `tally`.
+fn on_every_ovn(versions: &[&str], tests: &str, tally: &str) {
     if std::env::var_os("NORTHC_WITHOUT_CONTAINERS").is_some_and(|value| value == "1") {
         say("NOT TESTED: {tests} on other OVNs needs containers, and NORTHC_WITHOUT_CONTAINERS=1\n");
         return;
     }
-    let versions = std::env::var("NORTHC_LAB_OVN").unwrap_or_else(|_| VERSIONS.join(" "));
+    let versions = std::env::var("NORTHC_LAB_OVN").unwrap_or_else(|_| versions.join(" "));
     let versions: Vec<String> = versions.split([' ', ',']).map(str::to_owned).collect();
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     bench::images(&versions).unwrap_or_else(|e| panic!("{e}"));
