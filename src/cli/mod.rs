@@ -15,6 +15,7 @@ mod destroy;
 #[cfg(feature = "live")]
 mod doctor;
 mod duration;
+mod environment;
 pub mod exit;
 mod expecting;
 mod explain;

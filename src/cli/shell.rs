@@ -1,6 +1,7 @@
 //! `northc completions` and `northc man`: what shells and readers of manuals need, made from the command
 //! line itself. Refuses to install anything.
 
+use std::fmt::Display;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use clap_complete::Generator;
 use clap_complete::shells::{Bash, Fish, Zsh};
 use clap_mangen::Man;
 
-use super::{Streams, exit};
+use super::{Streams, environment, exit};
 use crate::files;
 
 /// Arguments of `northc completions`.
@@ -53,7 +54,7 @@ pub(super) struct ManArgs {
 enum ManFormat {
     /// For man(1)
     Man,
-    /// One page with every command and the exit codes
+    /// One page with every command, the exit codes and the environment
     Markdown,
 }
 
@@ -124,7 +125,7 @@ fn pages(command: &Command, dir: &Path) -> Result<(), String> {
 /// How wide help is where nobody looks at it on a terminal.
 const COLUMNS: usize = 110;
 
-/// All of it on one page: what every command's `--help` says, and the exit codes.
+/// All of it on one page: what every command's `--help` says, the exit codes and the environment.
 fn markdown(command: &Command) -> String {
     let mut out =
         "# Commands\n\nWritten by `northc man --format markdown` from the command line itself.\n".to_owned();
@@ -135,6 +136,10 @@ fn markdown(command: &Command) -> String {
     }
     out.push_str("\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
     exit::TABLE.iter().for_each(|(code, meaning)| out.push_str(&format!("| {code} | {meaning} |\n")));
+    out.push_str("\n## Environment\n\n| variable | meaning |\n|---|---|\n");
+    environment::TABLE
+        .iter()
+        .for_each(|(name, meaning)| out.push_str(&format!("| `{name}` | {meaning} |\n")));
     out
 }
 
@@ -151,7 +156,10 @@ fn page(command: &Command) -> String {
     let mut out = String::new();
     for line in page.lines() {
         if line == ".SH VERSION" {
+            out.push_str(&terms("EXIT STATUS", exit::TABLE));
+            out.push_str(&terms("ENVIRONMENT", environment::TABLE));
             out.push_str(&examples(command));
+            out.push_str(".SH \"SEE ALSO\"\n.BR northc (1),\n.BR ovn\\-nb (5),\n.BR ovn\\-nbctl (8)\n");
         }
         out.push_str(if line.starts_with(".TH ") { &heading } else { line });
         out.push('\n');
@@ -159,12 +167,23 @@ fn page(command: &Command) -> String {
     out
 }
 
+/// A section of words and what they mean.
+fn terms(title: &str, table: &[(impl Display, &str)]) -> String {
+    let term = |(word, meaning): &(_, &str)| format!(".TP\n.B {word}\n{}\n", roff(meaning));
+    format!(".SH \"{title}\"\n{}", table.iter().map(term).collect::<String>())
+}
+
+/// Text as man(7) prints it.
+fn roff(text: &str) -> String {
+    text.replace('\\', "\\e").replace('-', "\\-")
+}
+
 fn examples(command: &Command) -> String {
     let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let lines: Vec<String> = text
         .lines()
         .filter(|line| *line != "Examples:")
-        .map(|line| format!("\\&{}\n", line.trim_start().replace('\\', "\\e").replace('-', "\\-")))
+        .map(|line| format!("\\&{}\n", roff(line.trim_start())))
         .collect();
     if lines.is_empty() { String::new() } else { format!(".SH EXAMPLES\n.nf\n{}.fi\n", lines.concat()) }
 }

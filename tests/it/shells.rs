@@ -2,12 +2,13 @@
 //!
 //! Without one this says so and passes, unless `NORTHC_SHELLS` demands them all.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cases::northc;
+use crate::cases::{northc, root};
 
 /// What is typed, and what a shell makes of it: there are more commands with `che`, formats with `sar`, and codes
 /// with `N030`, than these.
@@ -109,7 +110,28 @@ fn readers_of_manuals_take_every_page() {
         let said = String::from_utf8_lossy(&ran.stdout).into_owned();
         assert!(ran.stderr.is_empty(), "{}", String::from_utf8_lossy(&ran.stderr));
         assert!(said.contains("SYNOPSIS") && said.contains("northc"), "{said}");
+        assert!(said.contains("EXIT STATUS") && said.contains("the database could not be reached"), "{said}");
     }
+}
+
+/// Whatever looks like the name of a variable in the command line's code is in the manual.
+#[test]
+fn manuals_tell_every_variable_that_is_read() {
+    let manual = northc(["man"]).out;
+    let mut names = BTreeSet::new();
+    for file in fs::read_dir(root().join("src/cli")).expect("there").map(|it| it.expect("readable").path()) {
+        let is_name = |text: &&str| {
+            let mut bytes = text.bytes();
+            text.contains('_') && bytes.all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        };
+        let text = fs::read_to_string(file).expect("readable");
+        names.extend(text.split('"').skip(1).step_by(2).filter(is_name).map(str::to_owned));
+    }
+    assert!(names.contains("NORTHC_LOG") && names.len() > 5, "{names:?}");
+    // Cargo's are read while building.
+    names.retain(|name| !name.starts_with("CARGO_"));
+    let untold: Vec<_> = names.iter().filter(|name| !manual.contains(name.as_str())).collect();
+    assert!(untold.is_empty(), "{untold:?}");
 }
 
 fn is_there(program: &str) -> bool {
