@@ -10,6 +10,7 @@
 //! | a group has members | N0520 |
 //! | what a group lets in, private lets in; `acls` on the same ports are mentioned | N0521 |
 //! | members whose addresses are trusted can't be impersonated | N0522 |
+//! | members send from addresses that their group stands for, where rules name it | N0530 |
 //!
 //! Names are `resolve`'s business, families and ports the reader's.
 
@@ -47,6 +48,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
     shared_ports(ctx);
     mixed(ctx);
     forgeable(ctx);
+    pairs(ctx);
 }
 
 fn tiers(ctx: &mut Ctx<'_>, group: &SecurityGroup) {
@@ -275,6 +277,40 @@ fn forgeable(ctx: &mut Ctx<'_>) {
                     ),
             );
         }
+    }
+}
+
+/// Who may send from further addresses, in a group that rules know by its members' own (ovn-nb(5), Port_Group).
+fn pairs(ctx: &mut Ctx<'_>) {
+    let model = ctx.model;
+    let mut named: BTreeMap<GroupId, Span> = BTreeMap::new();
+    for (id, group) in model.groups() {
+        let remotes = group.rules.iter().filter_map(|rule| match &rule.remote {
+            Remote::Group(name, id) => Some(((*id)?, name.span)),
+            Remote::Net(_) => None,
+        });
+        for (id, span) in remotes.chain(group.same_group.map(|span| (id, span))) {
+            named.entry(id).or_insert(span);
+        }
+    }
+    let pairs = model.ports.iter().filter_map(|port| {
+        let pair = port.allowed_pairs.first()?;
+        Some((port, pair.span, format!("from {}", pair.value.trunc())))
+    });
+    let vips = model.vips.iter().flat_map(|vip| {
+        vip.parents.iter().map(|id| (model.port(*id), vip.span, format!("from Vip `{}`", vip.name)))
+    });
+    for (port, span, from) in pairs.chain(vips) {
+        let known = port.groups.iter().find_map(|group| Some((group.value, *named.get(&group.value)?)));
+        let Some((id, rule)) = known else { continue };
+        let group = &model.group(id).name;
+        let message = format!("what `{}` sends {from} does not count as from group `{group}`", port.name);
+        ctx.report(
+            Diagnostic::new(Code::PairOutsideGroup, span, message)
+                .at("no address of its own")
+                .label(rule, "knows members by their own addresses")
+                .help("if it should, give such a rule for the address too"),
+        );
     }
 }
 

@@ -90,7 +90,7 @@ codes! {
     "N0213" WrongSubnet "wrong-subnet" Error "an interface told to use a subnet of another network";
     "N0214" BuiltInLeftOut "built-in-left-out" Note "an object of Kube-OVN's own workings is left out";
     "N0215" UnknownVip "unknown-vip" Warning "a workload may hold a virtual address that does not exist";
-    "N0216" VipUnheld "vip-unheld" Warning "a virtual address that no workload holds";
+    "N0216" VipUnheld "vip-unheld" Warning "a virtual address that is not held by whom it should be";
     "N0217" UnknownElasticIp "unknown-elastic-ip" Error "a public address that is not in the input";
     "N0218" UnknownInside "unknown-inside" Error "a translation for an interface or Vip that is not in the input";
     "N0219" UnknownNatGateway "unknown-nat-gateway" Error "a NAT gateway that is not in the input";
@@ -218,6 +218,7 @@ codes! {
     "N0527" NetworkAclUnused "network-acl-unused" Note "a network ACL that no subnet names";
     "N0528" MeterRate "meter-rate" Error "a rate or burst that a meter of OVN can't have";
     "N0529" BalancerBeforeRules "balancer-before-rules" Warning "egress rules that see a balancer's address, and not what is behind it";
+    "N0530" PairOutsideGroup "pair-outside-group" Note "an address that a member may send from and its group does not hold";
     "N0560" DnsOpensFilters "dns-opens-filters" Warning "filters that packets from port 53 pass, because OVN answers for names";
     "N0561" QosShadowed "qos-shadowed" Warning "an interface with a QoS policy on a subnet with one";
 

@@ -602,6 +602,16 @@ fn vips(
                 && d.selector.iter().all(|label| w.labels.contains(label))
         };
         let named = by_aap.get(d.name.value.as_str()).into_iter().flatten().copied();
+        for aap in named.clone().filter(|w| !holds(w)).flat_map(|w| &w.aaps) {
+            if aap.value == d.name.value {
+                let message = format!("Vip `{}` is not for this workload", d.name);
+                sink.push(
+                    Diagnostic::new(Code::VipUnheld, aap.span, message)
+                        .label(d.name.span, "its `namespace` and `selector` say for whom it is")
+                        .help("give the Vip the workload's namespace, and only labels that the workload has"),
+                );
+            }
+        }
         let parents = named.filter(holds).filter_map(|w| find_port(model, &w.port));
         let parents: Vec<PortId> = parents.filter(|id| model.ports[id.0].subnet == subnet).collect();
         if parents.is_empty() && !d.selector.is_empty() && model.whole {
