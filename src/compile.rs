@@ -56,14 +56,51 @@ pub fn compile_and(
     sink: &mut Sink,
     look: impl FnOnce(&Checked<'_>, &Rows, &mut Sink),
 ) -> Option<Compiled> {
-    let mut model = info_span!("read").in_scope(|| source::read(sources, sink));
-    model.prefer_chassis(&options.gateway_chassis);
-    let checking = || check(&model, options.target, &options.remembered, sink);
-    let checked = info_span!("check").in_scope(checking)?;
+    let model = read(sources, options, sink);
+    let checked = judge(&model, options, sink)?;
     let mut rows = info_span!("lower").in_scope(|| lower(&checked));
-    info_span!("stamp").in_scope(|| stamp::stamp(&mut rows, &options.owner));
-    let problems = info_span!("prove").in_scope(|| schema::problems(&rows));
-    assert!(problems.is_empty(), "checked input makes rows that the schema takes: {}", problems.join("; "));
+    finish(&mut rows, options);
     look(&checked, &rows, sink);
     Some(Compiled { rows, model })
+}
+
+/// Compiles every source to rows alone. Once all is checked, `wants` says whether somebody will look at what was meant
+/// beside the rows; otherwise that is given up as soon as there are rows, and with it a third of a compilation's memory.
+pub fn compile_rows(
+    sources: &SourceMap,
+    options: &Options,
+    sink: &mut Sink,
+    wants: impl FnOnce(&Checked<'_>) -> bool,
+    look: impl FnOnce(&Checked<'_>, &Rows, &mut Sink),
+) -> Option<Rows> {
+    let model = read(sources, options, sink);
+    let checked = judge(&model, options, sink)?;
+    let is_wanted = wants(&checked);
+    let mut rows = info_span!("lower").in_scope(|| lower(&checked));
+    if is_wanted {
+        finish(&mut rows, options);
+        look(&checked, &rows, sink);
+    } else {
+        drop(checked);
+        drop(model);
+        finish(&mut rows, options);
+    }
+    Some(rows)
+}
+
+fn read(sources: &SourceMap, options: &Options, sink: &mut Sink) -> Model {
+    let mut model = info_span!("read").in_scope(|| source::read(sources, sink));
+    model.prefer_chassis(&options.gateway_chassis);
+    model
+}
+
+fn judge<'m>(model: &'m Model, options: &Options, sink: &mut Sink) -> Option<Checked<'m>> {
+    info_span!("check").in_scope(|| check(model, options.target, &options.remembered, sink))
+}
+
+/// Marks the rows, and makes sure that a database takes them.
+fn finish(rows: &mut Rows, options: &Options) {
+    info_span!("stamp").in_scope(|| stamp::stamp(rows, &options.owner));
+    let problems = info_span!("prove").in_scope(|| schema::problems(rows));
+    assert!(problems.is_empty(), "checked input makes rows that the schema takes: {}", problems.join("; "));
 }

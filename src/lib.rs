@@ -76,6 +76,8 @@ pub mod nb;
 #[doc(hidden)]
 pub mod nearest;
 pub mod ovsdb;
+#[doc(hidden)]
+pub mod parallel;
 pub mod plan;
 mod priority;
 mod progress;

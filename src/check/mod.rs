@@ -24,14 +24,15 @@ mod routing;
 mod segment;
 mod transit;
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::assign::{self, Assignment, Exhausted, Holder, Remembered};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Model, Public, SubnetId, VpcId};
 use crate::names as minted;
+use crate::parallel;
 use crate::progress;
 use crate::target::Target;
 
@@ -61,37 +62,45 @@ struct Ctx<'m> {
     /// The addresses that were chosen.
     assignment: &'m Assignment,
     /// The subnets of each VPC.
-    by_vpc: Vec<Vec<SubnetId>>,
+    by_vpc: &'m [Vec<SubnetId>],
     /// The VPCs that declare a peering with each.
-    callers: Vec<Vec<VpcId>>,
-    /// The names of all ports, once somebody asked.
-    port_names: OnceCell<Rc<BTreeSet<String>>>,
-    /// The names of all port groups, once somebody asked.
-    port_groups: OnceCell<Rc<BTreeSet<String>>>,
-    sink: &'m mut Sink,
+    callers: &'m [Vec<VpcId>],
+    names: &'m Names,
+    /// What this rule has to say.
+    sink: Sink,
 }
 
-impl Ctx<'_> {
+/// Names that rules look for, once somebody asked.
+#[derive(Default)]
+struct Names {
+    /// Of all ports.
+    ports: OnceLock<BTreeSet<String>>,
+    /// Of all port groups.
+    groups: OnceLock<BTreeSet<String>>,
+}
+
+impl<'m> Ctx<'m> {
     /// The names of all router and switch ports.
-    fn port_names(&self) -> Rc<BTreeSet<String>> {
+    fn port_names(&self) -> &'m BTreeSet<String> {
         let minted = || minted::router_ports(self.model).chain(minted::switch_ports(self.model));
-        Rc::clone(
-            self.port_names
-                .get_or_init(|| Rc::new(minted().map(|minted| minted.name.into_owned()).collect())),
-        )
+        self.names.ports.get_or_init(|| minted().map(|minted| minted.name.into_owned()).collect())
     }
 
     /// The names of all port groups.
-    fn port_groups(&self) -> Rc<BTreeSet<String>> {
-        let names =
-            || minted::port_groups(self.model).into_iter().map(|minted| minted.name.into_owned()).collect();
-        Rc::clone(self.port_groups.get_or_init(|| Rc::new(names())))
+    fn port_groups(&self) -> &'m BTreeSet<String> {
+        let minted = || minted::port_groups(self.model).into_iter();
+        self.names.groups.get_or_init(|| minted().map(|minted| minted.name.into_owned()).collect())
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
         self.sink.push(diagnostic);
     }
 }
+
+/// Rules, each of which looks at all of the model and at nothing that another one says.
+const N_RULES: usize = 19;
+/// From so many ports on, the rules are worth a thread.
+const PORTS_MIN: usize = 4096;
 
 /// Checks everything. `None` when anything reported so far, here or before, is an error.
 pub fn check<'m>(
@@ -101,13 +110,11 @@ pub fn check<'m>(
     sink: &mut Sink,
 ) -> Option<Checked<'m>> {
     let (assignment, full) = assign::assign(model, remembered);
-    let (by_vpc, callers) = (model.subnets_by_vpc(), callers(model));
-    let (port_names, port_groups) = (OnceCell::new(), OnceCell::new());
-
-    let mut ctx =
-        Ctx { model, target, assignment: &assignment, by_vpc, callers, port_names, port_groups, sink };
-    let rules: [&dyn Fn(&mut Ctx<'_>); 20] = [
-        &nothing,
+    let (by_vpc, callers, names) = (model.subnets_by_vpc(), callers(model), Names::default());
+    if !sink.has_errors() {
+        nothing(model).into_iter().for_each(|told| sink.push(told));
+    }
+    let rules: [&(dyn Fn(&mut Ctx<'_>) + Sync); N_RULES] = [
         &names::check,
         &addressing::check,
         &|ctx| ports::check(ctx, &full),
@@ -128,7 +135,20 @@ pub fn check<'m>(
         &options::check,
         &segment::check,
     ];
-    progress::along(rules.iter(), rules.len()).for_each(|rule| rule(&mut ctx));
+    let n_done = AtomicU64::new(0);
+    let look = |rules: &[&(dyn Fn(&mut Ctx<'_>) + Sync)]| {
+        let (by_vpc, callers, names) = (&*by_vpc, &*callers, &names);
+        let sink = Sink::new();
+        let mut ctx = Ctx { model, target, assignment: &assignment, by_vpc, callers, names, sink };
+        for rule in rules {
+            progress::at(n_done.fetch_add(1, Ordering::Relaxed), N_RULES as u64);
+            rule(&mut ctx);
+        }
+        ctx.sink
+    };
+    let is_small = parallel::part(model.ports.len(), PORTS_MIN) >= model.ports.len();
+    let parts = rules.chunks(if is_small { N_RULES } else { 1 }).collect();
+    parallel::map(parts, look).into_iter().for_each(|said| sink.append(said));
     (!sink.has_errors()).then_some(Checked { model, assignment })
 }
 
@@ -143,15 +163,11 @@ fn callers(model: &Model) -> Vec<Vec<VpcId>> {
 }
 
 /// An input that holds nothing is probably the wrong folder.
-fn nothing(ctx: &mut Ctx<'_>) {
-    let model = ctx.model;
+fn nothing(model: &Model) -> Option<Diagnostic> {
     let declared = model.vpcs.iter().any(|vpc| vpc.span.is_some()) || !model.subnets.is_empty();
-    if !declared && !ctx.sink.has_errors() {
-        let message = "the input holds no VPC and no subnet";
-        ctx.report(
-            Diagnostic::general(Code::NothingToCompile, message).help("name the files or folders to read"),
-        );
-    }
+    let message = "the input holds no VPC and no subnet";
+    let help = "name the files or folders to read";
+    (!declared).then(|| Diagnostic::general(Code::NothingToCompile, message).help(help))
 }
 
 /// Subnets without a free address.

@@ -14,23 +14,23 @@ use crate::names::{self, Minted, What};
 
 pub(super) fn check(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
-    let mut seen: BTreeMap<Cow<'_, str>, Minted<'_>> = BTreeMap::new();
-    for minted in names::router_ports(model).chain(names::switch_ports(model)) {
-        match seen.get(&minted.name) {
+    let mut all: Vec<Minted<'_>> = names::router_ports(model).chain(names::switch_ports(model)).collect();
+    // Most are in order. Of one name, the first stays the first.
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    for same in all.chunk_by(|a, b| a.name == b.name) {
+        let [first, others @ ..] = same else { continue };
+        for minted in others {
             // A VPC and a subnet of its name, refused below; two peerings with one VPC, refused elsewhere.
-            Some(first) if first.span == minted.span || is_same_link(first.what, minted.what) => {}
-            Some(first) => {
-                let message = format!("two ports would be called `{}`", minted.name);
-                ctx.report(
-                    Diagnostic::new(Code::NameCollision, minted.span, message)
-                        .at(minted.what.to_string())
-                        .label(first.span, first.what.to_string())
-                        .help("rename one of them"),
-                );
+            if first.span == minted.span || is_same_link(first.what, minted.what) {
+                continue;
             }
-            None => {
-                seen.insert(minted.name.clone(), minted);
-            }
+            let message = format!("two ports would be called `{}`", minted.name);
+            ctx.report(
+                Diagnostic::new(Code::NameCollision, minted.span, message)
+                    .at(minted.what.to_string())
+                    .label(first.span, first.what.to_string())
+                    .help("rename one of them"),
+            );
         }
     }
     port_groups(ctx);

@@ -9,9 +9,11 @@ use tracing::info_span;
 use super::verify::Proof;
 use super::{Streams, exit, expecting, input, trace};
 use crate::assign::Remembered;
-use crate::compile::{Compiled, Options, compile_and};
+use crate::check::Checked;
+use crate::compile::{Options, compile_rows};
 use crate::diag::Sink;
 use crate::emit;
+use crate::span::SourceMap;
 use crate::{files, lock};
 
 const EXAMPLES: &str = "Examples:
@@ -68,20 +70,22 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
     };
     let proof = if args.verify { Proof::Whole } else { Proof::None };
     let mut chosen = Remembered::new();
-    let compiled = compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
-        proof.look(checked, rows, options.target, sink);
+    let wants = |checked: &Checked<'_>| {
         if args.input.lock.is_some() {
             chosen = checked.assignment().chosen(checked.model());
         }
+        args.verify || !checked.model().expectations.is_empty()
+    };
+    let rows = compile_rows(&sources, &options, &mut sink, wants, |checked, rows, sink| {
+        proof.look(checked, rows, options.target, sink);
+        expecting::hold(checked.model(), rows, options.target, &sources, sink);
     });
-    if let Some(compiled) = &compiled {
-        expecting::hold(&compiled.model, &compiled.rows, options.target, &sources, &mut sink);
-    }
     if let Err(code) = args.input.tell(sink, &sources, streams, false) {
         return code;
     }
-    let Some(Compiled { rows, model }) = compiled else { return exit::NO };
-    drop(model);
+    let Some(rows) = rows else { return exit::NO };
+    // Only JSON says where each row comes from.
+    let sources = if let Form::Rows = args.to { sources } else { SourceMap::new() };
     let emit = |out: &mut dyn Write| {
         let _emitting = info_span!("emit").entered();
         match args.to {

@@ -129,6 +129,12 @@ impl Sink {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Leaves all that somebody else left elsewhere, in that order.
+    pub(crate) fn append(&mut self, other: Sink) {
+        self.n_errors += other.n_errors;
+        self.diagnostics.extend(other.diagnostics);
+    }
+
     /// Whether something has been said about a place or a part of it.
     pub fn has_about(&self, span: Span) -> bool {
         let range = span.range();

@@ -4,20 +4,21 @@
 //! switches' or routers' names, which the schema does not keep unique. A second run is refused as a whole
 //! (`duplicate uuid`) and changes nothing. Refuses updates; a plan makes those.
 
-use std::collections::HashMap;
 use std::io;
 
 use uuid::Uuid;
 
 use crate::nb::datum::{self, write_text, write_uuid};
-use crate::nb::{Atom, Column, Datum, Key, Row, Rows, Table};
+use crate::nb::key::ByPlace;
+use crate::nb::{Atom, Column, Datum, Key, ROWS_MIN, Row, Rows, Table};
+use crate::parallel;
 use crate::progress;
 
 /// The database that the transaction is for.
 pub const DATABASE: &str = "OVN_Northbound";
 
-/// How much is written at once. Whole, the text was a third of a compilation's memory.
-const PIECE: usize = 64 << 10;
+/// How many rows are written at once: some hundred kibibytes. Whole, the text was a third of a compilation's memory.
+const PIECE: usize = 256;
 
 /// The transaction as one line of JSON, with a newline. Members of objects stand in the order of their names.
 pub fn transaction(rows: &Rows, owner: &str) -> String {
@@ -28,26 +29,30 @@ pub fn transaction(rows: &Rows, owner: &str) -> String {
 
 /// Writes the same, piece by piece.
 pub fn write(to: &mut dyn io::Write, rows: &Rows, owner: &str) -> io::Result<()> {
+    let all: Vec<(&Key, &Row)> = rows.iter().collect();
+    let is_small = all.len() < 2 * ROWS_MIN;
+    let piece = if is_small { parallel::part(all.len(), ROWS_MIN) } else { PIECE };
+    let pieces: Vec<(usize, &[(&Key, &Row)])> = (0..).step_by(piece).zip(all.chunks(piece)).collect();
     // A port's UUID stands in its row, its switch's and those of its groups, and each time anew it would be a
     // digest: that was a tenth of a compilation.
-    let uuids: HashMap<_, Uuid> = rows.iter().map(|(key, _)| (key.place(), key.uuid(owner))).collect();
-    let mut out = Vec::with_capacity(2 * PIECE);
-    out.push(b'[');
+    let uuids: ByPlace<Uuid> = all.iter().map(|(key, _)| (key.place(), key.uuid(owner))).collect();
+    let uuid = |key: &Key| uuids.get(&key.place()).copied().unwrap_or_else(|| key.uuid(owner));
+    let mut out = vec![b'['];
     write_text(&mut out, DATABASE);
     for table in [Table::LogicalRouter, Table::LogicalSwitch] {
         rows.table(table).for_each(|(_, row)| nobody_has_the_name(&mut out, table, row));
     }
-    for (key, row) in progress::along(rows.iter(), rows.len()) {
-        insert(&mut out, key, row, &|key| {
-            uuids.get(&key.place()).copied().unwrap_or_else(|| key.uuid(owner))
-        });
-        if out.len() >= PIECE {
-            to.write_all(&out)?;
-            out.clear();
-        }
-    }
-    out.extend_from_slice(b"]\n");
-    to.write_all(&out)
+    to.write_all(&out)?;
+    let write = |(at, piece): (usize, &[(&Key, &Row)])| {
+        let mut out = Vec::with_capacity(piece.len() << 10);
+        piece.iter().for_each(|(key, row)| insert(&mut out, key, row, &uuid));
+        (at, out)
+    };
+    parallel::until_failure(pieces, write, |(at, out)| {
+        progress::at(at as u64, all.len() as u64);
+        to.write_all(&out)
+    })?;
+    to.write_all(b"]\n")
 }
 
 /// Asserts that no row has the name (RFC 7047 §5.2.6, timeout 0: now or never).

@@ -12,26 +12,43 @@ use super::dhcp;
 use crate::check::Checked;
 use crate::model::{Port, PortId, SubnetId};
 use crate::names;
-use crate::nb::{Key, LogicalSwitchPort, Ref, Rows, Table};
+use crate::nb::{Key, LogicalSwitchPort, ROWS_MIN, Ref, Rows, Table};
+use crate::parallel;
 
 /// Writes the ports of all workloads, and the DHCP options they refer to; gives them by subnet.
 pub(super) fn by_subnet(checked: &Checked<'_>, keys: &[Key], rows: &mut Rows) -> Vec<BTreeSet<Ref>> {
     let model = checked.model();
     let options: Vec<dhcp::Options> =
         model.subnets().map(|(id, _)| dhcp::of_subnet(checked, id, rows)).collect();
-    let mut by_subnet = vec![BTreeSet::new(); model.subnets.len()];
-    for ((id, port), key) in model.ports().zip(keys) {
-        let options = dhcp::of_port(checked, port, &options[port.subnet.0], rows);
-        rows.insert(key.clone(), workload(checked, id, port, options), Some(port.span));
-        by_subnet[port.subnet.0].insert(Ref::Key(key.clone()));
+    // Few have their own.
+    let own = model.ports().filter(|(_, port)| !port.dhcp.is_as_subnet());
+    let own: BTreeMap<PortId, dhcp::Options> =
+        own.map(|(id, port)| (id, dhcp::of_port(checked, port, &options[port.subnet.0], rows))).collect();
+    let part = parallel::part(keys.len(), ROWS_MIN);
+    let parts = (0..).step_by(part).zip(keys.chunks(part)).collect();
+    let mut made = Vec::with_capacity(keys.len());
+    let lower = |(first, keys): (usize, &[Key])| {
+        let row = |(key, nth): (&Key, usize)| {
+            let (id, port) = (PortId(nth), &model.ports[nth]);
+            let options = own.get(&id).unwrap_or(&options[port.subnet.0]);
+            Rows::placed(key.clone(), workload(checked, id, port, options), Some(port.span))
+        };
+        keys.iter().zip(first..).map(row).collect::<Vec<_>>()
+    };
+    parallel::in_order(parts, lower, |part| made.extend(part));
+    rows.append(made);
+    let mut by_subnet = vec![Vec::new(); model.subnets.len()];
+    for (port, key) in model.ports.iter().zip(keys) {
+        by_subnet[port.subnet.0].push(Ref::Key(key.clone()));
     }
+    let mut by_subnet: Vec<BTreeSet<Ref>> = by_subnet.into_iter().map(BTreeSet::from_iter).collect();
     virtual_ports(checked, rows, |subnet, key| {
         by_subnet[subnet.0].insert(Ref::Key(key));
     });
     by_subnet
 }
 
-fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: dhcp::Options) -> LogicalSwitchPort {
+fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: &dhcp::Options) -> LogicalSwitchPort {
     let got = checked.assignment().port(id);
     let mut own = got.mac.to_string();
     for address in &got.addresses {
@@ -53,8 +70,8 @@ fn workload(checked: &Checked<'_>, id: PortId, port: &Port, options: dhcp::Optio
         name: port.name.clone(),
         addresses,
         port_security,
-        dhcpv4_options: options.v4.filter(|_| has(true)).map(Ref::Key),
-        dhcpv6_options: options.v6.filter(|_| has(false)).map(Ref::Key),
+        dhcpv4_options: options.v4.clone().filter(|_| has(true)).map(Ref::Key),
+        dhcpv6_options: options.v6.clone().filter(|_| has(false)).map(Ref::Key),
         options: chassis(port),
         ..LogicalSwitchPort::default()
     }

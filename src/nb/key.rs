@@ -7,7 +7,9 @@
 //!
 //! Refuses to mint names; `lower::names` does.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -37,14 +39,47 @@ impl Key {
 
     /// What tells it from other keys without a look at its text: refs are mostly clones of their row's key.
     /// Two keys of one name may differ by it.
-    pub(crate) fn place(&self) -> (Table, *const u8) {
-        (self.table, self.name.as_ptr())
+    pub(crate) fn place(&self) -> Place {
+        (self.table, self.name.as_ptr().addr())
     }
 
     /// The UUID that this row has when `owner` owns it.
     pub fn uuid(&self, owner: &str) -> Uuid {
         let parts = [owner.as_bytes(), b"\0", self.table.name().as_bytes(), b"\0", self.name.as_bytes()];
         digest::uuid(NAMESPACE, &parts)
+    }
+}
+
+/// See [`Key::place`].
+pub(crate) type Place = (Table, usize);
+
+/// A map by place. Nobody chooses where texts are, so that the hash need not withstand anybody: with that of the
+/// standard library, looking places up was a tenth of a compilation.
+pub(crate) type ByPlace<V> = HashMap<Place, V, BuildHasherDefault<PlaceHasher>>;
+
+/// Multiplies by an odd number and keeps the upper bits.
+#[derive(Default)]
+pub(crate) struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.write_u64(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

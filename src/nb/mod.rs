@@ -148,6 +148,9 @@ impl Row {
     }
 }
 
+/// The least number of rows that is worth a thread: some milliseconds' work.
+pub(crate) const ROWS_MIN: usize = 4096;
+
 /// What the Northbound database should hold for one owner; references are keys.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
@@ -156,7 +159,7 @@ pub struct Rows {
 
 /// A row and the YAML that caused it.
 #[derive(Clone, Debug)]
-struct Placed {
+pub(crate) struct Placed {
     row: Row,
     origin: Option<Span>,
 }
@@ -177,11 +180,25 @@ impl Rows {
     /// Adds a row under its key, with the YAML that caused it. Panics when the key is taken: the
     /// checks refuse every input that would mint one key twice, so this is a bug of ours.
     pub fn insert(&mut self, key: Key, row: impl Into<Row>, origin: Option<Span>) {
+        let (key, placed) = Rows::placed(key, row, origin);
+        let taken = self.rows.insert(key, placed);
+        assert!(taken.is_none(), "checks keep keys apart");
+    }
+
+    /// A row for [`Rows::append`].
+    pub(crate) fn placed(key: Key, row: impl Into<Row>, origin: Option<Span>) -> (Key, Placed) {
         let mut row = row.into();
         assert_eq!(key.table, row.table, "a key names its row's table");
         row.share_texts(&key.name);
-        let taken = self.rows.insert(key, Placed { row, origin });
-        assert!(taken.is_none(), "checks keep keys apart");
+        (key, Placed { row, origin })
+    }
+
+    /// Adds rows of keys that nobody has. All at once they need no search each, and less room; best in the order of
+    /// keys. Panics as [`Rows::insert`] does.
+    pub(crate) fn append(&mut self, rows: Vec<(Key, Placed)>) {
+        let n = self.rows.len() + rows.len();
+        self.rows.append(&mut rows.into_iter().collect());
+        assert_eq!(self.rows.len(), n, "checks keep keys apart");
     }
 
     /// Rows of keys in order, each once, of no YAML. A map that is made at once needs no search for each row.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use super::key::Key;
 use super::value::{Atom, Datum, Ref};
-use super::{Row, Rows};
+use super::{ROWS_MIN, Row, Rows};
 use crate::digest;
+use crate::parallel;
 
 /// The `external_ids` key that holds the owner.
 pub const OWNER: &str = "northc-owner";
@@ -34,8 +35,7 @@ pub fn stamp(rows: &mut Rows, owner: &str) {
     // Made once and shared by all rows, as each row's key is with its mark.
     let [digest_name, key_name, owner_name, owner] =
         [DIGEST, KEY, OWNER, owner].map(|text| Atom::Text(text.into()));
-    let n_rows = rows.len();
-    for (key, row) in crate::progress::along(rows.iter_mut(), n_rows) {
+    let mark = |(key, row): (&Key, &mut Row)| {
         // In the order of their names: what a map sorts by itself costs it a tree for each row.
         let marks = [
             (digest_name.clone(), Atom::Text(digest(row).into())),
@@ -44,10 +44,15 @@ pub fn stamp(rows: &mut Rows, owner: &str) {
         ];
         if let Some(Datum::Map(pairs)) = row.get_mut(EXTERNAL_IDS) {
             let old = std::mem::take(pairs);
-            let Datum::Map(all) = Datum::map(old.into_iter().chain(marks)) else { continue };
+            let Datum::Map(all) = Datum::map(old.into_iter().chain(marks)) else { return };
             *pairs = all;
         }
-    }
+    };
+    let mut all: Vec<(&Key, &mut Row)> = rows.iter_mut().collect();
+    let part = parallel::part(all.len(), ROWS_MIN);
+    parallel::map(all.chunks_mut(part).collect(), |part| {
+        part.iter_mut().for_each(|(key, row)| mark((key, row)))
+    });
 }
 
 /// True for an `external_ids` key that nobody but northc writes.

@@ -119,6 +119,9 @@ pub(crate) trait Mapping: Sized {
     /// Its fields, in the order in which people read them.
     fn fields() -> Vec<Field>;
 
+    /// Whether one of them must be there; asked of every object, and [`Mapping::fields`] makes texts.
+    fn needs_some() -> bool;
+
     /// Reads it; `None` where a field that must be there is not.
     fn read(fields: Fields<'_>, sink: &mut Sink) -> Option<Self>;
 }
@@ -227,6 +230,10 @@ macro_rules! declare {
                 ), )* )?]
             }
 
+            fn needs_some() -> bool {
+                false $( || <$type as $crate::source::declare::Take>::absent().is_none() )*
+            }
+
             fn read(
                 mut fields: $crate::source::fields::Fields<'_>,
                 sink: &mut $crate::diag::Sink,
@@ -289,6 +296,21 @@ impl<T: Take> Take for Option<T> {
 
     fn absent() -> Option<Option<T>> {
         Some(None)
+    }
+}
+
+/// Where it is seldom there, and would make what holds it large.
+impl<T: Take> Take for Box<T> {
+    fn form() -> Form {
+        T::form()
+    }
+
+    fn take<'d>(node: &'d Node<'d>, name: &'static str, sink: &mut Sink) -> Option<Box<T>> {
+        T::take(node, name, sink).map(Box::new)
+    }
+
+    fn absent() -> Option<Box<T>> {
+        T::absent().map(Box::new)
     }
 }
 

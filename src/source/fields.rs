@@ -37,7 +37,8 @@ impl<'d> Fields<'d> {
                 (&[][..], true)
             }
         };
-        Fields { what, span: node.span, entries, asked: Vec::new(), broken }
+        // Room for most kinds at once: it grows with each field that is asked for.
+        Fields { what, span: node.span, entries, asked: Vec::with_capacity(16), broken }
     }
 
     /// A mapping without fields, for what may be left out altogether.

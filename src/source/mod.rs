@@ -14,6 +14,7 @@ mod kubeovn;
 mod native;
 mod object;
 mod outside;
+mod parts;
 mod pools;
 mod qos;
 mod reference;
@@ -26,7 +27,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{Expectation, Model, NetworkAcl, SecurityGroup, Vpc};
 use crate::nearest::nearest;
-use crate::progress;
 use crate::span::{SourceMap, Span};
 
 use fields::Fields;
@@ -41,17 +41,7 @@ pub use reference::{Dialect, markdown, schema};
 
 /// Reads every text into a model. What could not be read is reported and left out.
 pub fn read(sources: &SourceMap, sink: &mut Sink) -> Model {
-    let mut declared = Declarations::default();
-    let n_bytes: u64 = sources.iter().map(|(_, source)| source.text.len() as u64).sum();
-    let mut before = 0;
-    for (file, source) in sources.iter() {
-        let text = source.text.as_str();
-        yaml::documents(file, text, sink, |root, sink| {
-            progress::at(before + u64::from(root.span.start), n_bytes);
-            declared.document(root, sink);
-        });
-        before += text.len() as u64;
-    }
+    let mut declared = parts::read(sources, sink);
     declared.doubts.lost |=
         [Code::Unreadable, Code::YamlSyntax, Code::TooDeep].into_iter().any(|code| sink.has(code));
     declared.report_skipped(sink);
@@ -318,7 +308,8 @@ impl Declarations {
             ("", "Node") => into!(nodes, "Node", node::read),
             ("", "ConfigMap") if node::is_gateway_config(node) => {
                 let read = node::read_gateway_config;
-                self.outside.config = self.read("ConfigMap", Namespaced, node, sink, read);
+                let config = self.read("ConfigMap", Namespaced, node, sink, read);
+                self.outside.config = config.or(self.outside.config.take());
             }
             _ => return false,
         }

@@ -42,7 +42,7 @@ pub(super) fn wanted(interfaces: &mut [Box<workload::Interface>], pools: &[Decla
     let wanted = |i: &mut Box<workload::Interface>| Wanted {
         port: i.port.clone(),
         namespace: i.namespace.clone(),
-        said: i.pool.take(),
+        said: i.pool.take().map(|said| *said),
     };
     wants.map(wanted).collect()
 }

@@ -44,7 +44,7 @@ pub(super) fn resolve(mut declared: Declarations, sink: &mut Sink) -> Model {
     model.whole = !doubts.lost && !doubts.left_out.iter().any(|(kind, _)| *kind == "Subnet");
     model.groups = groups::resolve(declared.groups, &doubts, sink);
     let mut names = SubnetNames::new(&model, doubts);
-    declared.qos_policies.extend(declared.interfaces.iter_mut().filter_map(|i| i.rates.take()));
+    declared.qos_policies.extend(declared.interfaces.iter_mut().filter_map(|i| Some(*i.rates.take()?)));
     let wanted = pools::wanted(&mut declared.interfaces, &declared.pools);
     let (ports, selectors) = ports(declared.interfaces, &names, &namespaces, &networks, &model, sink);
     model.ports = ports;

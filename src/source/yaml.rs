@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, ScanError};
 
@@ -68,43 +69,92 @@ impl Node<'_> {
     }
 }
 
-/// Calls `each` with every non-empty document of a text, in order.
-pub(crate) fn documents<'s>(
+/// A text, or a part of one that begins and ends between two documents.
+#[derive(Clone, Debug)]
+pub(crate) struct Part<'s> {
     file: FileId,
     text: &'s str,
+    range: Range<usize>,
+}
+
+impl<'s> Part<'s> {
+    /// The whole of a text.
+    pub(crate) fn whole(file: FileId, text: &'s str) -> Part<'s> {
+        Part { file, text, range: 0..text.len() }
+    }
+
+    /// The parts of a text, of at least `size` bytes each but for the last.
+    pub(crate) fn of(file: FileId, text: &'s str, size: usize) -> Vec<Part<'s>> {
+        let mut parts = Vec::new();
+        let mut start: usize = 0;
+        while let Some(end) = marker(text, start.saturating_add(size)) {
+            parts.push(Part { file, text, range: start..end });
+            start = end;
+        }
+        parts.push(Part { file, text, range: start..text.len() });
+        parts
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.len() == self.text.len()
+    }
+}
+
+/// Where the first document from there on begins with `---`, which at the begin of a line is nothing else (YAML 1.2.2
+/// §9.1.2).
+fn marker(text: &str, from: usize) -> Option<usize> {
+    let rest = text.as_bytes().get(from..)?;
+    let is_marker = |at: &usize| {
+        let line = &rest[*at..];
+        line.starts_with(b"\n---") && matches!(line.get(4), None | Some(b' ' | b'\t' | b'\r' | b'\n'))
+    };
+    Some(from + (0..rest.len()).find(is_marker)? + 1)
+}
+
+/// A part of a text can't be read by itself: what is wrong is to be told from the whole.
+pub(crate) struct Torn;
+
+/// Calls `each` with every non-empty document, in order.
+pub(crate) fn documents<'s>(
+    part: &Part<'s>,
     sink: &mut Sink,
     mut each: impl FnMut(&Node<'s>, &mut Sink),
-) {
+) -> Result<(), Torn> {
+    let &Part { file, text, ref range } = part;
     let mut options = Options::default();
     options.block_nesting_limit = DEPTH_MAX;
     options.flow_nesting_limit = DEPTH_MAX;
-    let mut parser = Parser::new_from_str_with_options(text, options);
+    let mut parser = Parser::new_from_str_with_options(&text[range.clone()], options);
     let mut builder = Builder::new(file, text);
     loop {
         match parser.next_event() {
-            None | Some(Ok((Event::StreamEnd, _))) => break,
+            None | Some(Ok((Event::StreamEnd, _))) => return Ok(()),
             Some(Ok((Event::DocumentEnd, _))) => {
                 if let Some(root) = builder.finish().filter(|root| !matches!(root.value, Yaml::Null)) {
                     each(&root, sink);
                 }
+                continue;
             }
             Some(Ok((event, span))) => {
-                let range = span.byte_range().unwrap_or(0..0);
-                if let Err(problem) = builder.event(event, Span::new(file, range), sink) {
-                    sink.push(*problem);
-                    builder = Builder::new(file, text);
-                    if !parser.proceed_next_document().unwrap_or(false) {
-                        break;
-                    }
-                }
+                let at = span.byte_range().unwrap_or(0..0);
+                let span = Span::new(file, range.start + at.start..range.start + at.end);
+                let Err(problem) = builder.event(event, span, sink) else { continue };
+                sink.push(*problem);
             }
-            Some(Err(error)) => {
-                sink.push(syntax_error(file, text, &error));
-                builder = Builder::new(file, text);
-                if !parser.proceed_next_document().unwrap_or(false) {
-                    break;
-                }
-            }
+            Some(Err(error)) => sink.push(syntax_error(file, text, &error)),
+        }
+        // Something is wrong, and we go on behind it.
+        if !part.is_whole() {
+            return Err(Torn);
+        }
+        builder = Builder::new(file, text);
+        if !parser.proceed_next_document().unwrap_or(false) {
+            return Ok(());
         }
     }
 }

@@ -52,6 +52,7 @@ mod shells;
 mod simulated;
 mod slips;
 mod stack;
+mod threads;
 mod tidy;
 mod trace;
 mod traps;

@@ -18,7 +18,7 @@ use crate::source::object::Object;
 use crate::source::pools::Said;
 use crate::source::qos;
 use crate::source::values::pair;
-use crate::source::yaml::{self, Node, Yaml};
+use crate::source::yaml::{self, Node, Part, Yaml};
 use crate::span::{Span, Spanned};
 
 /// An annotation of an interface.
@@ -108,7 +108,7 @@ pub(crate) struct Interface {
     /// The workload's labels.
     pub(crate) labels: Vec<(String, String)>,
     /// The network; `None` for the built-in provider.
-    pub(crate) network: Option<Spanned<Provider>>,
+    pub(crate) network: Option<Box<Spanned<Provider>>>,
     /// The subnet by name, where an annotation says it.
     pub(crate) subnet: Option<Spanned<String>>,
     pub(crate) mac: Option<Spanned<Mac>>,
@@ -131,9 +131,9 @@ pub(crate) struct Interface {
     pub(crate) requested_chassis: Vec<Spanned<String>>,
     pub(crate) dhcp: PortDhcp,
     /// Where its addresses come from.
-    pub(crate) pool: Option<Said>,
+    pub(crate) pool: Option<Box<Said>>,
     /// What limits it.
-    pub(crate) rates: Option<qos::Declared>,
+    pub(crate) rates: Option<Box<qos::Declared>>,
     /// Where it says that it is silent on a further chassis until the guest announces itself there.
     pub(crate) activated: Option<Span>,
 }
@@ -261,11 +261,11 @@ fn interface<'d>(
         |attribute: &str| find(attribute).map_or(Vec::new(), comma_list).into_iter().map(owned).collect();
     let addresses = find("ip_address").map_or(Vec::new(), comma_list);
     let told = |attribute: &str, sink: &mut Sink| match find(attribute) {
-        Some(text) => Told::Own(OwnOptions {
+        Some(text) => Told::Own(Box::new(OwnOptions {
             span: text.span,
             over_subnet: false,
             settings: comma_list(text).into_iter().filter_map(|item| Some(pair(item, sink)?.0)).collect(),
-        }),
+        })),
         None => Told::AsSubnet,
     };
     let pairs = find("vips").map_or(Vec::new(), comma_list);
@@ -274,12 +274,12 @@ fn interface<'d>(
     Interface {
         port,
         span,
-        rates,
-        pool: find("ip_pool").map(|text| super::pool::of_interface(text, sink)),
+        rates: rates.map(Box::new),
+        pool: find("ip_pool").map(|text| Box::new(super::pool::of_interface(text, sink))),
         owner: owner.to_owned(),
         namespace: object.namespace.to_owned(),
         labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        network,
+        network: network.map(Box::new),
         subnet: find("logical_switch").map(owned),
         mac: find("mac_address").and_then(|text| mac(text, sink)),
         addresses: addresses.into_iter().filter_map(|t| address(t, "`ip_address`", sink)).collect(),
@@ -389,7 +389,9 @@ fn guest_network(pod: &mut Fields<'_>, sink: &mut Sink) -> (Vec<Spanned<IpAddr>>
         for source in ["cloudInitNoCloud", "cloudInitConfigDrive"] {
             let data = volume.map(source, source, sink).and_then(|mut c| c.text("networkData", sink));
             let Some(data) = data else { continue };
-            yaml::documents(data.span.file, data.value, &mut Sink::new(), |root, _| {
+            let part = Part::whole(data.span.file, data.value);
+            // What cloud-init can't read says nothing of addresses.
+            let _ = yaml::documents(&part, &mut Sink::new(), |root, _| {
                 guest_addresses(root, data.span, &mut found);
             });
         }

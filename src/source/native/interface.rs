@@ -38,7 +38,7 @@ declare! {
         /// The chassis that it may be bound to; two during a migration, the present one first.
         "requestedChassis" requested_chassis: OneOrMore<Spanned<String>> = "whichever plugs it in",
         /// Whether it is told its address when it asks; options over those of its Subnet where it is a mapping.
-        "dhcp" dhcp: Option<Switch<Dhcp>> = "as its Subnet",
+        "dhcp" dhcp: Option<Box<Switch<Dhcp>>> = "as its Subnet",
         /// When it works on a further chassis: at once, or when the guest has announced itself there by RARP.
         "activation" activation: Option<Word<Activation>> = "at-once",
     }
@@ -92,18 +92,19 @@ pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, s
         activated: spec.activation.filter(|word| word.0.value == Activation::Rarp).map(|word| word.0.span),
         dhcp: told(spec.dhcp),
         rates: None,
-        pool: spec.pool.map(Said::Pool),
+        pool: spec.pool.map(|name| Box::new(Said::Pool(name))),
     }
 }
 
-fn told(said: Option<Switch<Dhcp>>) -> PortDhcp {
-    let own =
-        |span: Span, settings: Vec<Setting>| Told::Own(OwnOptions { span, over_subnet: true, settings });
+fn told(said: Option<Box<Switch<Dhcp>>>) -> PortDhcp {
+    let own = |span: Span, settings: Vec<Setting>| {
+        Told::Own(Box::new(OwnOptions { span, over_subnet: true, settings }))
+    };
     let of_family = |span: Span, said: Option<Spanned<Settings>>| match said {
         Some(said) => own(said.span, said.value.0),
         None => own(span, Vec::new()),
     };
-    match said {
+    match said.map(|said| *said) {
         None => PortDhcp::default(),
         Some(Switch::Off) => PortDhcp { v4: Told::Nothing, v6: Told::Nothing },
         Some(Switch::On(span)) => PortDhcp { v4: own(span, Vec::new()), v6: own(span, Vec::new()) },

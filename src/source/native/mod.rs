@@ -96,8 +96,7 @@ impl<S> Declared<S> {
 /// Reads an object of a native kind.
 pub(super) fn read<S: Mapping>(mut object: Object<'_>, sink: &mut Sink) -> Option<Declared<S>> {
     let n_errors = sink.n_errors();
-    let needs_spec = S::fields().iter().any(|field| field.required);
-    let spec: S = if needs_spec { object.declared(sink)? } else { object.declared_if_any(sink)? };
+    let spec: S = if S::needs_some() { object.declared(sink)? } else { object.declared_if_any(sink)? };
     Some(Declared {
         name: object.name.map(str::to_owned),
         annotated: object.description(),
