@@ -38,8 +38,13 @@ const OWNER: &str = "bench";
 const SIZES: [usize; 4] = [250, 500, 1000, 5000];
 const APPLY: &str = "apply to the empty database, read back";
 const DUMP: &str = "the server's dump, thrown away";
-/// The replay by a client that wants to be told what was written, as northc does.
-const TOLD: &str = "raw replay, 500 rows a transaction, to a client that monitors";
+/// The replay by clients that are told what was written: everything, as northc is; the row's version; of rows that are
+/// there, what changes and which go.
+const TOLD: [(&str, Watch); 3] = [
+    ("raw replay, 500 rows a transaction, to a client that monitors", Watch::All),
+    ("… that monitors versions", Watch::Versions),
+    ("… that monitors changes and deletions", Watch::Changes),
+];
 const CHANGE: &str = "one port more, replica warm";
 const ANEW: &str = "one port less, all wanted rows given anew";
 const KNOWN: &str = "one port more, its rows given";
@@ -64,9 +69,11 @@ fn main() -> Anything<()> {
     let mut measured = Measured::default();
     for _ in 0..n_runs {
         for size in SIZES {
-            replay((&desired, &sources), size, n_members, Some(&replay_of(size)), &mut measured)?;
+            replay((&desired, &sources), size, n_members, (&replay_of(size), None), &mut measured)?;
         }
-        replay((&desired, &sources), 500, n_members, None, &mut measured)?;
+        for (name, watch) in TOLD {
+            replay((&desired, &sources), 500, n_members, (name, Some(watch)), &mut measured)?;
+        }
         let server = Server::start(n_members)?;
         runtime.block_on(measure(&server, &desired, (&more, &sources), &mut measured))?;
     }
@@ -85,13 +92,21 @@ fn wanted(text: &str) -> Anything<(Rows, SourceMap)> {
     Ok((compiled.rows, sources))
 }
 
-/// Our inserts, cut into transactions of so many rows, sent one after the other and only waited for; without a name
-/// by one who is also told of them.
+/// What a client is told.
+#[derive(Clone, Copy, PartialEq)]
+enum Watch {
+    All,
+    Versions,
+    Changes,
+}
+
+/// Our inserts, cut into transactions of so many rows, sent one after the other and only waited for, by one who may
+/// watch.
 fn replay(
     (desired, sources): (&Rows, &SourceMap),
     size: usize,
     n_members: usize,
-    name: Option<&str>,
+    (name, watch): (&str, Option<Watch>),
     measured: &mut Measured,
 ) -> Anything<()> {
     let made = plan(desired, &Actual::default(), &Request::new(OWNER, sources));
@@ -105,14 +120,14 @@ fn replay(
         .collect();
     let server = Server::start(n_members)?;
     let mut wire = Wire::connect(&server.socket)?;
-    if name.is_none() {
-        wire.ask(&dump_request())?;
+    if let Some(watch) = watch {
+        wire.ask(&dump_request(watch))?;
     }
     let clock = Clock::start(&server)?;
     for request in &requests {
         wire.ask(request)?;
     }
-    clock.stop(name.unwrap_or(TOLD), measured)
+    clock.stop(name, measured)
 }
 
 /// The transaction without its guards of names, of which each would scan a table.
@@ -142,7 +157,7 @@ async fn measure(
     clock.stop(APPLY, measured)?;
 
     let clock = Clock::start(server)?;
-    Wire::connect(&server.socket)?.ask(&dump_request())?;
+    Wire::connect(&server.socket)?.ask(&dump_request(Watch::All))?;
     clock.stop(DUMP, measured)?;
     let clock = Clock::start(server)?;
     let fresh = Session::start(session::Options::northbound(remotes))?;
@@ -206,13 +221,17 @@ impl Clock<'_> {
     }
 }
 
-/// Asks for the same rows as northc does.
-fn dump_request() -> Vec<u8> {
+/// Asks for the same rows as northc does, or for less of them.
+fn dump_request(watch: Watch) -> Vec<u8> {
     let columns = |table: Table| {
         // The server of this machine may be the oldest.
         let names = table.columns().iter().filter(|column| column.since.is_none());
-        let names: Vec<String> = names.map(|column| format!("{:?}", column.name)).collect();
-        format!("{:?}:[{{\"columns\":[{}]}}]", table.name(), names.join(","))
+        let names: Vec<String> = match watch {
+            Watch::All | Watch::Changes => names.map(|column| format!("{:?}", column.name)).collect(),
+            Watch::Versions => vec!["\"_version\"".to_owned()],
+        };
+        let select = if watch == Watch::Changes { ",\"select\":{\"insert\":false}" } else { "" };
+        format!("{:?}:[{{\"columns\":[{}]{select}}}]", table.name(), names.join(","))
     };
     let tables = Table::ALL.iter().map(|&table| columns(table)).collect::<Vec<_>>().join(",");
     let params = format!("[\"OVN_Northbound\",\"raw\",{{{tables}}},\"{}\"]", Uuid::nil());
@@ -273,7 +292,7 @@ fn tell(measured: &Measured, title: &str) -> Anything<()> {
     let plan = both("connect and read") + both("plan with nothing to do");
     let ratios = [
         ("apply by the best raw replay", both(APPLY) / floor),
-        ("apply by the replay to a client that monitors", both(APPLY) / both(TOLD)),
+        ("apply by the replay to a client that monitors", both(APPLY) / both(TOLD[0].0)),
         ("plan by the dump", plan / both(DUMP)),
     ];
     let lines = ratios.map(|(what, ratio)| vec![what.to_owned(), format!("{ratio:.2} ×")]);

@@ -1,7 +1,8 @@
 //! What the benchmarks share: clocks and memory of a process, repetition, tables and raw data.
 //!
 //! Times are processor times where a step is ours alone: a machine that has other work disturbs those least.
-//! Raw measurements go to `target/bench/NAME.csv`, one a line; tables show medians. Refuses to judge.
+//! Raw measurements go to `target/bench/NAME.csv`, or the folder that `NORTHC_BENCH_DIR` names, one a line; tables show
+//! medians. Refuses to judge.
 
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
@@ -16,6 +17,11 @@ pub(crate) mod server;
 #[path = "../../examples/generate/world.rs"]
 pub(crate) mod world;
 
+/// That of the program.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub(crate) type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Processor time of this thread so far, by the scheduler's own clock.
@@ -23,6 +29,14 @@ pub(crate) fn thread_time() -> Anything<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanos = text.split_whitespace().next().and_then(|first| first.parse().ok());
     Ok(Duration::from_nanos(nanos.ok_or("schedstat begins with a number")?))
+}
+
+/// Processor time of this process so far, with that of threads that have ended, in hundredths of a second (proc(5)).
+pub(crate) fn spent() -> Anything<Duration> {
+    let text = fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = text.rsplit_once(')').ok_or("a name in parentheses")?;
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+    Ok(Duration::from_millis(10 * ticks.sum::<Result<u64, _>>()?))
 }
 
 /// Processor time of a process so far, its threads that live together.
@@ -83,9 +97,10 @@ impl Measured {
         values.iter().fold((f64::MAX, 0.0), |(low, high), value| (value.min(low), value.max(high)))
     }
 
-    /// Appends every measurement to `target/bench/NAME.csv`; `what` is the first field of each line.
+    /// Appends every measurement to `NAME.csv`; `what` is the first field of each line.
     pub(crate) fn keep(&self, name: &str, what: &str) -> Anything<PathBuf> {
-        let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+        let by_default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+        let dir = std::env::var_os("NORTHC_BENCH_DIR").map_or_else(by_default, PathBuf::from);
         fs::create_dir_all(&dir)?;
         let path = dir.join(format!("{name}.csv"));
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
