@@ -1,6 +1,6 @@
 //! Independent work on all processors.
 //!
-//! Whoever has things that know nothing of each other gives them to [`map`], and gets back in the same order what
+//! Whoever has things that know nothing of each other gives them to `map`, and gets back in the same order what
 //! came of each: how many threads there were does not show. Threads live as long as one call. Refuses to share
 //! anything between two of the things.
 
