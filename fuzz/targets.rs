@@ -18,7 +18,7 @@ use northc::reach::guest::ByHand;
 use northc::reach::judge::Judge;
 use northc::reach::matrix::Matrix;
 use northc::reach::network::Network;
-use northc::reach::parties::everybody;
+use northc::reach::parties::{Who, machines};
 use northc::reach::set::{Set, Sets};
 use northc::span::SourceMap;
 use northc::target::Target;
@@ -136,8 +136,7 @@ pub fn plan(bytes: &[u8]) {
 fn judge(network: &Network) {
     let sets = Sets::default();
     let mut judge = Judge::new(network, &sets, ByHand::default());
-    let mut parties = everybody(&judge);
-    parties.truncate(N_PARTIES_MAX);
+    let parties: Vec<Who> = machines(&judge).take(N_PARTIES_MAX).map(Who::Machine).collect();
     Matrix::new(&mut judge, &parties, &parties, Set::ALL);
 }
 

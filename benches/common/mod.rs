@@ -57,6 +57,13 @@ pub(crate) fn peak() -> Anything<u64> {
     Ok(1024 * line.trim().trim_end_matches(" kB").parse::<u64>()?)
 }
 
+/// The memory that this process has now, in bytes.
+pub(crate) fn resident() -> Anything<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(1024 * line.trim().trim_end_matches(" kB").parse::<u64>()?)
+}
+
 /// Lets the peak begin anew (proc(5), `clear_refs`).
 pub(crate) fn forget_peak() -> io::Result<()> {
     fs::write("/proc/self/clear_refs", "5")

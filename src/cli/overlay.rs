@@ -15,10 +15,10 @@ use crate::plan::step::{Action, Step};
 use crate::plan::{Plan, Request, as_if_applied, plan, render};
 use crate::reach::guest::ByHand;
 use crate::reach::header::Field;
-use crate::reach::judge::{Judge, Party, Place, Proto, Verdict, service};
+use crate::reach::judge::{Judge, Place, Proto, Verdict, service};
 use crate::reach::matrix::Matrix;
 use crate::reach::network::Network;
-use crate::reach::parties::{INTERNET, everybody, name_of, parties};
+use crate::reach::parties::{INTERNET, Who, machines, name_of, parties};
 use crate::reach::set::{Set, Sets};
 use crate::target::Target;
 
@@ -35,24 +35,22 @@ pub(super) fn reach(
     let network = Network::of_rows(rows, target);
     let sets = Sets::default();
     let mut judge = Judge::new(&network, &sets, ByHand::default());
-    let mut all = everybody(&judge);
+    let named = |name| parties(&judge, name).map(|found| found.into_iter().map(|it| Who::of(&judge, it)));
+    let mut all: Vec<Who> = machines(&judge).map(Who::Machine).collect();
     if !judge.wires().is_empty() {
-        all.extend(parties(&judge, INTERNET)?);
+        all.extend(named(INTERNET)?);
     }
-    let from = if who.is_empty() { all.clone() } else { parties(&judge, who)? };
+    let from = if who.is_empty() { all.clone() } else { named(who)?.collect() };
     let _ = streams;
     let asked = sets.minus(service(&sets, None, None), dhcp(&sets));
     let matrix = Matrix::new(&mut judge, &from, &all, asked);
-    let group = |parties: &[Party], group: &[usize]| {
-        let members: Vec<&Party> = group.iter().map(|at| &parties[*at]).collect();
-        let port = |party: &&Party| match party.place {
-            Place::Guest(port) => Some(network.port(port).name.clone()),
-            Place::Router | Place::Outside | Place::Balanced(_) => None,
-        };
+    let group = |parties: &[Who], group: &[usize]| {
+        let members: Vec<&Who> = group.iter().map(|at| &parties[*at]).collect();
+        let ports = members.iter().filter_map(|who| who.port());
         Group {
-            ports: members.iter().filter_map(port).collect(),
-            names: members.iter().map(|party| name_of(&network, party)).collect(),
-            has_outside: members.iter().any(|party| party.place == Place::Outside),
+            ports: ports.map(|port| network.port(port).name.clone()).collect(),
+            names: members.iter().map(|who| name_of(&network, &who.place())).collect(),
+            has_outside: members.iter().any(|who| who.place() == Place::Outside),
         }
     };
     let mut answers: BTreeMap<(usize, usize), Answer> = BTreeMap::new();

@@ -17,7 +17,7 @@ use crate::reach::guest::ByHand;
 use crate::reach::judge::{Judge, Party, Place, Verdict, service};
 use crate::reach::matrix::{Group, Matrix};
 use crate::reach::network::Network;
-use crate::reach::parties::{INTERNET, everybody, name_of, parties};
+use crate::reach::parties::{INTERNET, Who, machines, name_of, parties};
 use crate::reach::set::{Set, Sets};
 use crate::reach::show::{ASSUMPTIONS, Writer, verdict};
 use crate::reach::table::{self, Entry};
@@ -271,7 +271,7 @@ fn pair(
             let asked = judge.sets.and(judge.sets.and(sender.sources, receiver.known_to(sender)), service);
             let findings = judge.explain(sender, receiver, service);
             let writer = Writer { judge, sources };
-            let (from, to) = (name_of(judge.network, sender), name_of(judge.network, receiver));
+            let (from, to) = (name_of(judge.network, &sender.place), name_of(judge.network, &receiver.place));
             let found: Vec<String> = findings.iter().map(|it| writer.finding(it, asked)).collect();
             let nothing = || vec![format!("blocked: {}\n", judge.nothing(sender))];
             let found = if found.is_empty() { nothing() } else { found };
@@ -290,7 +290,7 @@ fn pair(
     }
     let code = code(&verdicts);
     match args.format {
-        Format::Json => streams.data(&document("pairs", documents, code)),
+        Format::Json => streams.data(&document([("pairs", documents)], "pairs", code)),
         Format::Markdown => streams.data(&format!("### {from} → {to}\n\n~~~~\n{text}~~~~\n")),
         _ => streams.data(&text),
     }
@@ -319,20 +319,22 @@ fn expected(args: &Args, outcomes: &[Outcome<'_>], sources: &SourceMap, streams:
 
 /// Writes a matrix of groups.
 fn many(args: &Args, judge: &mut Judge<'_>, service: Set, streams: &mut Streams<'_>) -> Result<u8, String> {
-    let all = everybody(judge);
-    let mut tables: Vec<(Vec<Party>, Vec<Party>)> = Vec::new();
+    let all: Vec<Who> = machines(judge).map(Who::Machine).collect();
+    let named =
+        |name| parties(judge, name).map(|found| found.into_iter().map(|it| Who::of(judge, it)).collect());
+    let mut tables: Vec<(Vec<Who>, Vec<Who>)> = Vec::new();
     if args.exposed {
         if judge.wires().is_empty() {
             streams.say("no switch has a port to a physical network: nothing is exposed\n");
             return Ok(exit::OK);
         }
-        let internet = parties(judge, INTERNET)?;
+        let internet: Vec<Who> = named(INTERNET)?;
         tables.push((internet.clone(), all.clone()));
         tables.push((all, internet));
     } else if let Some(from) = &args.from_one {
-        tables.push((parties(judge, from)?, all));
+        tables.push((named(from)?, all));
     } else if let Some(to) = &args.to_one {
-        tables.push((all, parties(judge, to)?));
+        tables.push((all, named(to)?));
     } else {
         tables.push((all.clone(), all));
     }
@@ -340,11 +342,13 @@ fn many(args: &Args, judge: &mut Judge<'_>, service: Set, streams: &mut Streams<
     for (from, to) in &tables {
         let matrix = Matrix::new(judge, from, to, service);
         verdicts.extend(matrix.verdicts());
-        let names = |parties: &[Party], groups: &[Group]| {
-            let name = |at: &usize| name_of(judge.network, &parties[*at]);
+        let names = |parties: &[Who], groups: &[Group]| {
+            let name = |at: &usize| name_of(judge.network, &parties[*at].place());
             groups.iter().map(|group| group.iter().map(&name).collect()).collect::<Vec<Rc<[String]>>>()
         };
-        let (senders, receivers) = (names(from, &matrix.from), names(to, &matrix.to));
+        let senders = names(from, &matrix.from);
+        let is_square = from == to && matrix.from == matrix.to;
+        let receivers = if is_square { senders.clone() } else { names(to, &matrix.to) };
         for (sender, from) in matrix.from.iter().zip(&senders) {
             for (receiver, to) in matrix.to.iter().zip(&receivers) {
                 let Some(cell) = matrix.cell(sender, receiver) else { continue };
@@ -356,7 +360,10 @@ fn many(args: &Args, judge: &mut Judge<'_>, service: Set, streams: &mut Streams<
     let is_open = verdicts.iter().any(|it| matches!(it, Verdict::Undetermined | Verdict::Ambiguous));
     let code = if is_open { exit::UNDETERMINED } else { exit::OK };
     streams.data(&match args.format {
-        Format::Json => document("matrix", table::documents(&entries), code),
+        Format::Json => {
+            let (groups, matrix) = table::documents(&entries);
+            document([("groups", groups), ("matrix", matrix)], "matrix", code)
+        }
         Format::Markdown => table::markdown(&entries),
         Format::Dot => table::dot(&entries),
         Format::Svg => table::svg(&entries),
@@ -365,14 +372,14 @@ fn many(args: &Args, judge: &mut Judge<'_>, service: Set, streams: &mut Streams<
     Ok(code)
 }
 
-fn document(kind: &str, found: Vec<Value>, code: u8) -> String {
-    let document = json!({
+fn document<const N: usize>(found: [(&str, Vec<Value>); N], kind: &str, code: u8) -> String {
+    let mut document = json!({
         "format_version": "1.0",
         "kind": format!("northc.reach.{kind}"),
-        kind: found,
         "assumptions": ASSUMPTIONS,
         "exit": code,
     });
+    found.into_iter().for_each(|(name, values)| document[name] = values.into());
     format!("{document:#}\n")
 }
 

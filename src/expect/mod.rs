@@ -219,7 +219,7 @@ impl<'e> Inquiry<'_, '_, 'e> {
         let mut failures = Vec::new();
         for Found { from, to, finding } in found {
             let network = self.judge.network;
-            let names = (name_of(network, &from), name_of(network, &to));
+            let names = (name_of(network, &from.place), name_of(network, &to.place));
             let set = finding.as_ref().map_or(Set::NONE, |finding| finding.set);
             let mut failure = Failure {
                 from: names.0,

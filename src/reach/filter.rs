@@ -224,9 +224,7 @@ impl<'a> Reader<'a> {
                 (None, _) | (_, None) => self.unknown(format!("`@{name}`")),
             },
             ConstantKind::AddressSet(name) => match self.names.address_sets.get(name) {
-                Some(members) => members.iter().fold(Truth::constant(false), |truth, one| {
-                    self.either(truth, self.bits(field, one.value, one.mask, around))
-                }),
+                Some(members) => self.any_bits(field, members, around),
                 None => self.unknown(format!("`${name}`")),
             },
         }
@@ -241,21 +239,33 @@ impl<'a> Reader<'a> {
 
     /// Packets whose field, as far as the mask goes, has the value.
     fn bits(&self, field: &FieldRef, value: u128, mask: u128, around: &Surroundings<'_>) -> Truth {
+        self.any_bits(field, &[Member { value, mask, width: field.width }], around)
+    }
+
+    /// Packets whose field, as far as the mask of one of them goes, has its value.
+    fn any_bits(&self, field: &FieldRef, members: &[Member], around: &Surroundings<'_>) -> Truth {
+        if members.is_empty() {
+            return Truth::constant(false);
+        }
         let (symbols, offset) = self.lineage(field.symbol);
         let base = symbols[symbols.len() - 1];
         let shift = offset + field.low;
-        let mask = (mask & ones(field.width)) << shift;
-        let value = (value << shift) & mask;
+        let placed = |one: &Member| {
+            let mask = (one.mask & ones(field.width)) << shift;
+            ((one.value << shift) & mask, mask)
+        };
+        let mut placed = members.iter().map(placed);
         if let Some(known) = known(base.name, around) {
-            return Truth::constant(known & mask == value);
+            return Truth::constant(placed.any(|(value, mask)| known & mask == value));
         }
         let Some(packet_field) = packet_field(base.name) else {
             return self.unknown(format!("`{}`", field.symbol.name));
         };
-        match masked(self.sets, packet_field, base.width, value, mask) {
-            Some(set) => Truth::certain(set),
-            None => self.unknown(format!("a mask on `{}`", field.symbol.name)),
-        }
+        let (mut ranges, mut is_known) = (Vec::new(), true);
+        placed.for_each(|(value, mask)| is_known &= masked(base.width, value, mask, &mut ranges));
+        let truth = Truth::certain(self.sets.ranges(packet_field, ranges));
+        let unknown = || self.unknown(format!("a mask on `{}`", field.symbol.name));
+        if is_known { truth } else { self.either(truth, unknown()) }
     }
 
     fn ordered(&self, field: &FieldRef, op: RelOp, constant: &Constant, around: &Surroundings<'_>) -> Truth {
@@ -350,22 +360,22 @@ fn packet_field(name: &str) -> Option<Field> {
 /// More intervals than this for one mask are too many.
 const HOLES_MAX: u32 = 10;
 
-/// Packets of which `field & mask == value`; `None` when the mask has too many holes.
-fn masked(sets: &Sets, field: Field, width: u32, value: u128, mask: u128) -> Option<Set> {
+/// Adds the ranges of a field of which `field & mask == value`; false when the mask has too many holes.
+fn masked(width: u32, value: u128, mask: u128, ranges: &mut Vec<(u128, u128)>) -> bool {
     if mask == 0 {
-        return Some(if value == 0 { Set::ALL } else { Set::NONE });
+        ranges.extend((value == 0).then_some((0, u128::MAX)));
+        return true;
     }
     let free = ones(mask.trailing_zeros());
     let holes = ones(width) & !mask & !free;
     if holes.count_ones() > HOLES_MAX {
-        return None;
+        return false;
     }
-    let mut set = Set::NONE;
     let mut hole = holes;
     loop {
-        set = sets.or(set, sets.range(field, value | hole, value | hole | free));
+        ranges.push((value | hole, value | hole | free));
         if hole == 0 {
-            return Some(set);
+            return true;
         }
         hole = (hole - 1) & holes;
     }

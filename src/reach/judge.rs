@@ -224,7 +224,8 @@ impl<'n> Judge<'n> {
 
     fn course(&mut self, from: &Party, to: &Party, request: Outcome, courses: &mut Vec<Course>) {
         if !self.arrives(&to.place, &request) {
-            return courses.extend(self.lost(to, &request, request.flow.set));
+            let is_machine = matches!(to.place, Place::Guest(_));
+            return courses.extend(self.lost(is_machine, &request, request.flow.set));
         }
         let no = no(&request);
         let is_stopped = !request.flow.obstacles.is_empty();
@@ -243,8 +244,9 @@ impl<'n> Judge<'n> {
         }
     }
 
-    /// What becomes of those of the packets in `set` that have not arrived: lost, or who knows.
-    pub(super) fn lost(&self, to: &Party, request: &Outcome, set: Set) -> Vec<Course> {
+    /// What becomes of those of the packets in `set` that have not arrived at a machine, or at somebody else: lost, or
+    /// who knows.
+    pub(super) fn lost(&self, is_machine: bool, request: &Outcome, set: Set) -> Vec<Course> {
         let mut flow = Flow { set: self.sets.and(request.flow.set, set), ..request.flow.clone() };
         let end = request.end.clone();
         let course = |verdict, flow: Flow, end| Course {
@@ -254,7 +256,6 @@ impl<'n> Judge<'n> {
             answer: None,
         };
         let mut courses = Vec::new();
-        let is_machine = matches!(to.place, Place::Guest(_));
         if let (End::Outside(port), true, true) = (&end, is_machine, flow.obstacles.is_empty()) {
             // Nobody out there knows a way to a private address.
             let private = self.walker.part(&flow, self.walker.private(Field::IpDst));
@@ -356,10 +357,11 @@ impl<'n> Judge<'n> {
         let undetermined = of(Verdict::Undetermined);
         let mut parts = vec![(Verdict::Undetermined, undetermined)];
         let plain = [Verdict::Reachable, Verdict::OneWay, Verdict::Blocked, Verdict::NoRoute];
+        let plain = plain.map(|verdict| (verdict, of(verdict)));
         let mut ambiguous = Set::NONE;
-        for verdict in plain {
-            let others = self.sets.any(plain.into_iter().filter(|other| *other != verdict).map(of));
-            let set = of(verdict);
+        for (verdict, set) in plain {
+            let others = plain.into_iter().filter(|(other, _)| *other != verdict).map(|(_, set)| set);
+            let others = self.sets.any(others);
             ambiguous = self.sets.or(ambiguous, self.sets.and(set, others));
             parts.push((verdict, self.sets.minus(self.sets.minus(set, others), undetermined)));
         }

@@ -13,15 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use ipnet::IpNet;
 
 use super::classes::zones::{Asked, Zones};
-use super::classes::{Home, Member, classify, reduce};
+use super::classes::{Home, Member, classify, parted_by, reduce};
 use super::guest::ByHand;
 use super::header::{Field, Origin, Rewrite, bits, eth_type};
 use super::judge::{Judge, Party, Place, Verdict};
 use super::network::{PortId, SwitchId};
-use super::parties::externals;
+use super::parties::{Who, externals, public_of};
 use super::set::{Set, Sets};
 use super::show::services;
-use super::walk::{End, Outcome, Step, within};
+use super::walk::{End, Outcome, Step, within_any};
 use crate::progress;
 
 /// What becomes of packets between two parties, by verdict, in words.
@@ -96,12 +96,14 @@ impl Member {
 
 impl Matrix {
     /// The verdicts on packets of `service` from each of some parties to each of others.
-    pub fn new(judge: &mut Judge<'_>, from: &[Party], to: &[Party], service: Set) -> Matrix {
+    pub fn new(judge: &mut Judge<'_>, from: &[Who], to: &[Who], service: Set) -> Matrix {
         let _stage = tracing::info_span!("follow packets").entered();
         let question = Question::new(judge, from, to, service);
         let mut splits = BTreeMap::new();
+        let whole = classify(judge, &question.zones, &question.listed());
         loop {
-            let members = classify(judge, &question.zones, &question.listed(), &splits);
+            let split = |at: usize| question.parties[at].port().and_then(|port| splits.get(&port).copied());
+            let members = parted_by(&whole, split);
             let (facts, told) = question.facts(judge, &members);
             if !question.split(judge, &members, told, &mut splits) {
                 return question.matrix(&members, facts);
@@ -139,7 +141,7 @@ type Told = BTreeMap<(usize, bool), BTreeSet<Set>>;
 struct Question<'q> {
     zones: Zones,
     /// Every party once.
-    parties: Vec<&'q Party>,
+    parties: Vec<&'q Who>,
     /// Which of them send, and which are sent to.
     from: Vec<usize>,
     to: Vec<usize>,
@@ -147,21 +149,16 @@ struct Question<'q> {
 }
 
 impl<'q> Question<'q> {
-    fn new(judge: &Judge<'_>, from: &'q [Party], to: &'q [Party], service: Set) -> Question<'q> {
-        let mut parties: Vec<&Party> = Vec::new();
-        let mut guests: HashMap<PortId, Vec<usize>> = HashMap::new();
-        let mut place = |party: &'q Party| {
-            let known = match party.place {
-                Place::Guest(port) => guests.entry(port).or_default(),
-                Place::Router | Place::Outside | Place::Balanced(_) => {
-                    guests.entry(PortId(usize::MAX)).or_default()
-                }
-            };
-            if let Some(at) = known.iter().find(|at| *parties[**at] == *party) {
+    fn new(judge: &Judge<'_>, from: &'q [Who], to: &'q [Who], service: Set) -> Question<'q> {
+        let mut parties: Vec<&Who> = Vec::new();
+        let mut at_port: HashMap<Option<PortId>, Vec<usize>> = HashMap::new();
+        let mut place = |who: &'q Who| {
+            let known = at_port.entry(who.port()).or_default();
+            if let Some(at) = known.iter().find(|at| parties[**at] == who) {
                 return *at;
             }
             known.push(parties.len());
-            parties.push(party);
+            parties.push(who);
             parties.len() - 1
         };
         let [from, to] = [from, to].map(|list| list.iter().map(&mut place).collect());
@@ -169,7 +166,7 @@ impl<'q> Question<'q> {
     }
 
     /// The parties with the lists that they are in. Where the lists differ, whoever is in both is unlike all others.
-    fn listed(&self) -> Vec<(&'q Party, (usize, usize))> {
+    fn listed(&self) -> Vec<(&'q Who, (usize, usize))> {
         let mut lists = vec![(0, 0); self.parties.len()];
         let is_square = self.from == self.to;
         self.from.iter().for_each(|at| lists[*at].0 = 1);
@@ -216,10 +213,7 @@ impl<'q> Question<'q> {
     /// Follows those who are kept.
     fn facts(&self, judge: &Judge<'_>, members: &[Member]) -> (Facts, Told) {
         let kept = self.kept(members);
-        let port = |at: usize| match self.parties[at].place {
-            Place::Guest(port) => Some(port),
-            Place::Router | Place::Outside | Place::Balanced(_) => None,
-        };
+        let port = |at: usize| self.parties[at].port();
         let gone: BTreeSet<PortId> = (0..kept.len()).filter(|at| !kept[*at]).filter_map(port).collect();
         let stays: BTreeSet<PortId> = (0..kept.len()).filter(|at| kept[*at]).filter_map(port).collect();
         let gone = gone.difference(&stays).copied().collect();
@@ -248,11 +242,11 @@ impl<'q> Question<'q> {
         follower.judge.walker.is_thorough = false;
         let moved: Vec<Option<Party>> = (0..kept.len())
             .map(|at| {
-                let place = match &self.parties[at].place {
-                    Place::Guest(port) => Place::Guest(*places.get(port).filter(|_| kept[at])?),
-                    other => other.clone(),
+                let place = match self.parties[at].place() {
+                    Place::Guest(port) => Place::Guest(*places.get(&port).filter(|_| kept[at])?),
+                    other => other,
                 };
-                Some(Party { place, ..self.parties[at].clone() })
+                Some(Party { place, ..self.parties[at].party(judge) })
             })
             .collect();
         let classes = self.addresses(judge, members);
@@ -264,37 +258,39 @@ impl<'q> Question<'q> {
         (follower.facts, follower.told)
     }
 
-    /// Addresses of each class of receivers, as machines and as outsiders know them: all of its machines', and those
-    /// beside them in their networks, which are fewer ranges.
+    /// Addresses of each class of receivers, as machines and as outsiders, if there are any, know them: all of its
+    /// machines', and those beside them in their networks, which are fewer ranges.
     fn addresses(&self, judge: &Judge<'_>, members: &[Member]) -> BTreeMap<usize, [Set; 2]> {
         let (network, sets) = (judge.network, judge.sets);
+        let has_outside = self.from.iter().any(|at| self.parties[*at].place() == Place::Outside);
         let mut nets: BTreeMap<SwitchId, Vec<IpNet>> = BTreeMap::new();
-        let mut parts: BTreeMap<usize, (BTreeSet<IpNet>, [Vec<Set>; 2])> = BTreeMap::new();
+        type Parts = (BTreeSet<IpNet>, Vec<Set>);
+        let mut parts: BTreeMap<usize, [Parts; 2]> = BTreeMap::new();
         for at in &self.to {
-            let party = self.parties[*at];
-            let (wide, [near, far]) = parts.entry(members[*at].class).or_default();
-            far.push(if party.public.is_none() { party.destinations } else { party.public });
-            let Place::Guest(port) = party.place else {
-                near.push(party.destinations);
-                continue;
-            };
+            let [near, far] = parts.entry(members[*at].class).or_default();
+            let who = self.parties[*at];
+            if let Who::Party(party) = who {
+                far.1.push(if party.public.is_none() { party.destinations } else { party.public });
+                near.1.extend(who.port().is_none().then_some(party.destinations));
+            }
+            let Some(port) = who.port() else { continue };
+            let own: Vec<IpNet> = judge.walker.guests.addresses(port).into_iter().map(IpNet::from).collect();
+            if has_outside && matches!(who, Who::Machine(_)) {
+                let public: Vec<IpNet> = public_of(judge, port).into_iter().map(IpNet::from).collect();
+                far.0.extend(if public.is_empty() { &own } else { &public });
+            }
             let switch = network.port(port).switch;
             let nets = nets.entry(switch).or_insert_with(|| {
                 let routers = network.routers_on(switch).map(|(_, id)| network.router_port(id));
                 routers.flat_map(|port| port.networks.iter().map(IpNet::trunc)).collect()
             });
-            let mut own = judge.walker.guests.addresses(port).into_iter();
-            if own.all(|address| nets.iter().any(|net| net.contains(&address))) {
-                wide.extend(nets.iter());
-            } else {
-                near.push(party.destinations);
-            }
+            let is_beside = own.iter().all(|own| nets.iter().any(|net| net.contains(own)));
+            near.0.extend(if is_beside { &*nets } else { &own });
         }
-        let classes = parts.into_iter().map(|(class, (wide, [near, far]))| {
-            let wide = wide.iter().map(|net| within(sets, Field::IpDst, net));
-            (class, [sets.any(near.into_iter().chain(wide)), sets.any(far)])
-        });
-        classes.collect()
+        let of = |(nets, sets_of): Parts| {
+            sets.any(sets_of.into_iter().chain([within_any(sets, Field::IpDst, nets)]))
+        };
+        parts.into_iter().map(|(class, parts)| (class, parts.map(of))).collect()
     }
 
     /// Parts machines that something elsewhere tells apart; whether there were any.
@@ -317,7 +313,7 @@ impl<'q> Question<'q> {
             let mut of_atom: HashMap<Vec<(bool, usize)>, Vec<Set>> = HashMap::new();
             let mut kinds: BTreeMap<Vec<Set>, usize> = BTreeMap::new();
             for (at, _) in members.iter().enumerate().filter(|(_, member)| member.class == class) {
-                let Place::Guest(port) = self.parties[at].place else { continue };
+                let Some(port) = self.parties[at].port() else { continue };
                 let mut own = judge.walker.guests.addresses(port);
                 if !is_source {
                     own.extend(externals(judge, port));
@@ -376,6 +372,16 @@ impl<'q> Question<'q> {
     }
 }
 
+/// Where packets of a sender end.
+struct Ways {
+    /// Each way, and the parts of the network that it leads to.
+    all: Vec<(Outcome, BTreeSet<usize>)>,
+    /// All packets that come to a part of the network.
+    into: BTreeMap<usize, Set>,
+    /// What becomes of those for a machine that none of them come to.
+    lost: Vec<(Verdict, Set)>,
+}
+
 /// Follows packets through a network of those who are kept.
 struct Follower<'f, 'n> {
     judge: Judge<'n>,
@@ -419,9 +425,7 @@ impl Follower<'_, '_> {
         }
         let everywhere: BTreeSet<Set> = wanted.keys().map(|(_, class, _)| classes[class][far]).collect();
         let set = sets.and(sets.and(sender.sources, sets.any(everywhere)), self.question.service);
-        let requests = self.judge.requests(sender, set);
-        let ways: Vec<(Outcome, BTreeSet<usize>)> =
-            requests.into_iter().map(|request| (request.clone(), self.entered(&request))).collect();
+        let ways = self.ways(sender, set);
         let mut entered = Vec::new();
         for (key, to) in wanted {
             let Some(receiver) = &parties[to] else { continue };
@@ -465,6 +469,23 @@ impl Follower<'_, '_> {
         *self.telling.entry((set, field)).or_insert_with(|| !sets.starts(set, field).is_empty())
     }
 
+    /// Where packets of a sender end.
+    fn ways(&mut self, sender: &Party, set: Set) -> Ways {
+        let sets = self.judge.sets;
+        let requests = self.judge.requests(sender, set);
+        let mut into: BTreeMap<usize, Vec<Set>> = BTreeMap::new();
+        let mut all = Vec::new();
+        let mut courses = Vec::new();
+        for request in requests {
+            let zones = self.entered(&request);
+            zones.iter().for_each(|zone| into.entry(*zone).or_default().push(request.flow.set));
+            courses.extend(self.judge.lost(true, &request, request.flow.set));
+            all.push((request, zones));
+        }
+        let into = into.into_iter().map(|(zone, of_zone)| (zone, sets.any(of_zone))).collect();
+        Ways { all, into, lost: self.judge.verdicts(&courses) }
+    }
+
     /// What becomes of packets to a receiver, and those for its class that come to its part of the network.
     fn pair(
         &mut self,
@@ -472,44 +493,34 @@ impl Follower<'_, '_> {
         sender: &Party,
         (to, receiver): (usize, &Party),
         class: Set,
-        ways: &[(Outcome, BTreeSet<usize>)],
+        ways: &Ways,
     ) -> (Cell, Option<Set>) {
         let sets = self.judge.sets;
         let zone = self.zone[to];
-        if zone.is_none() || zone != self.zone[at] {
-            let of_class: Vec<(Set, &Outcome, bool)> = (ways.iter())
-                .map(|(way, zones)| {
-                    (sets.and(way.flow.set, class), way, zone.is_some_and(|it| zones.contains(&it)))
-                })
-                .filter(|(set, ..)| !set.is_none())
-                .collect();
-            let into = of_class.iter().filter(|(.., enters)| *enters).map(|(set, ..)| *set);
-            let into = sets.any(into.collect::<Vec<_>>());
-            if into.is_none() && zone.is_some() {
-                return (self.lost(to, receiver, sender, &of_class), None);
-            }
-            let outcomes: Vec<Outcome> = of_class.into_iter().map(|(_, way, _)| way.clone()).collect();
-            let found = self.judge.verdicts_of(sender, receiver, &outcomes);
-            return (Cell::of(sets, found), Some(into));
-        }
         let known = receiver.known_to(sender);
-        let outcomes = ways.iter().map(|(way, _)| way).filter(|way| sets.meet(way.flow.set, known));
-        let found = self.judge.verdicts_of(sender, receiver, &outcomes.cloned().collect::<Vec<_>>());
-        (Cell::of(sets, found), Some(class))
+        let is_for = |set: Set| ways.all.iter().filter(move |(way, _)| sets.meet(way.flow.set, set));
+        if zone.is_some() && zone == self.zone[at] {
+            let outcomes: Vec<Outcome> = is_for(known).map(|(way, _)| way.clone()).collect();
+            return (Cell::of(sets, self.judge.verdicts_of(sender, receiver, &outcomes)), Some(class));
+        }
+        let into =
+            zone.and_then(|zone| ways.into.get(&zone)).map_or(Set::NONE, |into| sets.and(*into, class));
+        if into.is_none() && zone.is_some() {
+            return (self.lost(to, known, class, ways), None);
+        }
+        let outcomes: Vec<Outcome> = is_for(class).map(|(way, _)| way.clone()).collect();
+        (Cell::of(sets, self.judge.verdicts_of(sender, receiver, &outcomes)), Some(into))
     }
 
     /// What becomes of packets for a class none of which come near it.
-    fn lost(&mut self, to: usize, receiver: &Party, sender: &Party, ways: &[(Set, &Outcome, bool)]) -> Cell {
+    fn lost(&mut self, to: usize, known: Set, class: Set, ways: &Ways) -> Cell {
         let sets = self.judge.sets;
-        let courses: Vec<_> =
-            ways.iter().flat_map(|(set, way, _)| self.judge.lost(receiver, way, *set)).collect();
-        let found = self.judge.verdicts(&courses);
-        if found.len() > 1 && self.is_many(self.members[to].class) {
+        let of_class = ways.lost.iter().filter(|(_, set)| sets.meet(*set, class));
+        if of_class.clone().count() > 1 && self.is_many(self.members[to].class) {
             let told = self.told.entry((self.members[to].class, false)).or_default();
-            told.extend(found.iter().map(|(_, set)| *set));
+            told.extend(of_class.map(|(_, set)| *set));
         }
-        let known = receiver.known_to(sender);
-        let own = found.into_iter().map(|(verdict, set)| (verdict, sets.and(set, known)));
+        let own = ways.lost.iter().map(|(verdict, set)| (*verdict, sets.and(*set, known)));
         Cell::of(sets, own.filter(|(_, set)| !set.is_none()).collect())
     }
 

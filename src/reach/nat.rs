@@ -21,7 +21,7 @@ use super::filter::{Surroundings, Tracked};
 use super::header::{Field, Origin, Rewrite, SCTP, TCP, UDP, bits};
 use super::network::{Peers, PortId, RouterId, RouterPortId, RowId, Translation, Unfollowed, Vip};
 use super::set::Set;
-use super::walk::{End, Flow, Kind, Step, TTL, Walker, Why, within};
+use super::walk::{End, Fixed, Flow, Kind, Step, TTL, Walker, Why, within, within_any};
 use crate::target::Target;
 
 /// Where conntrack remembers a connection.
@@ -118,8 +118,8 @@ impl<'n> Walker<'n> {
         let here: Vec<&Translation> = router.translations.iter().filter(|it| it.is_at(inport)).collect();
         let tracked = here.iter().filter(|it| it.is_outward && !it.is_stateless);
         let given = self.given(inport);
-        let asked = tracked.map(|it| it.external).chain(given).map(|own| self.destined(&own.into()));
-        let asked = self.sets.any(asked.collect::<Vec<_>>());
+        let asked = tracked.map(|it| it.external).chain(given).map(IpNet::from);
+        let asked = within_any(self.sets, Field::IpDst, asked.collect::<Vec<_>>());
         let keeper = Keeper::Router(id);
         let (mut inside, left) = self.reversed(keeper, Zone::Source, asked, flow);
         let mut rules = self.balancing(&router.vips);
@@ -159,7 +159,7 @@ impl<'n> Walker<'n> {
         let Some(flow) = self.followed(unfollowed.collect(), flow) else { return Vec::new() };
         let here: Vec<&Translation> = router.translations.iter().filter(|it| it.is_at(out)).collect();
         let inward = here.iter().filter(|it| it.is_inward && !it.is_stateless);
-        let inward = self.sets.any(inward.map(|it| within(self.sets, Field::IpSrc, &it.logical)));
+        let inward = within_any(self.sets, Field::IpSrc, inward.map(|it| it.logical));
         let inward = self.sets.or(inward, self.spread_from(inport, out));
         let asked = if router.is_gateway { Set::ALL } else { inward };
         let keeper = Keeper::Router(id);
@@ -570,29 +570,35 @@ impl<'n> Walker<'n> {
 
     /// Packets for external addresses of a gateway port.
     pub(super) fn external(&self, gateway: RouterPortId, is_served: bool) -> Set {
-        let router = self.network.router(self.network.router_port(gateway).router);
-        let here = router.translations.iter().filter(|it| it.gateway == Some(gateway));
-        let here = here.filter(|it| it.has_chassis || !is_served);
-        self.sets.any(here.map(|it| self.destined(&it.external.into())))
+        self.fixed(Fixed::External(gateway, is_served), || {
+            let router = self.network.router(self.network.router_port(gateway).router);
+            let here = router.translations.iter().filter(|it| it.gateway == Some(gateway));
+            let here = here.filter(|it| it.has_chassis || !is_served);
+            within_any(self.sets, Field::IpDst, here.map(|it| it.external.into()))
+        })
     }
 
     /// Packets for addresses that a router shares with others: it takes none of them for itself.
     pub(super) fn shared(&self, id: RouterId) -> Set {
-        let router = self.network.router(id);
-        let external = router.translations.iter().filter(|it| !it.is_inward).map(|it| it.external);
-        let vips = router.vips.iter().map(|vip| vip.address);
-        let forced = &router.forced;
-        let ports = router.ports.iter().filter(|_| forced.is_of_port);
-        let own = ports.flat_map(|id| self.network.router_port(*id).networks.iter().map(IpNet::addr));
-        let given = forced.translated.iter().chain(&forced.balanced).copied().chain(own);
-        self.sets.any(external.chain(vips).chain(given).map(|own| self.destined(&own.into())))
+        self.fixed(Fixed::Shared(id), || {
+            let router = self.network.router(id);
+            let external = router.translations.iter().filter(|it| !it.is_inward).map(|it| it.external);
+            let vips = router.vips.iter().map(|vip| vip.address);
+            let forced = &router.forced;
+            let ports = router.ports.iter().filter(|_| forced.is_of_port);
+            let own = ports.flat_map(|id| self.network.router_port(*id).networks.iter().map(IpNet::addr));
+            let given = forced.translated.iter().chain(&forced.balanced).copied().chain(own);
+            within_any(self.sets, Field::IpDst, external.chain(vips).chain(given).map(IpNet::from))
+        })
     }
 
     /// Packets from addresses that a gateway gives to others: they are not asked where they come from.
     pub(super) fn lent(&self, gateway: RouterPortId) -> Set {
-        let router = self.network.router(self.network.router_port(gateway).router);
-        let here = router.translations.iter().filter(|it| it.gateway == Some(gateway) && !it.is_inward);
-        self.sets.any(here.map(|it| within(self.sets, Field::IpSrc, &it.external.into())))
+        self.fixed(Fixed::Lent(gateway), || {
+            let router = self.network.router(self.network.router_port(gateway).router);
+            let here = router.translations.iter().filter(|it| it.gateway == Some(gateway) && !it.is_inward);
+            within_any(self.sets, Field::IpSrc, here.map(|it| it.external.into()))
+        })
     }
 }
 

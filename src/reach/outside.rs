@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::header::{Field, IPV4, IPV6};
 use super::network::{RouterId, SwitchId};
 use super::set::{Set, Sets};
-use super::walk::{Flow, Walker, Why, within};
+use super::walk::{Flow, Walker, Why, within_any};
 
 /// Networks that nobody routes on the Internet (RFC 6890, RFC 4291).
 pub(super) const NOT_PUBLIC: [&str; 14] = [
@@ -38,14 +38,13 @@ pub(crate) fn public(sets: &Sets, field: Field) -> Set {
     let v4 = sets.and(sets.value(Field::EthType, IPV4), sets.range(field, 0, u32::MAX.into()));
     let all = sets.or(v4, sets.value(Field::EthType, IPV6));
     let private = NOT_PUBLIC.iter().map(|net| net.parse::<IpNet>().expect("a network"));
-    sets.minus(all, sets.any(private.map(|net| within(sets, field, &net))))
+    sets.minus(all, within_any(sets, field, private))
 }
 
 impl Walker<'_> {
     /// Headers with an address that is on a physical network itself.
     fn physical(&self, field: Field) -> Set {
-        let known = if field == Field::IpSrc { &self.physical_sources } else { &self.physical_destinations };
-        *known.get_or_init(|| self.find_physical(field))
+        self.physical.of(field, || self.find_physical(field))
     }
 
     fn find_physical(&self, field: Field) -> Set {
@@ -58,14 +57,16 @@ impl Walker<'_> {
             let guests = ports.flat_map(|id| self.guests.addresses(*id)).map(IpNet::from);
             networks.chain(guests).collect::<Vec<_>>()
         });
-        self.sets.any(nets.map(|net| within(self.sets, field, &net)))
+        within_any(self.sets, field, nets)
     }
 
     /// Headers with an address that the Internet knows no way to.
     pub(super) fn private(&self, field: Field) -> Set {
-        let known = self.sets.or(public(self.sets, field), self.physical(field));
-        let families = [IPV4, IPV6].map(|family| self.sets.value(Field::EthType, family));
-        self.sets.minus(self.sets.any(families), known)
+        self.private.of(field, || {
+            let known = self.sets.or(public(self.sets, field), self.physical(field));
+            let families = [IPV4, IPV6].map(|family| self.sets.value(Field::EthType, family));
+            self.sets.minus(self.sets.any(families), known)
+        })
     }
 
     /// External addresses by the address inside that is sent what comes for them, with the router.

@@ -11,13 +11,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::header::Field;
+use super::header::{Field, Header, bits, eth_type};
 use super::judge::{Judge, Party, Place};
 use super::network::{Link, Network, PortId, PortKind, RowId, SwitchId, Vip};
 use super::outside::public;
 use super::selector::Selector;
-use super::set::{Set, Sets};
-use super::walk::within;
+use super::set::Sets;
+use super::walk::within_any;
 use crate::nearest::nearest;
 
 /// What stands for everything that is on none of the networks.
@@ -64,9 +64,58 @@ pub fn parties(judge: &Judge<'_>, name: &str) -> Result<Vec<Party>, String> {
     }
 }
 
-/// Every machine.
+/// Every machine that has an address.
+pub fn machines(judge: &Judge<'_>) -> impl Iterator<Item = PortId> {
+    guests(judge.network).filter(|id| !judge.walker.guests.addresses(*id).is_empty())
+}
+
+/// Every machine, with its addresses.
 pub fn everybody(judge: &Judge<'_>) -> Vec<Party> {
-    guests(judge.network).map(|id| guest(judge, id)).filter(|party| !party.sources.is_none()).collect()
+    machines(judge).map(|id| guest(judge, id)).collect()
+}
+
+/// Whoever is asked about among many: a machine, of which no set is made before it is needed, or any party.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The machine at a port, with all of its addresses.
+    Machine(PortId),
+    /// Anybody.
+    Party(Party),
+}
+
+impl Who {
+    /// A party: a machine, where all of its addresses are meant.
+    pub fn of(judge: &Judge<'_>, party: Party) -> Who {
+        match party.place {
+            Place::Guest(port) if party == guest(judge, port) => Who::Machine(port),
+            _ => Who::Party(party),
+        }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> Place {
+        match self {
+            Who::Machine(port) => Place::Guest(*port),
+            Who::Party(party) => party.place.clone(),
+        }
+    }
+
+    /// The machine's port, if it is one.
+    pub fn port(&self) -> Option<PortId> {
+        match self {
+            Who::Machine(port) => Some(*port),
+            Who::Party(Party { place: Place::Guest(port), .. }) => Some(*port),
+            Who::Party(_) => None,
+        }
+    }
+
+    /// It, with its addresses.
+    pub fn party(&self, judge: &Judge<'_>) -> Party {
+        match self {
+            Who::Machine(port) => guest(judge, *port),
+            Who::Party(party) => party.clone(),
+        }
+    }
 }
 
 /// What is behind the physical networks; `None` where there are none.
@@ -75,9 +124,9 @@ pub fn outside(judge: &Judge<'_>) -> Option<Party> {
 }
 
 /// What people call a party.
-pub fn name_of(network: &Network, party: &Party) -> String {
-    match party.place {
-        Place::Guest(port) => short_name(network, port),
+pub fn name_of(network: &Network, place: &Place) -> String {
+    match place {
+        Place::Guest(port) => short_name(network, *port),
         Place::Router => "router".to_owned(),
         Place::Outside => INTERNET.to_owned(),
         Place::Balanced(_) => "balancer".to_owned(),
@@ -211,14 +260,13 @@ fn at(judge: &Judge<'_>, net: IpNet, name: &str) -> Result<Vec<Party>, String> {
         let place = Place::Balanced(rows.into_iter().collect());
         return Ok(vec![party(judge.sets, place, vips.iter().map(|vip| vip.address.into()))]);
     }
-    let translated: Vec<Party> = guests(network)
-        .map(|id| {
-            let external = externals(judge, id).into_iter().filter(|external| net.contains(external));
-            let to = party(judge.sets, Place::Guest(id), external.map(IpNet::from));
-            Party { sources: guest(judge, id).sources, ..to }
-        })
-        .filter(|party| !party.destinations.is_none())
-        .collect();
+    let translated = guests(network).filter_map(|id| {
+        let external = externals(judge, id).into_iter().filter(|external| net.contains(external));
+        let to = party(judge.sets, Place::Guest(id), external.map(IpNet::from));
+        let is_one = !to.destinations.is_none();
+        is_one.then(|| Party { sources: guest(judge, id).sources, ..to })
+    });
+    let translated: Vec<Party> = translated.collect();
     if !translated.is_empty() {
         return Ok(translated);
     }
@@ -235,11 +283,23 @@ fn at(judge: &Judge<'_>, net: IpNet, name: &str) -> Result<Vec<Party>, String> {
 }
 
 pub(super) fn guest(judge: &Judge<'_>, id: PortId) -> Party {
-    let sets = judge.sets;
-    let own = party(sets, Place::Guest(id), judge.walker.guests.addresses(id).into_iter().map(IpNet::from));
-    let external = externals(judge, id).into_iter().map(|it| within(sets, Field::IpDst, &it.into()));
-    let known = sets.minus(own.destinations, judge.walker.private(Field::IpDst));
-    Party { public: sets.or(known, sets.any(external)), ..own }
+    let own = judge.walker.guests.addresses(id).into_iter().map(IpNet::from);
+    let public = public_of(judge, id).into_iter().map(IpNet::from);
+    let public = within_any(judge.sets, Field::IpDst, public);
+    Party { public, ..party(judge.sets, Place::Guest(id), own) }
+}
+
+/// What outsiders know a machine by: its public addresses, and those that are translated to it.
+pub(super) fn public_of(judge: &Judge<'_>, id: PortId) -> Vec<IpAddr> {
+    let private = judge.walker.private(Field::IpDst);
+    let is_private = |address: &IpAddr| {
+        let mut header = Header::default();
+        header[Field::EthType] = eth_type(*address);
+        header[Field::IpDst] = bits(*address);
+        judge.sets.contains(private, &header)
+    };
+    let own = judge.walker.guests.addresses(id).into_iter().filter(|own| !is_private(own));
+    own.chain(externals(judge, id)).collect()
 }
 
 /// External addresses that are translated to a machine: by a router beside it, or by one that has nobody beside it
@@ -278,17 +338,14 @@ fn internet(judge: &Judge<'_>) -> Party {
     let translations = network.routers.iter().flat_map(|router| &router.translations);
     let external = translations.map(|it| IpNet::from(it.external));
     let taken: Vec<IpNet> = own.chain(guests).chain(external).collect();
-    let side =
-        |field| sets.minus(public(sets, field), sets.any(taken.iter().map(|net| within(sets, field, net))));
+    let side = |field| sets.minus(public(sets, field), within_any(sets, field, taken.iter().copied()));
     let (sources, destinations) = (side(Field::IpSrc), side(Field::IpDst));
     Party { place: Place::Outside, sources, destinations, public: destinations }
 }
 
 fn party(sets: &Sets, place: Place, networks: impl IntoIterator<Item = IpNet>) -> Party {
-    let (mut sources, mut destinations) = (Set::NONE, Set::NONE);
-    for net in networks {
-        sources = sets.or(sources, within(sets, Field::IpSrc, &net));
-        destinations = sets.or(destinations, within(sets, Field::IpDst, &net));
-    }
+    let networks: Vec<IpNet> = networks.into_iter().collect();
+    let [sources, destinations] =
+        [Field::IpSrc, Field::IpDst].map(|field| within_any(sets, field, networks.iter().copied()));
     Party { place, sources, destinations, public: destinations }
 }

@@ -21,7 +21,7 @@ use super::header::{Field, ICMP, ICMP6, IPV4, IPV6};
 use super::nat::Sources;
 use super::network::{Link, Network, PortId, Router, RouterId, RouterPortId, RowId};
 use super::set::Set;
-use super::walk::{End, Flow, Step, Walker, Why, within};
+use super::walk::{End, Fixed, Flow, Step, Walker, Why, within, within_any};
 use crate::nb::{LogicalRouterPolicy, LogicalRouterStaticRoute};
 use crate::target::Target;
 
@@ -135,30 +135,19 @@ impl<'n> Walker<'n> {
         let network = self.network;
         let router = network.router(network.router_port(inport).router);
         let sets = self.sets;
-        let parse = |net: &&str| net.parse::<IpNet>().expect("a network");
-        let sources = MARTIAN_SOURCES.iter().map(parse).map(|net| within(sets, Field::IpSrc, &net));
-        let to = MARTIAN_DESTINATIONS.iter().map(parse).map(|net| within(sets, Field::IpDst, &net));
-        let mut martian = sets.any(sources.chain(to));
-        let ports = router.ports.iter().map(|id| network.router_port(*id));
-        let networks: Vec<IpNet> = ports.clone().flat_map(|port| port.networks.iter().copied()).collect();
-        for net in networks.iter().filter(|net| net.addr().is_ipv4() && !is_back) {
-            let mut own = within(sets, Field::IpSrc, &net.addr().into());
-            if net.prefix_len() < 31 {
-                own = sets.or(own, within(sets, Field::IpSrc, &net.broadcast().into()));
-            }
-            martian = sets.or(martian, own);
-        }
+        let martian = self.martian(network.router_port(inport).router, is_back);
         let martian = self.part(&flow, martian);
         self.stop_some(&mut flow, martian, router.row, Why::Martian);
         let shared = self.shared(network.router_port(inport).router);
-        for id in &router.ports {
-            let addresses: Vec<IpAddr> = network.router_port(*id).addresses().collect();
-            let own = sets.any(addresses.into_iter().map(|own| within(sets, Field::IpDst, &own.into())));
+        let own = self.own(network.router_port(inport).router);
+        let ports = if self.part(&flow, own).is_none() { &[][..] } else { &router.ports };
+        for id in ports {
+            let own = self.fixed(Fixed::OwnOf(*id), || self.for_ports(&[*id]));
             let own = self.part(&flow, own);
             if own.is_none() {
                 continue;
             }
-            let echo = self.part(&flow, echo_requests(self));
+            let echo = self.part(&flow, self.fixed(Fixed::Echo, || echo_requests(self)));
             let echo = sets.and(own, echo);
             self.end(Flow { set: echo, ..flow.clone() }, End::Router(inport));
             flow.set = sets.minus(flow.set, echo);
@@ -166,6 +155,33 @@ impl<'n> Walker<'n> {
             self.stop_some(&mut flow, lost, network.router_port(*id).row, Why::RouterAddress);
         }
         (!flow.set.is_none()).then_some(flow)
+    }
+
+    /// What a router drops at once: what comes from or goes to addresses that it forwards nothing from or to, and
+    /// what comes from its own.
+    fn martian(&self, router: RouterId, is_back: bool) -> Set {
+        self.fixed(Fixed::Martian(router, is_back), || {
+            let parse = |net: &&str| net.parse::<IpNet>().expect("a network");
+            let ports = self.network.router(router).ports.iter().map(|id| self.network.router_port(*id));
+            let networks = ports.flat_map(|port| &port.networks);
+            let own = networks.filter(|net| net.addr().is_ipv4() && !is_back).flat_map(|net| {
+                let last = (net.prefix_len() < 31).then(|| net.broadcast());
+                [Some(net.addr()), last].into_iter().flatten().map(IpNet::from)
+            });
+            let from = within_any(self.sets, Field::IpSrc, MARTIAN_SOURCES.iter().map(parse).chain(own));
+            let to = within_any(self.sets, Field::IpDst, MARTIAN_DESTINATIONS.iter().map(parse));
+            self.sets.or(from, to)
+        })
+    }
+
+    /// Packets for an address of a router.
+    fn own(&self, router: RouterId) -> Set {
+        self.fixed(Fixed::Own(router), || self.for_ports(&self.network.router(router).ports))
+    }
+
+    fn for_ports(&self, ports: &[RouterPortId]) -> Set {
+        let own = ports.iter().flat_map(|id| self.network.router_port(*id).addresses());
+        within_any(self.sets, Field::IpDst, own.map(IpNet::from))
     }
 
     /// Looks for a route, asks the policies, and sends.
@@ -299,9 +315,8 @@ impl<'n> Walker<'n> {
         let lost = if via.inport == via.out { self.external(via.out, false) } else { Set::NONE };
         let lost = self.part(&flow, lost);
         self.stop_some(&mut flow, lost, port.row, Why::External);
-        let own = port_addresses(network, port.router);
-        let own = self.sets.any(own.into_iter().map(|own| self.destined(&own.into())));
-        let own = self.part(&flow, self.sets.and(own, self.shared(port.router)));
+        let own = self.sets.and(self.own(port.router), self.shared(port.router));
+        let own = self.part(&flow, own);
         let passes = match via.next_hop {
             None => self.part(&flow, served),
             // Whoever is known gets it before anybody is asked for, and that is where such packets are lost.

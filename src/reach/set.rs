@@ -108,6 +108,31 @@ enum Op {
     Minus,
 }
 
+impl Op {
+    fn is_decided_by_first(self, set: Set) -> bool {
+        match self {
+            Op::And | Op::Minus => set == Set::NONE,
+            Op::Or => set == Set::ALL,
+        }
+    }
+
+    fn is_decided_by_second(self, set: Set) -> bool {
+        match self {
+            Op::And => set == Set::NONE,
+            Op::Or | Op::Minus => set == Set::ALL,
+        }
+    }
+}
+
+/// How many of the first edges end at `high` or before.
+fn passed(edges: &[Edge], high: u128) -> usize {
+    match edges.get(1) {
+        // Mostly it is one or none.
+        Some((next, _)) if *next <= high => edges.partition_point(|(end, _)| *end <= high),
+        _ => usize::from(edges.first().is_some_and(|(end, _)| *end <= high)),
+    }
+}
+
 #[derive(Debug, Default)]
 struct Store {
     /// Node `n` is set `n + 2`.
@@ -161,14 +186,27 @@ impl Sets {
 
     /// Packets whose `field` lies in `low..=high`.
     pub fn range(&self, field: Field, low: u128, high: u128) -> Set {
-        let mut edges = Vec::with_capacity(3);
-        if low > 0 {
-            edges.push((low - 1, Set::NONE));
+        self.ranges(field, [(low, high)])
+    }
+
+    /// Packets whose `field` lies in one of some ranges, which may overlap.
+    pub fn ranges(&self, field: Field, ranges: impl IntoIterator<Item = (u128, u128)>) -> Set {
+        let mut ranges: Vec<(u128, u128)> = ranges.into_iter().collect();
+        ranges.sort_unstable();
+        let mut edges: Vec<Edge> = Vec::with_capacity(2 * ranges.len() + 1);
+        // The first value that no range has reached; none where all are reached.
+        let mut next = Some(0);
+        for (low, high) in ranges {
+            match next {
+                None => break,
+                Some(first) if high < first => continue,
+                Some(first) if low > first => edges.push((low - 1, Set::NONE)),
+                Some(_) => {}
+            }
+            edges.push((high, Set::ALL));
+            next = high.checked_add(1);
         }
-        edges.push((high, Set::ALL));
-        if high < u128::MAX {
-            edges.push((u128::MAX, Set::NONE));
-        }
+        edges.extend(next.map(|_| (u128::MAX, Set::NONE)));
         self.0.borrow_mut().node(field, edges)
     }
 
@@ -331,13 +369,19 @@ impl Store {
             (None, None) => unreachable!("two terminals are decided above"),
         };
         let (ours, theirs) = (self.edges(a, field), self.edges(b, field));
-        let mut edges = Vec::with_capacity(ours.len() + theirs.len());
+        let mut edges = Vec::with_capacity(2 * ours.len().min(theirs.len()) + 1);
         let (mut i, mut j) = (0, 0);
         while i < ours.len() && j < theirs.len() {
-            let high = ours[i].0.min(theirs[j].0);
-            edges.push((high, self.apply(op, ours[i].1, theirs[j].1)));
-            i += usize::from(ours[i].0 == high);
-            j += usize::from(theirs[j].0 == high);
+            // What one side decides alone, it decides as far as its interval goes.
+            let ((our_high, our), (their_high, their)) = (ours[i], theirs[j]);
+            let high = match () {
+                () if op.is_decided_by_first(our) => our_high,
+                () if op.is_decided_by_second(their) => their_high,
+                () => our_high.min(their_high),
+            };
+            edges.push((high, self.apply(op, our, their)));
+            i += passed(&ours[i..], high);
+            j += passed(&theirs[j..], high);
         }
         let made = self.node(field, edges);
         if self.done.len() >= DONE_MAX {

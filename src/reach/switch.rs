@@ -145,7 +145,7 @@ impl<'n> Walker<'n> {
     pub(super) fn look_up(&mut self, inport: PortId, flow: Flow) {
         let network = self.network;
         let switch = network.port(inport).switch;
-        let found = flow.eth_dst.and_then(|mac| self.macs[switch.0].get(&mac).cloned()).unwrap_or_default();
+        let found = flow.eth_dst.map_or_else(Vec::new, |mac| self.ports_with(switch, mac).to_vec());
         if !found.is_empty() {
             return found.into_iter().for_each(|outport| self.forward(inport, outport, flow.clone()));
         }

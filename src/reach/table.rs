@@ -2,7 +2,7 @@
 //!
 //! Refuses to find it out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::rc::Rc;
 
@@ -68,18 +68,53 @@ impl Shown {
 /// Groups of more than this are named once, and have a number from then on.
 const GROUP_MAX: usize = 32;
 
+/// All groups in the order in which they come, with a number each. Lists are compared once, not for each entry.
+struct Groups<'e> {
+    all: Vec<&'e Rc<[String]>>,
+    numbers: HashMap<*const [String], usize>,
+}
+
+impl<'e> Groups<'e> {
+    fn new(entries: &'e [Entry]) -> Groups<'e> {
+        let (mut all, mut numbers, mut known) = (Vec::new(), HashMap::new(), BTreeMap::new());
+        for group in entries.iter().flat_map(|it| [&it.from, &it.to]) {
+            numbers.entry(Rc::as_ptr(group)).or_insert_with(|| {
+                *known.entry(group).or_insert_with(|| {
+                    all.push(group);
+                    all.len() - 1
+                })
+            });
+        }
+        Groups { all, numbers }
+    }
+
+    fn number(&self, group: &Rc<[String]>) -> usize {
+        self.numbers[&Rc::as_ptr(group)]
+    }
+}
+
 /// The numbers of large groups, in the order in which they come.
-struct Numbered<'e>(BTreeMap<&'e [String], usize>);
+struct Numbered<'e> {
+    groups: Groups<'e>,
+    /// From 1; none of those that are small.
+    numbers: Vec<Option<usize>>,
+}
 
 impl<'e> Numbered<'e> {
     fn new(entries: &'e [Entry]) -> Numbered<'e> {
-        let groups = unique(entries.iter().flat_map(|it| [&it.from, &it.to]));
-        let large = groups.into_iter().filter(|group| group.len() > GROUP_MAX);
-        Numbered(large.enumerate().map(|(at, group)| (&**group, at + 1)).collect())
+        let groups = Groups::new(entries);
+        let mut n_large = 0;
+        let number = |group: &&Rc<[String]>| {
+            let is_large = group.len() > GROUP_MAX;
+            n_large += usize::from(is_large);
+            is_large.then_some(n_large)
+        };
+        let numbers = groups.all.iter().map(number).collect();
+        Numbered { groups, numbers }
     }
 
-    fn name(&self, group: &[String]) -> String {
-        match self.0.get(group) {
+    fn name(&self, group: &Rc<[String]>) -> String {
+        match self.numbers[self.groups.number(group)] {
             Some(number) => format!("group {number}"),
             None => group.join(", "),
         }
@@ -87,12 +122,10 @@ impl<'e> Numbered<'e> {
 
     /// Who is in which group, a line each.
     fn members(&self, line: impl Fn(String) -> String) -> String {
-        let mut groups: Vec<(usize, &[String])> = self.0.iter().map(|(group, at)| (*at, *group)).collect();
-        groups.sort_unstable();
-        let told = |(at, group): (usize, &[String])| {
-            line(format!("group {at}, {} machines: {}", group.len(), group.join(", ")))
+        let told = |(group, number): (&&Rc<[String]>, &Option<usize>)| {
+            number.map(|at| line(format!("group {at}, {} machines: {}", group.len(), group.join(", "))))
         };
-        groups.into_iter().map(told).collect()
+        self.groups.all.iter().zip(&self.numbers).filter_map(told).collect()
     }
 }
 
@@ -116,14 +149,21 @@ pub fn markdown(entries: &[Entry]) -> String {
     format!("{members}| from | to | |\n|---|---|---|\n{lines}")
 }
 
-/// For machines.
-pub fn documents(entries: &[Entry]) -> Vec<Value> {
-    let one = |it: &Entry| {
-        let verdicts = it.verdicts.iter().map(|(verdict, services)| (verdict.name(), services));
-        let verdicts: BTreeMap<_, _> = verdicts.collect();
-        json!({"from": &it.from[..], "to": &it.to[..], "verdicts": verdicts})
+/// For machines: every group once, and for each sender by number the receivers who fare alike.
+pub fn documents(entries: &[Entry]) -> (Vec<Value>, Vec<Value>) {
+    let groups = Groups::new(entries);
+    type Told<'e> = (usize, &'e [(Verdict, String)]);
+    let mut alike: BTreeMap<Told<'_>, Vec<usize>> = BTreeMap::new();
+    for Entry { from, to, verdicts } in entries {
+        alike.entry((groups.number(from), verdicts)).or_default().push(groups.number(to));
+    }
+    let one = |((from, verdicts), to): (Told<'_>, Vec<usize>)| {
+        let verdicts: BTreeMap<_, _> =
+            verdicts.iter().map(|(verdict, said)| (verdict.name(), said)).collect();
+        json!({"from": from, "to": to, "verdicts": verdicts})
     };
-    entries.iter().map(one).collect()
+    let groups = groups.all.into_iter().map(|group| json!(&group[..])).collect();
+    (groups, alike.into_iter().map(one).collect())
 }
 
 /// For Graphviz: an arrow where something arrives.

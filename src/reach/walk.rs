@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use super::classes::zones::Asked;
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
-use super::header::{Field, Header, Origin, Rewrite, address, bits, eth_type};
+use super::header::{Field, Header, IPV4, IPV6, Origin, Rewrite, address, bits};
 use super::nat::{Memory, Sources};
 use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
 use super::router::RouteGroup;
@@ -273,6 +273,35 @@ pub enum Kind {
 /// What can be had by asking the neighbours on a switch.
 pub(super) type Neighbours = BTreeMap<IpAddr, Vec<u64>>;
 
+/// Packets that follow from a router alone, or from one of its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Fixed {
+    /// What a router drops at once; of packets that come back, or others.
+    Martian(RouterId, bool),
+    /// For an address of a router.
+    Own(RouterId),
+    /// For an address of a router port.
+    OwnOf(RouterPortId),
+    /// For an external address of a gateway; those alone that it serves, or all.
+    External(RouterPortId, bool),
+    /// For an address that a router shares.
+    Shared(RouterId),
+    /// From an address that a gateway lends.
+    Lent(RouterPortId),
+    /// Echo requests.
+    Echo,
+}
+
+/// A set that is found out once for sources and once for destinations.
+#[derive(Debug, Default)]
+pub(super) struct BothEnds([OnceCell<Set>; 2]);
+
+impl BothEnds {
+    pub(super) fn of(&self, field: Field, find: impl FnOnce() -> Set) -> Set {
+        *self.0[usize::from(field == Field::IpDst)].get_or_init(find)
+    }
+}
+
 /// What a match says, and what of it cannot be judged.
 type Read = (Truth, Rc<[String]>);
 
@@ -292,19 +321,20 @@ pub struct Walker<'n> {
     pub claimed: Option<(PortId, IpAddr)>,
     pub(super) kind: Kind,
     outcomes: Vec<Outcome>,
-    pub(super) macs: Vec<HashMap<u64, Vec<PortId>>>,
-    pub(super) neighbours: Vec<Neighbours>,
+    macs: Vec<OnceCell<HashMap<u64, Vec<PortId>>>>,
+    neighbours: Vec<OnceCell<Neighbours>>,
     pub(super) routes: Vec<Option<Rc<Vec<RouteGroup>>>>,
     truths: RefCell<HashMap<(RowId, Surroundings<'n>), Read>>,
-    pub(super) physical_sources: OnceCell<Set>,
-    pub(super) physical_destinations: OnceCell<Set>,
+    fixed: RefCell<HashMap<Fixed, Set>>,
+    pub(super) physical: BothEnds,
+    pub(super) private: BothEnds,
     pub(super) externals: OnceCell<HashMap<IpAddr, Vec<(RouterId, IpAddr)>>>,
 }
 
 impl<'n> Walker<'n> {
     /// A walker through `network`, whose sets live in `sets`.
     pub fn new(network: &'n Network, sets: &'n Sets, guests: Guests<'n>) -> Walker<'n> {
-        let switches = (0..network.switches.len()).map(SwitchId);
+        let n_switches = network.switches.len();
         Walker {
             network,
             sets,
@@ -315,12 +345,13 @@ impl<'n> Walker<'n> {
             claimed: None,
             kind: Kind::First,
             outcomes: Vec::new(),
-            macs: switches.clone().map(|switch| super::switch::macs(network, switch)).collect(),
-            neighbours: switches.map(|switch| super::switch::neighbours(network, switch)).collect(),
+            macs: vec![OnceCell::new(); n_switches],
+            neighbours: vec![OnceCell::new(); n_switches],
             routes: vec![None; network.routers.len()],
             truths: RefCell::default(),
-            physical_sources: OnceCell::new(),
-            physical_destinations: OnceCell::new(),
+            fixed: RefCell::default(),
+            physical: BothEnds::default(),
+            private: BothEnds::default(),
             externals: OnceCell::new(),
         }
     }
@@ -393,6 +424,16 @@ impl<'n> Walker<'n> {
         let set = self.sets.before(set, &flow.rewrite);
         self.note(set);
         self.sets.and(flow.set, set)
+    }
+
+    /// Packets that are always the same ones, found out once.
+    pub(super) fn fixed(&self, what: Fixed, find: impl FnOnce() -> Set) -> Set {
+        let known = self.fixed.borrow().get(&what).copied();
+        known.unwrap_or_else(|| {
+            let found = find();
+            self.fixed.borrow_mut().insert(what, found);
+            found
+        })
     }
 
     /// Whether packets are in `set`, as they were sent, is asked.
@@ -496,7 +537,7 @@ impl<'n> Walker<'n> {
             let flow = Flow { set, ..left.clone() };
             left.set = self.sets.minus(left.set, set);
             for gateway in gateways.iter().filter(|_| !set.is_none()) {
-                let macs = self.neighbours[switch.0].get(gateway).cloned().unwrap_or_default();
+                let macs = self.neighbours(switch).get(gateway).cloned().unwrap_or_default();
                 if macs.is_empty() {
                     self.send_to_unknown(port, switch, flow.clone(), Some(*gateway));
                 }
@@ -529,10 +570,21 @@ impl<'n> Walker<'n> {
         left
     }
 
+    /// Who on a switch has which address, as its rows say.
+    fn neighbours(&self, switch: SwitchId) -> &Neighbours {
+        self.neighbours[switch.0].get_or_init(|| super::switch::neighbours(self.network, switch))
+    }
+
+    /// Which ports of a switch have an Ethernet address.
+    pub(super) fn ports_with(&self, switch: SwitchId, mac: u64) -> &[PortId] {
+        let macs = self.macs[switch.0].get_or_init(|| super::switch::macs(self.network, switch));
+        macs.get(&mac).map_or(&[], Vec::as_slice)
+    }
+
     /// Who has which address on a switch, of those that packets may be for.
     pub(super) fn neighbours_for(&self, switch: SwitchId, flow: &Flow) -> Vec<(IpAddr, Vec<u64>)> {
         let own = |(address, macs): (&IpAddr, &Vec<u64>)| (*address, macs.clone());
-        let all = &self.neighbours[switch.0];
+        let all = self.neighbours(switch);
         let ranges = match flow.rewrite[Field::IpDst] {
             Origin::Value(value) => vec![(value, value)],
             Origin::Field(field) => self.sets.intervals(self.sets.only(flow.set, &[field]), field),
@@ -559,7 +611,7 @@ impl<'n> Walker<'n> {
     pub(super) fn neighbour(&self, switch: SwitchId, wanted: IpAddr) -> Option<Vec<u64>> {
         match self.claimed.filter(|(port, own)| *own == wanted && self.network.port(*port).switch == switch) {
             Some((port, _)) => self.guests.guest(port).mac.map(|mac| vec![mac]),
-            None => self.neighbours[switch.0].get(&wanted).cloned(),
+            None => self.neighbours(switch).get(&wanted).cloned(),
         }
     }
 
@@ -582,9 +634,19 @@ impl<'n> Walker<'n> {
 
 /// Packets whose address lies in a network.
 pub(super) fn within(sets: &Sets, field: Field, net: &IpNet) -> Set {
-    let (first, last) = match net {
-        IpNet::V4(net) => (bits(net.network().into()), bits(net.broadcast().into())),
-        IpNet::V6(net) => (bits(net.network().into()), bits(net.broadcast().into())),
+    within_any(sets, field, [*net])
+}
+
+/// Packets whose address lies in one of some networks.
+pub(super) fn within_any(sets: &Sets, field: Field, nets: impl IntoIterator<Item = IpNet>) -> Set {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for net in nets {
+        let range = (bits(net.network()), bits(net.broadcast()));
+        if net.addr().is_ipv6() { v6.push(range) } else { v4.push(range) }
+    }
+    let of = |family, ranges: Vec<(u128, u128)>| match ranges.is_empty() {
+        true => Set::NONE,
+        false => sets.and(sets.value(Field::EthType, family), sets.ranges(field, ranges)),
     };
-    sets.and(sets.value(Field::EthType, eth_type(net.addr())), sets.range(field, first, last))
+    sets.or(of(IPV4, v4), of(IPV6, v6))
 }

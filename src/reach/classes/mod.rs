@@ -8,7 +8,7 @@
 //! |---|---|
 //! | groups, names and Ethernet addresses in matches | on their switch |
 //! | networks, sets and addresses in any row | in their own part of the network ([`zones`]) |
-//! | the same, elsewhere | found out while packets are followed ([`super::matrix`]), and told by `splits` |
+//! | the same, elsewhere | found out while packets are followed ([`super::matrix`]), and then parted ([`parted_by`]) |
 //!
 //! Refuses to follow packets. What it does not understand makes a machine a class by itself.
 
@@ -29,8 +29,9 @@ use self::door::{Door, Doubles, Texts, doors};
 use self::marks::Atoms;
 use self::questions::Questions;
 use self::zones::Zones;
-use super::judge::{Judge, Party, Place};
+use super::judge::Judge;
 use super::network::{Network, Peers, PortId, RouterId, SwitchId, Translation};
+use super::parties::Who;
 
 /// Where the machines of a class may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +65,6 @@ struct Traits {
     atoms: Vec<(bool, usize)>,
     translations: Vec<String>,
     lists: (usize, usize),
-    split: usize,
 }
 
 /// Numbers of things; those that are equal have the same.
@@ -83,26 +83,20 @@ impl<T: Eq + Hash> Numbers<T> {
 }
 
 /// The classes of parties, each with the lists of a question that it is in.
-pub(super) fn classify(
-    judge: &Judge<'_>,
-    zones: &Zones,
-    parties: &[(&Party, (usize, usize))],
-    splits: &BTreeMap<PortId, usize>,
-) -> Vec<Member> {
+pub(super) fn classify(judge: &Judge<'_>, zones: &Zones, parties: &[(&Who, (usize, usize))]) -> Vec<Member> {
     let network = judge.network;
     let mut sorter = Sorter::new(judge, zones, parties);
     let mut classes: Numbers<Traits> = Numbers::new();
-    let mut others: Vec<&Party> = Vec::new();
+    let mut others: Vec<&Who> = Vec::new();
     let mut members = Vec::with_capacity(parties.len());
     for (party, lists) in parties {
-        members.push(match party.place {
-            Place::Guest(port) => {
-                let split = splits.get(&port).copied().unwrap_or_default();
-                let traits = Traits { lists: *lists, split, ..sorter.traits(judge, party, port) };
+        members.push(match party.port() {
+            Some(port) => {
+                let traits = Traits { lists: *lists, ..sorter.traits(judge, party, port) };
                 let home = Some((traits.home, network.port(port).switch));
                 Member { class: classes.of(traits), home }
             }
-            Place::Router | Place::Outside | Place::Balanced(_) => {
+            None => {
                 let at = others.iter().position(|other| other == party).unwrap_or(others.len());
                 if at == others.len() {
                     others.push(party);
@@ -115,6 +109,18 @@ pub(super) fn classify(
     let n_classes = classes.0.len();
     members.iter_mut().filter(|it| it.home.is_none()).for_each(|it| it.class += n_classes);
     members
+}
+
+/// The same, where machines of a class are parted further: those with the same number stay together.
+pub(super) fn parted_by(members: &[Member], split: impl Fn(usize) -> Option<usize>) -> Vec<Member> {
+    let mut classes = Numbers::new();
+    let mut parted = members.to_vec();
+    // The classes of machines come first.
+    for is_machine in [true, false] {
+        let of_kind = parted.iter_mut().enumerate().filter(|(_, it)| it.home.is_some() == is_machine);
+        of_kind.for_each(|(at, member)| member.class = classes.of((member.class, split(at))));
+    }
+    parted
 }
 
 /// Sorts machines.
@@ -131,6 +137,8 @@ struct Sorter {
     groups_of: HashMap<String, Vec<usize>>,
     /// What is known by machines of a switch that are told the same.
     knowledge: HashMap<(SwitchId, Told), (usize, Vec<IpNet>)>,
+    /// The networks that rows tell machines of, by row.
+    cidrs: HashMap<usize, Option<IpNet>>,
     known: Numbers<String>,
     /// Translations that are one machine's: what they are, and the address outside.
     translations: BTreeMap<PortId, Vec<(String, IpAddr)>>,
@@ -140,7 +148,7 @@ struct Sorter {
 type Told = (usize, Option<bool>, Vec<(bool, Option<usize>, bool)>);
 
 impl Sorter {
-    fn new(judge: &Judge<'_>, zones: &Zones, parties: &[(&Party, (usize, usize))]) -> Sorter {
+    fn new(judge: &Judge<'_>, zones: &Zones, parties: &[(&Who, (usize, usize))]) -> Sorter {
         let network = judge.network;
         let zone_of: Vec<usize> =
             (0..network.switches.len()).map(|at| zones.of_switch(SwitchId(at))).collect();
@@ -154,13 +162,14 @@ impl Sorter {
             doubles: Doubles::of(network, zones),
             groups_of: HashMap::new(),
             knowledge: HashMap::new(),
+            cidrs: HashMap::new(),
             known: Numbers::new(),
             translations: BTreeMap::new(),
             atoms: BTreeMap::new(),
             questions: BTreeMap::new(),
         };
         for (party, _) in parties {
-            if let Place::Guest(port) = party.place {
+            if let Some(port) = party.port() {
                 let (_, literal) = sorter.knows(judge, port).clone();
                 let zone = sorter.zone_of[network.port(port).switch.0];
                 let marks = &mut questions.get_mut(&zone).expect("asked").marks;
@@ -263,14 +272,14 @@ impl Sorter {
         let network = judge.network;
         let port = network.port(id);
         let told = port.dhcpv4.as_ref();
-        let cidr = told.and_then(|dhcp| dhcp.cidr.parse::<IpNet>().ok());
+        let row = told.map_or(0, |dhcp| Rc::as_ptr(dhcp) as usize);
+        let cidr = told.and_then(|dhcp| *self.cidrs.entry(row).or_insert_with(|| dhcp.cidr.parse().ok()));
         let nets: &[IpNet] = self.doors.get(&port.switch).map_or(&[], |door| &door.nets);
         let place = |address: IpAddr| {
             let is_in = |net: &IpNet| net.contains(&address);
             (address.is_ipv6(), nets.iter().position(is_in), cidr.as_ref().is_some_and(is_in))
         };
         let places = judge.walker.guests.addresses(id).into_iter().map(place).collect();
-        let row = told.map_or(0, |dhcp| Rc::as_ptr(dhcp) as usize);
         let key = (port.switch, (row, judge.walker.guests.by_hand(id), places));
         if !self.knowledge.contains_key(&key) {
             let guest = judge.walker.guests.guest(id);
@@ -301,7 +310,7 @@ impl Sorter {
         &self.knowledge[&key]
     }
 
-    fn traits(&mut self, judge: &Judge<'_>, party: &Party, id: PortId) -> Traits {
+    fn traits(&mut self, judge: &Judge<'_>, party: &Who, id: PortId) -> Traits {
         let network = judge.network;
         let port = network.port(id);
         let zone = self.zone_of[port.switch.0];
@@ -311,7 +320,10 @@ impl Sorter {
         let door = self.doors.get(&port.switch);
         let is_near =
             |net: &IpNet| door.is_none_or(|door| door.nets.iter().any(|own| own.contains(&net.addr())));
-        let is_whole = addresses.len() == 1 || super::parties::guest(judge, id) == *party;
+        let is_whole = match party {
+            Who::Machine(_) => true,
+            Who::Party(party) => addresses.len() == 1 || super::parties::guest(judge, id) == *party,
+        };
         let is_plain = port.addresses.len() == 1
             && port.shared.is_empty()
             && !self.questions[&zone].is_strange
@@ -338,7 +350,6 @@ impl Sorter {
             atoms: addresses.iter().map(|net| (net.addr().is_ipv6(), atoms.of(net.addr()))).collect(),
             translations: own.collect(),
             lists: (0, 0),
-            split: 0,
         }
     }
 

@@ -14,8 +14,9 @@ use super::{
 };
 use crate::nb::matching::{self, Expr, ReferenceKind};
 use crate::nb::{
-    Acl, AddressSet, DhcpOptions, LoadBalancer, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort,
-    LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row, Table,
+    Acl, AddressSet, Atom, Datum, DhcpOptions, LoadBalancer, LogicalRouter, LogicalRouterPolicy,
+    LogicalRouterPort, LogicalRouterStaticRoute, LogicalSwitch, LogicalSwitchPort, Nat, PortGroup, Ref, Row,
+    Table, stamp,
 };
 use crate::reach::filter::Member;
 use crate::reach::header::bits;
@@ -26,7 +27,9 @@ use crate::target::Target;
 fn parse_address(text: &str) -> Option<Address> {
     let mut words = text.split_whitespace();
     let mac = parse_mac(words.next()?)?;
-    Some(Address { mac, ips: words.map_while(parse_net).collect() })
+    let mut ips: Vec<IpNet> = words.map_while(parse_net).collect();
+    ips.shrink_to_fit();
+    Some(Address { mac, ips })
 }
 
 pub(super) type Resolve<'a> = &'a dyn Fn(&Ref, Table) -> Option<RowId>;
@@ -37,6 +40,10 @@ pub(super) struct Builder<'a> {
     pub(super) network: Network,
     port_of_row: BTreeMap<RowId, PortId>,
     dhcp: BTreeMap<RowId, Rc<DhcpOptions>>,
+    /// Matches that have been read; none for those that OVN cannot read.
+    matches: BTreeMap<RowId, Option<Rc<Expr>>>,
+    /// The switches that each port group has ports on.
+    switches_of: BTreeMap<String, BTreeSet<SwitchId>>,
 }
 
 impl<'a> Builder<'a> {
@@ -53,8 +60,15 @@ impl<'a> Builder<'a> {
             origin,
         });
         let network = Network { rows: infos.collect(), target, ..Network::default() };
-        let mut builder =
-            Builder { rows, resolve, network, port_of_row: BTreeMap::new(), dhcp: BTreeMap::new() };
+        let mut builder = Builder {
+            rows,
+            resolve,
+            network,
+            port_of_row: BTreeMap::new(),
+            dhcp: BTreeMap::new(),
+            matches: BTreeMap::new(),
+            switches_of: BTreeMap::new(),
+        };
         builder.switches();
         builder.sets();
         builder.routers();
@@ -69,6 +83,17 @@ impl<'a> Builder<'a> {
     pub(super) fn table<T: for<'r> TryFrom<&'r Row>>(&self, table: Table) -> Vec<(RowId, T)> {
         let of_table = self.rows.iter().enumerate().filter(|(_, row)| row.table() == table);
         of_table.filter_map(|(at, row)| Some((RowId(at), T::try_from(row).ok()?))).collect()
+    }
+
+    /// The switch ports of a type, read: all of them at once are many.
+    fn ports_of_type(&self, kind: &str) -> Vec<(RowId, LogicalSwitchPort)> {
+        let is_one = |row: &Row| {
+            let known =
+                row.get("type").map(|datum| matches!(datum, Datum::Set(atoms) if is_text(atoms, kind)));
+            row.table() == Table::LogicalSwitchPort && known == Some(true)
+        };
+        let rows = self.rows.iter().enumerate().filter(|(_, row)| is_one(row));
+        rows.filter_map(|(at, row)| Some((RowId(at), LogicalSwitchPort::try_from(*row).ok()?))).collect()
     }
 
     pub(super) fn read<T: for<'r> TryFrom<&'r Row>>(&self, to: &Ref, table: Table) -> Option<(RowId, T)> {
@@ -95,7 +120,7 @@ impl<'a> Builder<'a> {
             let policies: Vec<(RowId, LogicalRouterPolicy)> =
                 router.policies.iter().filter_map(|to| self.read(to, Table::LogicalRouterPolicy)).collect();
             let policies = policies.into_iter().filter_map(|(row, policy)| {
-                let matching = self.matching(row, &policy.matching, &BTreeSet::new())?;
+                let matching = self.matching(row, &policy.matching, None)?;
                 Some((row, policy, matching))
             });
             let policies = policies.collect();
@@ -176,6 +201,8 @@ impl<'a> Builder<'a> {
         }
         let dhcp = port.dhcpv4_options.as_ref().and_then(|to| self.dhcp(to));
         let proxied = port.options.get("arp_proxy").map(String::as_str).unwrap_or_default();
+        let mut labels = port.external_ids;
+        labels.retain(|key, _| ![stamp::OWNER, stamp::KEY, stamp::DIGEST].contains(&key.as_str()));
         let id = PortId(self.network.ports.len());
         self.port_of_row.insert(row, id);
         self.network.ports.push(Port {
@@ -192,7 +219,7 @@ impl<'a> Builder<'a> {
             shared: Vec::new(),
             proxied: proxied.split_whitespace().filter_map(parse_net).collect(),
             dhcpv4: dhcp,
-            labels: port.external_ids,
+            labels,
         });
         id
     }
@@ -222,8 +249,8 @@ impl<'a> Builder<'a> {
                 None => self.note(row, format!("there is no router port `{peer}`")),
             }
         }
-        for (row, port) in self.table::<LogicalSwitchPort>(Table::LogicalSwitchPort) {
-            let (Some(id), "router") = (self.port_of_row.get(&row), port.kind.as_str()) else { continue };
+        for (row, port) in self.ports_of_type("router") {
+            let Some(id) = self.port_of_row.get(&row) else { continue };
             let at = id.0;
             let wanted = port.options.get("router-port").map(String::as_str).unwrap_or_default();
             match by_name.get(wanted) {
@@ -244,8 +271,8 @@ impl<'a> Builder<'a> {
 
     /// Addresses that any of several machines may take on.
     fn virtual_addresses(&mut self) {
-        for (row, port) in self.table::<LogicalSwitchPort>(Table::LogicalSwitchPort) {
-            let (Some(id), "virtual") = (self.port_of_row.get(&row), port.kind.as_str()) else { continue };
+        for (row, port) in self.ports_of_type("virtual") {
+            let Some(id) = self.port_of_row.get(&row) else { continue };
             let switch = self.network.port(*id).switch;
             let option = |name| port.options.get(name).map(String::as_str).unwrap_or_default();
             let (Ok(address), parents) = (option("virtual-ip").parse::<IpAddr>(), option("virtual-parents"))
@@ -272,11 +299,13 @@ impl<'a> Builder<'a> {
             let nets = ports.iter().flat_map(|id| &self.network.port(*id).addresses).flat_map(|own| &own.ips);
             let of = |is_ipv6| {
                 let own = nets.clone().filter(|net: &&IpNet| net.addr().is_ipv6() == is_ipv6);
-                own.filter_map(|net| member(&net.addr().to_string())).collect::<Vec<_>>()
+                own.map(|net| host(net.addr())).collect::<Vec<_>>()
             };
             let made =
                 [(format!("{}_ip4", group.name), of(false)), (format!("{}_ip6", group.name), of(true))];
             let names = ports.iter().map(|id| self.network.port(*id).name.clone()).collect();
+            let switches = ports.iter().map(|id| self.network.port(*id).switch).collect();
+            self.switches_of.insert(group.name.clone(), switches);
             self.network.names.port_groups.insert(group.name, names);
             self.network.names.address_sets.extend(made);
         }
@@ -294,18 +323,18 @@ impl<'a> Builder<'a> {
             rules[at].extend(switch.acls.iter().filter_map(|to| self.read::<Acl>(to, Table::Acl)));
         }
         for (_, group) in self.table::<PortGroup>(Table::PortGroup) {
-            for port in self.members(&group) {
-                let of_switch = &mut rules[self.network.port(port).switch.0];
-                of_switch.extend(group.acls.iter().filter_map(|to| self.read::<Acl>(to, Table::Acl)));
+            let own: Vec<(RowId, Acl)> =
+                group.acls.iter().filter_map(|to| self.read(to, Table::Acl)).collect();
+            let switches = self.members(&group).into_iter().map(|id| self.network.port(id).switch);
+            for switch in switches.collect::<BTreeSet<SwitchId>>() {
+                rules[switch.0].extend(own.iter().cloned());
             }
         }
         for (at, rules) in rules.into_iter().enumerate() {
-            let ports = self.network.switches[at].ports.iter();
-            let ports: BTreeSet<String> = ports.map(|id| self.network.port(*id).name.clone()).collect();
             self.network.switches[at].is_stateful |= rules.values().any(|acl| acl.action == "allow-related");
             let mut ids: Vec<AclId> = rules
                 .into_iter()
-                .filter_map(|(row, acl)| self.access_rule(row, &acl, SwitchId(at), &ports))
+                .filter_map(|(row, acl)| self.access_rule(row, &acl, SwitchId(at)))
                 .collect();
             ids.sort_by_key(|id| {
                 let rule = &self.network.acls[id.0];
@@ -315,14 +344,8 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn access_rule(
-        &mut self,
-        row: RowId,
-        acl: &Acl,
-        switch: SwitchId,
-        ports: &BTreeSet<String>,
-    ) -> Option<AclId> {
-        let matching = self.matching(row, &acl.matching, ports)?;
+    fn access_rule(&mut self, row: RowId, acl: &Acl, switch: SwitchId) -> Option<AclId> {
+        let matching = self.matching(row, &acl.matching, Some(switch))?;
         if acl.action == "reject" && !self.is_read_behind_and(switch, &acl.matching) {
             self.note(row, "OVN before 23.06 passes over it: a match with `||` needs parentheses around it");
             return None;
@@ -357,11 +380,13 @@ impl<'a> Builder<'a> {
         !is_bare || matching::parse(&format!("ip && {text}"), self.network.symbols()).expr.is_some()
     }
 
-    /// A match that OVN can read and resolve for a switch with these ports, or for a router, which has
+    /// A match that OVN can read and resolve for a switch with its ports, or for a router, which has
     /// none; one that it cannot is as if it were not there.
-    fn matching(&mut self, row: RowId, text: &str, ports: &BTreeSet<String>) -> Option<Expr> {
-        let parsed = matching::parse(text, self.network.symbols());
-        let Some(expr) = parsed.expr else {
+    fn matching(&mut self, row: RowId, text: &str, switch: Option<SwitchId>) -> Option<Rc<Expr>> {
+        let symbols = self.network.symbols();
+        let read = self.matches.entry(row);
+        let read = read.or_insert_with(|| matching::parse(text, symbols).expr.map(Rc::new));
+        let Some(expr) = read.clone() else {
             self.note(row, "OVN passes over it: it cannot read the match");
             return None;
         };
@@ -376,8 +401,9 @@ impl<'a> Builder<'a> {
                     (!names.address_sets.get(it.name).is_some_and(fits)).then(|| format!("`${}`", it.name))
                 }
                 ReferenceKind::PortGroup => {
-                    let is_here = |group: &BTreeSet<String>| !group.is_disjoint(ports);
-                    (!names.port_groups.get(it.name).is_some_and(is_here)).then(|| format!("`@{}`", it.name))
+                    let on = self.switches_of.get(it.name);
+                    let is_here = switch.is_some_and(|switch| on.is_some_and(|on| on.contains(&switch)));
+                    (!is_here).then(|| format!("`@{}`", it.name))
                 }
                 ReferenceKind::Port | ReferenceKind::ResidentPort => None,
             })
@@ -389,6 +415,16 @@ impl<'a> Builder<'a> {
         self.note(row, format!("OVN passes over it: there is no fitting {}", missing.join(", ")));
         None
     }
+}
+
+fn is_text(atoms: &[Atom], text: &str) -> bool {
+    matches!(atoms, [Atom::Text(own)] if **own == *text)
+}
+
+/// An address as a member of a set.
+fn host(address: IpAddr) -> Member {
+    let width = if address.is_ipv6() { 128 } else { 32 };
+    Member { value: bits(address), mask: u128::MAX, width }
 }
 
 /// A member of an address set.

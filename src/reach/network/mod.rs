@@ -217,7 +217,7 @@ pub struct AccessRule {
     /// Higher ones win.
     pub priority: i64,
     /// The packets it is about.
-    pub matching: Expr,
+    pub matching: Rc<Expr>,
     /// What it does to them.
     pub action: Action,
 }
@@ -272,7 +272,7 @@ pub struct Router {
     /// Its static routes.
     pub routes: Vec<(RowId, LogicalRouterStaticRoute)>,
     /// Its policies that OVN can read.
-    pub policies: Vec<(RowId, LogicalRouterPolicy, Expr)>,
+    pub policies: Vec<(RowId, LogicalRouterPolicy, Rc<Expr>)>,
     /// Whether all of it is on one chassis.
     pub is_gateway: bool,
     /// Its translations that OVN carries out.

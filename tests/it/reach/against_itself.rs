@@ -10,7 +10,7 @@ use northc::reach::header::{Field, Header, Origin, Rewrite};
 use northc::reach::judge::{Judge, service};
 use northc::reach::matrix::Matrix;
 use northc::reach::network::{Network, PortId};
-use northc::reach::parties::{everybody, name_of};
+use northc::reach::parties::{Who, machines, name_of};
 use northc::reach::set::{Set, Sets};
 use northc::reach::walk::{End, Flow, Kind, Obstacle, Outcome, Walker};
 use northc::target::Target;
@@ -22,6 +22,7 @@ use crate::expressions::Dice;
 /// A set built at random, and what it is by the way it was built.
 enum Built {
     Range(Field, u128, u128),
+    Ranges(Field, Vec<(u128, u128)>),
     And(Box<Built>, Box<Built>),
     Or(Box<Built>, Box<Built>),
     Minus(Box<Built>, Box<Built>),
@@ -36,8 +37,17 @@ const FIELDS: [Field; 3] = [Field::IpProto, Field::IpSrc, Field::TpDst];
 fn build(dice: &mut Dice, depth: usize) -> Built {
     let field = FIELDS[dice.below(FIELDS.len())];
     if depth == 0 {
-        let low = dice.below(VALUES as usize) as u128;
-        return Built::Range(field, low, low + dice.below((VALUES - low) as usize) as u128);
+        let mut range = || {
+            let low = dice.below(VALUES as usize) as u128;
+            (low, low + dice.below((VALUES - low) as usize) as u128)
+        };
+        let (low, high) = range();
+        let others: Vec<(u128, u128)> = (0..3).map(|_| range()).collect();
+        let n_others = dice.below(4);
+        return match n_others {
+            0 | 1 => Built::Range(field, low, high),
+            n => Built::Ranges(field, others.into_iter().take(n).chain([(low, high)]).collect()),
+        };
     }
     let part = |dice: &mut Dice| Box::new(build(dice, depth - 1));
     match dice.below(6) {
@@ -60,6 +70,7 @@ impl Built {
     fn set(&self, sets: &Sets) -> Set {
         match self {
             Built::Range(field, low, high) => sets.range(*field, *low, *high),
+            Built::Ranges(field, ranges) => sets.ranges(*field, ranges.iter().copied()),
             Built::And(a, b) => sets.and(a.set(sets), b.set(sets)),
             Built::Or(a, b) => sets.or(a.set(sets), b.set(sets)),
             Built::Minus(a, b) => sets.minus(a.set(sets), b.set(sets)),
@@ -71,6 +82,9 @@ impl Built {
     fn holds(&self, header: &Header) -> bool {
         match self {
             Built::Range(field, low, high) => (*low..=*high).contains(&header[*field]),
+            Built::Ranges(field, ranges) => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&header[*field]))
+            }
             Built::And(a, b) => a.holds(header) && b.holds(header),
             Built::Or(a, b) => a.holds(header) || b.holds(header),
             Built::Minus(a, b) => a.holds(header) && !b.holds(header),
@@ -230,10 +244,10 @@ fn a_database_is_read_as_what_was_written() {
 pub(super) fn verdicts(network: &Network) -> BTreeSet<String> {
     let sets = Sets::default();
     let mut judge = Judge::new(network, &sets, ByHand { all: true, ..ByHand::default() });
-    let all = everybody(&judge);
+    let all: Vec<Who> = machines(&judge).map(Who::Machine).collect();
     let service = service(&sets, None, None);
     let matrix = Matrix::new(&mut judge, &all, &all, service);
-    let name = |at: &usize| name_of(network, &all[*at]);
+    let name = |at: &usize| name_of(network, &all[*at].place());
     let mut said = BTreeSet::new();
     for from in matrix.from.iter().flatten() {
         for to in matrix.to.iter().flatten() {

@@ -154,7 +154,7 @@ fn packets_turn_as_it_says() {
         let mut judges = [0, 1]
             .map(|at: usize| Judge::new(&networks[at], &sets, ByHand { all: true, ..ByHand::default() }));
         let parties = everybody(&judges[0]);
-        let name = |party: &Party| name_of(&networks[0], party);
+        let name = |party: &Party| name_of(&networks[0], &party.place);
         for (from, to) in parties.iter().flat_map(|from| parties.iter().map(move |to| (from, to))) {
             let told: BTreeSet<Turn> = pairs(&found, false)
                 .into_iter()

@@ -7,7 +7,7 @@ use northc::reach::guest::ByHand;
 use northc::reach::judge::{Judge, Party, Verdict, service};
 use northc::reach::matrix::Matrix;
 use northc::reach::network::Network;
-use northc::reach::parties::{everybody, name_of, outside};
+use northc::reach::parties::{Who, everybody, name_of, outside};
 use northc::reach::set::{Set, Sets};
 use northc::reach::show::services;
 use northc::target::Target;
@@ -29,12 +29,13 @@ fn is_as_one_by_one(rows: &Rows, target: Target, what: &str) -> usize {
     let mut all = everybody(&judge);
     all.extend(outside(&judge));
     let everything = service(&sets, None, None);
-    let matrix = Matrix::new(&mut judge, &all, &all, everything);
+    let whole: Vec<Who> = all.iter().map(|party| Who::of(&judge, party.clone())).collect();
+    let matrix = Matrix::new(&mut judge, &whole, &whole, everything);
     for (a, from) in all.iter().enumerate() {
         let said = one_by_one(&mut judge, from, &all, everything);
         for (b, to) in all.iter().enumerate().filter(|(b, _)| *b != a) {
             let found = matrix.cell(&vec![a], &vec![b]).map(|cell| &cell.0);
-            let names = (name_of(&network, from), name_of(&network, to));
+            let names = (name_of(&network, &from.place), name_of(&network, &to.place));
             assert_eq!(found, Some(&said[b]), "{what}: {names:?}");
         }
     }

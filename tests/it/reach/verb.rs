@@ -51,6 +51,10 @@ fn translations_are_followed_there_and_back() {
 fn many_are_grouped() {
     assert_snapshot!("all", said(&["-f", "fixtures/acls/east-west", "--all"]));
     assert_snapshot!("all_json", said(&["-f", "fixtures/policies/drop", "--all", "--format", "json"]));
+    let names_each_once = reach(&["-f", "fixtures/acls/east-west", "--all", "--format", "json"]).out;
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(names_each_once.matches(&format!("\"{name}\"")).count(), 1, "{name}");
+    }
     assert_snapshot!("from_a_subnet", said(&["-f", "fixtures/acls/east-west", "--from", "web", "icmp"]));
     assert_snapshot!("to_one", said(&["-f", "fixtures/policies/drop", "--to", "db-1"]));
     assert_snapshot!("exposed", said(&["-f", "fixtures/underlay/logical-gateway", "--exposed"]));

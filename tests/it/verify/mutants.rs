@@ -186,7 +186,7 @@ fn verdicts(rows: &Rows, target: Target, sets: &Sets) -> BTreeMap<(String, Strin
         let everywhere = sets.any(all.iter().map(|to| to.known_to(from)));
         let requests = judge.requests(from, sets.and(sets.and(from.sources, everywhere), service));
         for to in all.iter().filter(|to| *to != from) {
-            let (a, b) = (name_of(&network, from), name_of(&network, to));
+            let (a, b) = (name_of(&network, &from.place), name_of(&network, &to.place));
             for finding in judge.findings(from, to, &requests) {
                 let of = found.entry((a.clone(), b.clone(), finding.verdict)).or_insert(Set::NONE);
                 *of = sets.or(*of, finding.set);
