@@ -161,17 +161,27 @@ impl<'m> Meaning<'m> {
         }
     }
 
-    /// What becomes of packets from somewhere, part by part. Answers are asked for of those in `asking`.
-    pub fn regions(&self, from: Spot, set: Set, asking: Set) -> Vec<Region> {
+    /// What becomes of packets from somewhere, part by part, as long as `goes_on` says so; `None` where it ended
+    /// before the last part. Answers are asked for of those in `asking`.
+    pub fn regions(
+        &self,
+        from: Spot,
+        set: Set,
+        asking: Set,
+        goes_on: &mut dyn FnMut() -> bool,
+    ) -> Option<Vec<Region>> {
         let (mut left, mut regions) = (set, Vec::new());
         while let Some(sent) = self.sets.pick(left, &[]) {
+            if !goes_on() {
+                return None;
+            }
             let (alike, outcomes) = follow::follow(self, from, sent, asking);
             let alike = self.sets.and(left, alike);
             assert!(self.sets.contains(alike, &sent), "a packet fares like itself");
             left = self.sets.minus(left, alike);
             regions.push(Region { set: alike, outcomes });
         }
-        regions
+        Some(regions)
     }
 
     /// Packets to whoever is on a segment.

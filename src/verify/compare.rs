@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rows::{Course, RowsMeaning};
-use super::universe::Universe;
 use super::{Detour, Difference, Kind, Report, RowSaid};
 use crate::check::Checked;
 use crate::meaning::{Fate, Meaning, Place, Reason, Region, Spot};
@@ -18,19 +17,25 @@ use crate::span::Span;
 /// Sets of packets by what may become of them.
 type Fates = BTreeMap<Fate, Set>;
 
+/// What somebody sends, and what the model says of it.
+pub(super) struct Sent {
+    pub(super) from: Spot,
+    pub(super) set: Set,
+    /// Those whose answers are asked for.
+    pub(super) asking: Set,
+    pub(super) regions: Vec<Region>,
+}
+
 /// Compares everything that one sender may send.
 pub(super) fn sender(
     checked: &Checked<'_>,
-    meaning: &Meaning<'_>,
     done: &mut RowsMeaning<'_>,
-    universe: &Universe<'_>,
-    from: Spot,
+    sent: Sent,
     report: &mut Report,
     used: &mut BTreeSet<Span>,
 ) {
     let sets = done.sets();
-    let (set, asking) = universe.of(checked, from);
-    let regions = meaning.regions(from, set, asking);
+    let Sent { from, set, asking, regions } = sent;
     let courses = done.courses(checked, from, set, asking);
     let outcomes = regions.iter().flat_map(|region| region.outcomes.iter().map(|it| (&it.fate, region.set)));
     let (meant, unsaid) = fates(sets, outcomes);

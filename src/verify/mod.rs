@@ -27,6 +27,7 @@ use crate::reach::network::Network;
 use crate::reach::set::Sets;
 use crate::span::Span;
 
+use self::compare::Sent;
 use self::rows::RowsMeaning;
 use self::universe::Universe;
 
@@ -139,7 +140,10 @@ pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &mut dyn FnMut(
             let told = compare::told(checked, &meaning, &done, id);
             report.differences.extend(told);
         }
-        compare::sender(checked, &meaning, &mut done, &universe, sender, &mut report, &mut used);
+        let (set, asking) = universe.of(checked, sender);
+        let Some(regions) = meaning.regions(sender, set, asking, goes_on) else { break };
+        let sent = Sent { from: sender, set, asking, regions };
+        compare::sender(checked, &mut done, sent, &mut report, &mut used);
         report.n_followed += 1;
     }
     compare::together(&mut report.differences);

@@ -63,10 +63,11 @@ impl<'s> Universe<'s> {
         Universe { sets, all, service, known, public: public(sets, Field::IpSrc), bridged }
     }
 
-    /// Everybody who sends. Those who are least alike come first: if the time is over, most has been seen.
+    /// Everybody who sends. Those who are least alike come first: if the time is over, most has been seen. What is
+    /// behind a bridged subnet takes longest, since it may reach whatever has a public address.
     pub(super) fn senders(&self, checked: &Checked<'_>) -> Vec<Spot> {
         let mut seen: HashMap<(SubnetId, Vec<GroupId>), usize> = HashMap::new();
-        let wires = self.bridged.iter().map(|(id, _)| (0, Spot::Wire(*id)));
+        let wires = self.bridged.iter().map(|(id, _)| (2, Spot::Wire(*id)));
         let ports = checked.model().ports().map(|(id, port)| {
             let groups = port.groups.iter().map(|group| group.value).collect();
             let nth = seen.entry((port.subnet, groups)).or_default();
