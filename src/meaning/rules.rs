@@ -47,6 +47,8 @@ pub(super) struct Decision {
     pub(super) passes: Option<Set>,
     /// What may be dropped.
     pub(super) dropped: Option<Set>,
+    /// What may be dropped with a word to its sender.
+    pub(super) refused: Option<Set>,
     /// What can't be said, and why.
     pub(super) unsaid: Option<(Set, String)>,
     /// What passes without a connection, whatever other rules say of it.
@@ -60,6 +62,7 @@ pub(super) struct Decision {
 pub(super) enum Says {
     Pass,
     Drop,
+    Refuse,
     Next,
 }
 
@@ -144,7 +147,8 @@ impl Meaning<'_> {
             }
             let says = match acl.action.value {
                 AclAction::Allow | AclAction::AllowRelated | AclAction::AllowStateless => Says::Pass,
-                AclAction::Drop | AclAction::Reject => Says::Drop,
+                AclAction::Drop => Says::Drop,
+                AclAction::Reject => Says::Refuse,
                 AclAction::Pass => Says::Next,
             };
             if acl.action.value == AclAction::AllowStateless {
@@ -298,7 +302,7 @@ impl Meaning<'_> {
 /// What ranked rules say together.
 fn judged(sets: &Sets, mut rules: Vec<Ranked>) -> Decision {
     rules.sort_by_key(|rule| (rule.tier, -rule.rank));
-    let (mut passes, mut dropped, mut left) = (Set::NONE, Set::NONE, Set::ALL);
+    let (mut passes, mut dropped, mut refused, mut left) = (Set::NONE, Set::NONE, Set::NONE, Set::ALL);
     let mut lines = Vec::new();
     for tier in rules.chunk_by(|a, b| a.tier == b.tier) {
         let mut next = Set::NONE;
@@ -310,6 +314,7 @@ fn judged(sets: &Sets, mut rules: Vec<Ranked>) -> Decision {
                 match rule.says {
                     Says::Pass => passes = sets.or(passes, set),
                     Says::Drop => dropped = sets.or(dropped, set),
+                    Says::Refuse => refused = sets.or(refused, set),
                     Says::Next => next = sets.or(next, set),
                 }
                 lines.push((set, rule.span, rule.what.clone()));
@@ -319,7 +324,8 @@ fn judged(sets: &Sets, mut rules: Vec<Ranked>) -> Decision {
         left = sets.or(left, next);
     }
     let passes = sets.or(passes, left);
-    Decision { passes: Some(passes), dropped: Some(dropped), unsaid: None, stateless: None, lines }
+    let (passes, dropped, refused) = (Some(passes), Some(dropped), Some(refused));
+    Decision { passes, dropped, refused, unsaid: None, stateless: None, lines }
 }
 
 fn blocks(subnet: &Subnet) -> Vec<IpNet> {
