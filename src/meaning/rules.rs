@@ -25,7 +25,7 @@ use super::{Meaning, Side, Spot};
 use crate::model::{AclAction, Direction, Family, Subnet, SubnetId, Verdict};
 use crate::nb::matching;
 use crate::reach::filter::{Surroundings, Tracked};
-use crate::reach::header::{Field, IPV4, IPV6};
+use crate::reach::header::{ARP, Field, Header, IPV4, IPV6};
 use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
@@ -120,6 +120,33 @@ impl Meaning<'_> {
             decision.unsaid = Some((set, what.join("; ")));
         }
         decision
+    }
+
+    /// Whether somebody on a segment learns who has an IPv4 address there; `None` where rules leave that open. The
+    /// segment itself answers machines for whom it knows, and routers do not ask for those.
+    pub(super) fn questions(&self, subnet: SubnetId, from: Spot, to: Spot, is_known: bool) -> Option<bool> {
+        let out = |from| (Direction::FromGuest, from, None);
+        let into = |from, to| (Direction::ToGuest, from, Some(to));
+        let stages = match (from, is_known) {
+            (Spot::Router(_), true) => Vec::new(),
+            (Spot::Port(_), true) => vec![out(from), into(from, from)],
+            _ => vec![out(from), into(from, to), out(to), into(to, from)],
+        };
+        let mut question = Header::default();
+        question[Field::EthType] = ARP;
+        let mut answered = Some(true);
+        for (direction, from, to) in stages {
+            let decision = self.decision(StageKey { subnet, direction, from, to, tracked: Tracked::Not });
+            let is = |set: Option<Set>| set.is_some_and(|set| self.sets.contains(set, &question));
+            let is_stopped = is(decision.dropped) || is(decision.refused);
+            let is_open = is(decision.unsaid.as_ref().map(|(set, _)| *set));
+            match (is(decision.passes), is_stopped, is_open) {
+                (true, false, false) => {}
+                (false, true, false) => return Some(false),
+                _ => answered = None,
+            }
+        }
+        answered
     }
 
     fn by_hand(

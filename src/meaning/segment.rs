@@ -6,14 +6,14 @@
 //!
 //! Refuses to route.
 
-use super::Spot;
 use super::balance::Sent;
 use super::follow::{Ended, Run};
 use super::packet::{End, Keeper, Packet, any_of, host};
 use super::rules::StageKey;
+use super::{Side, Spot};
 use crate::model::{Direction, PortId, SubnetId};
 use crate::reach::filter::Tracked;
-use crate::reach::header::{Field, eth_type};
+use crate::reach::header::{Field, IPV4, eth_type};
 use crate::reach::outside::public;
 use crate::reach::set::Set;
 use std::net::IpAddr;
@@ -52,7 +52,10 @@ impl Run<'_, '_> {
         let wire = Spot::Wire(id);
         let holders = self.holders(id, None, &packet);
         if !holders.is_empty() {
-            return holders.into_iter().for_each(|spot| self.cross(id, wire, spot, packet.clone()));
+            for spot in holders {
+                self.ask_and_cross(id, (wire, spot), None, packet.clone());
+            }
+            return;
         }
         let net = &self.meaning.net;
         let subnet = net.model.subnet(id);
@@ -63,7 +66,7 @@ impl Run<'_, '_> {
             return self.lose(packet, Some(subnet.name.span), what);
         }
         for side in routers {
-            self.cross(id, wire, Spot::Router(side), packet.clone());
+            self.ask_and_cross(id, (wire, Spot::Router(side)), None, packet.clone());
         }
     }
 
@@ -114,7 +117,7 @@ impl Run<'_, '_> {
         let holders = self.holders(segment, address, &packet);
         if !holders.is_empty() {
             for spot in holders {
-                self.cross(segment, from, spot, packet.clone());
+                self.ask_and_cross(segment, (from, spot), address, packet.clone());
             }
             return;
         }
@@ -128,6 +131,45 @@ impl Run<'_, '_> {
             [only] => self.cross(segment, from, *only, packet),
             [_, ..] => {
                 let what = format!("several on subnet `{}` take unknown addresses", subnet.name);
+                self.end(Ended::Unsaid(what), packet);
+            }
+        }
+    }
+
+    /// The same, once it is known who has the address: IPv4 asks for that by ARP, which rules by hand may take.
+    fn ask_and_cross(
+        &mut self,
+        segment: SubnetId,
+        (from, to): (Spot, Spot),
+        address: Option<IpAddr>,
+        packet: Packet,
+    ) {
+        let (net, sets) = (&self.meaning.net, self.meaning.sets);
+        let subnet = net.model.subnet(segment);
+        let is_v4 = || match address {
+            Some(address) => address.is_ipv4(),
+            None => self.ask.is(&packet, sets.value(Field::EthType, IPV4)),
+        };
+        if subnet.acls.is_empty() || !is_v4() {
+            return self.cross(segment, from, to, packet);
+        }
+        let of = address.unwrap_or_else(|| packet.now.apply(&self.ask.sent).destination());
+        let is_known = match (from, to) {
+            (Spot::Wire(_), _) => true,
+            (_, Spot::Port(id)) => !net.model.port(id).forwards,
+            (_, Spot::Router(Side::Gateway(gateway))) => {
+                net.assignment.gateway(gateway).addresses.contains(&of)
+            }
+            (_, Spot::Router(Side::Subnet(_) | Side::Peer(..)) | Spot::Wire(_)) => true,
+        };
+        match self.meaning.questions(segment, from, to, is_known) {
+            Some(true) => self.cross(segment, from, to, packet),
+            Some(false) => {
+                let what = format!("rules of subnet `{}` take the question who has the address", subnet.name);
+                self.lose(packet, Some(subnet.name.span), what);
+            }
+            None => {
+                let what = "whether a rule by hand takes questions for addresses is not followed".to_owned();
                 self.end(Ended::Unsaid(what), packet);
             }
         }

@@ -91,10 +91,19 @@ impl Run<'_, '_> {
             (None, Side::Subnet(_) | Side::Peer(..)) => packet,
         };
         let Side::Gateway(_) = exit.out else { return self.deliver(exit, packet) };
-        match self.ask.is(&packet, outside) {
+        match self.is_answered(exit) && self.ask.is(&packet, outside) {
             true => self.take_in(exit.out, packet),
             false => self.deliver(exit, packet),
         }
+    }
+
+    /// Whether anybody may have the next hop.
+    fn is_answered(&self, exit: Exit) -> bool {
+        let net = &self.meaning.net;
+        let (Some(hop), Some(segment)) = (exit.next_hop, net.segment_of(exit.out)) else { return true };
+        let is_own = net.sides(net.vpc_of(exit.out)).iter().any(|(_, own, _)| *own == hop);
+        let holders = net.holders.get(&segment).is_some_and(|holders| holders.contains_key(&hop));
+        !is_own && (holders || !net.takers(segment).is_empty())
     }
 
     fn translate_out(&mut self, vpc: VpcId, gateway: GatewayId, packet: Packet) -> Packet {
