@@ -299,6 +299,40 @@ fn whoever_is_not_answered_sends_nothing() {
 }
 
 #[test]
+fn a_balancer_alone_makes_an_old_switch_drop_the_rest() {
+    // Seed 1057 of the random networks.
+    let mut small = Small::new();
+    let vips = [("40.0.0.1:80".to_owned(), String::new())].into();
+    let to = small.insert(Table::LoadBalancer, "lb", LoadBalancer { vips, ..LoadBalancer::default() });
+    small.switches[1].load_balancer.insert(to);
+    let rows = small.rows();
+    for target in Target::TESTED {
+        let said = verdict_of(&Network::of_actual(&dropping(&rows), target), "b", "c", https);
+        let expected = if target == Target::OLDEST { Verdict::Blocked } else { Verdict::Reachable };
+        assert_eq!(said, Some(expected), "{target}");
+    }
+}
+
+#[test]
+fn only_a_router_answers_for_what_no_row_of_a_switch_tells_of() {
+    let said = |matching: Option<&str>| {
+        let mut small = Small::new();
+        let vips = [("10.0.1.60:443".to_owned(), "10.0.0.2:443".to_owned())].into();
+        let to = small.insert(Table::LoadBalancer, "lb", LoadBalancer { vips, ..LoadBalancer::default() });
+        small.router.load_balancer.insert(to);
+        let small = match matching {
+            Some(matching) => small.rule(1, 900, "drop", matching),
+            None => small,
+        };
+        verdict_of(&Network::of_rows(&small.rows(), Target::OLDEST), "b", "10.0.1.60", https)
+    };
+    // A router without a gateway does not know the answer again.
+    assert_eq!(said(None), Some(Verdict::OneWay));
+    assert_eq!(said(Some("inport == \"s1-r\" && arp")), Some(Verdict::Blocked));
+    assert_eq!(said(Some("inport == \"c\" && arp")), Some(Verdict::OneWay));
+}
+
+#[test]
 fn a_rule_that_asks_what_is_in_questions_leaves_it_open() {
     let rows = Small::new().rule(1, 900, "drop", "arp.tpa == 10.0.1.10").rows();
     let network = Network::of_rows(&rows, Target::OLDEST);
