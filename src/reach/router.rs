@@ -368,7 +368,8 @@ impl<'n> Walker<'n> {
     fn come_back(&mut self, gateway: RouterPortId, mut flow: Flow) {
         let network = self.network;
         let port = network.router_port(gateway);
-        if !port.is_enabled {
+        // Whoever has an Ethernet address of its own outside is let in by that all the same.
+        if !port.is_enabled && flow.eth_src == Some(port.mac) {
             return self.stop(flow, port.row, Why::Disabled);
         }
         flow.step(Step::Router(gateway));
