@@ -8,7 +8,7 @@ use std::fmt::Write;
 use northc::compile::{Options, compile};
 use northc::diag::{self, Sink};
 use northc::nb::matching::{self, SymbolSet};
-use northc::nb::{Kind, Table};
+use northc::nb::{Kind, Table, dump};
 use northc::ovsdb::frame::Framer;
 use northc::ovsdb::message;
 use northc::ovsdb::replica::Replica;
@@ -84,6 +84,15 @@ pub fn monitor(bytes: &[u8]) {
         }
     }
     judge(&Network::of_actual(replica.actual(), Target::OLDEST));
+}
+
+/// A database that somebody saved, true or not, and what can reach what in it.
+pub fn saved(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(actual) = dump::read(text) else { return };
+    for target in Target::TESTED {
+        judge(&Network::of_actual(&actual, target));
+    }
 }
 
 /// What a server sends: cut anywhere, it is the same.

@@ -142,6 +142,13 @@ async fn carry_out(
     let request = args.planning.request(sources);
     let reporter = RefCell::new(Reporter::new(streams, args.applying.consent()));
     let mut on_event = |event| reporter.borrow_mut().event(&event);
+    // Whoever can't be asked now is found out to be so below.
+    let beside = session.beside().await.unwrap_or_default();
+    let whole = |actual: &Actual| {
+        let mut actual = actual.clone();
+        actual.beside = beside.clone();
+        actual
+    };
     if args.dry_run {
         let reporter = &mut reporter.into_inner();
         let (made, actual) = match (reviewed, session.actual().await) {
@@ -150,7 +157,7 @@ async fn carry_out(
             (None, Ok(actual)) => (plan(desired, &actual, &request), Some(actual)),
         };
         reporter.show(&made);
-        let code = actual.and_then(|actual| opens(args, &made, &actual, wanted, reporter.streams));
+        let code = actual.and_then(|actual| opens(args, &made, &whole(&actual), wanted, reporter.streams));
         return code.unwrap_or_else(|| conflict_code(args, &made, wanted, reporter.streams));
     }
     let result = match reviewed {
@@ -168,7 +175,7 @@ async fn carry_out(
                 if args.applying.yes && !args.opening.insists() {
                     return reporter.approve(made);
                 }
-                match opens(args, made, actual, wanted, reporter.streams) {
+                match opens(args, made, &whole(actual), wanted, reporter.streams) {
                     Some(code) => reporter.decline(code),
                     None => reporter.approve(made),
                 }

@@ -128,7 +128,13 @@ pub(super) fn refuse(fault: &Fault, streams: &mut Streams<'_>) -> u8 {
 pub(super) fn read(session: Result<Session, Fault>) -> Result<Arc<Actual>, Fault> {
     let _stage = tracing::info_span!("read the database").entered();
     let session = session?;
-    block_on(session.actual())
+    block_on(async {
+        let (mut actual, beside) = (session.actual().await?, session.beside().await?);
+        if !beside.is_empty() {
+            Arc::make_mut(&mut actual).beside = beside;
+        }
+        Ok(actual)
+    })
 }
 
 /// How often we tell that we wait.

@@ -14,6 +14,8 @@ use crate::span::Span;
 pub(super) enum Ended {
     /// Lost.
     Lost,
+    /// Lost, and its sender is told.
+    Refused,
     /// At a machine, on a wire.
     At(Spot),
     /// At a router, by this side of it.
@@ -73,6 +75,7 @@ impl Run<'_, '_> {
     fn conclude(&mut self, from: Spot, asked: bool, ended: Ended, packet: Packet, all: &mut Vec<Outcome>) {
         let (place, back) = match ended {
             Ended::Lost => return all.push(plain(Fate::Lost, packet)),
+            Ended::Refused => return all.push(plain(Fate::Refused, packet)),
             Ended::Unsaid(what) => return all.push(plain(Fate::Unsaid(what), packet)),
             Ended::At(Spot::Port(id)) => (Place::Port(id), Spot::Port(id)),
             Ended::At(Spot::Wire(id)) => (Place::Wire(id), Spot::Wire(id)),
@@ -103,7 +106,7 @@ impl Run<'_, '_> {
                     unsaid = Some(plain(Fate::Unsaid(what.clone()), answer));
                     continue;
                 }
-                (Ended::Lost | Ended::Router(_), _) => false,
+                (Ended::Lost | Ended::Refused | Ended::Router(_), _) => false,
             };
             let is_known = is_back && self.ask.is_same(&Rewrite::IDENTITY.reply(echo), &answer.now);
             let (mut there, way_back) = (self.routers(&packet), self.routers(&answer));

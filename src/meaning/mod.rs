@@ -6,8 +6,9 @@
 //!
 //! What rules by hand say is read by [`crate::reach::filter`], since they are in OVN's own language.
 //!
-//! Refuses to follow balancers, shared virtual addresses and matches on what is no part of a header.
+//! Refuses to follow matches on what is no part of a header.
 
+mod balance;
 mod follow;
 mod groups;
 mod guest;
@@ -79,6 +80,8 @@ pub enum Place {
 pub enum Fate {
     /// It does not arrive.
     Lost,
+    /// It does not arrive, and its sender is told.
+    Refused,
     /// It arrives.
     Arrives {
         /// Where.

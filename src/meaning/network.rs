@@ -2,7 +2,7 @@
 //!
 //! Refuses to follow packets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -17,7 +17,7 @@ use crate::model::{
 use crate::names;
 use crate::reach::header::{Field, SCTP, TCP, UDP};
 use crate::reach::set::{Set, Sets};
-use crate::span::Spanned;
+use crate::span::{Span, Spanned};
 
 /// A model with what is asked of it again and again.
 pub(super) struct Network<'m> {
@@ -27,8 +27,6 @@ pub(super) struct Network<'m> {
     pub(super) ports: BTreeMap<SubnetId, Vec<PortId>>,
     /// Who has which address on a segment.
     pub(super) holders: BTreeMap<SubnetId, BTreeMap<IpAddr, Vec<Spot>>>,
-    /// The addresses of shared virtual addresses, by segment.
-    pub(super) shared: BTreeMap<SubnetId, Vec<IpAddr>>,
     /// The subnets of each VPC.
     pub(super) by_vpc: Vec<Vec<SubnetId>>,
     /// What a router translates.
@@ -40,23 +38,37 @@ pub(super) struct Network<'m> {
 }
 
 /// A port of an address that stands for others.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Served {
     pub(super) address: IpAddr,
-    pub(super) protocol: Transport,
-    pub(super) port: u16,
+    protocol: Transport,
+    port: u16,
+    /// Where its connections go, one of them each.
+    pub(super) backends: BTreeSet<(IpAddr, u16)>,
+    pub(super) span: Span,
+    /// Whose it is, in words.
+    pub(super) what: String,
 }
 
 impl Served {
     /// Packets for it.
     pub(super) fn packets(&self, sets: &Sets) -> Set {
+        self.end(sets, (Field::IpDst, Field::TpDst), (self.address, self.port))
+    }
+
+    /// What its backends may answer.
+    pub(super) fn answers(&self, sets: &Sets) -> Set {
+        sets.any(self.backends.iter().map(|to| self.end(sets, (Field::IpSrc, Field::TpSrc), *to)))
+    }
+
+    fn end(&self, sets: &Sets, (ip, tp): (Field, Field), (address, port): (IpAddr, u16)) -> Set {
         let proto = match self.protocol {
             Transport::Tcp => TCP,
             Transport::Udp => UDP,
             Transport::Sctp => SCTP,
         };
-        let service = sets.and(sets.value(Field::IpProto, proto), sets.value(Field::TpDst, self.port.into()));
-        sets.and(within(sets, Field::IpDst, host(self.address)), service)
+        let service = sets.and(sets.value(Field::IpProto, proto), sets.value(tp, port.into()));
+        sets.and(within(sets, ip, host(address)), service)
     }
 }
 
@@ -70,7 +82,7 @@ pub(super) struct Translation {
     pub(super) gateway: GatewayId,
     /// What refines it: the first that is about a packet decides.
     pub(super) rules: Vec<Refined>,
-    pub(super) span: crate::span::Span,
+    pub(super) span: Span,
 }
 
 /// Whether packets between some addresses are translated; empty for all addresses.
@@ -121,7 +133,6 @@ impl<'m> Network<'m> {
             assignment,
             ports: BTreeMap::new(),
             holders: BTreeMap::new(),
-            shared: BTreeMap::new(),
             by_vpc: model.subnets_by_vpc(),
             translations: Vec::new(),
             served_by: Vec::new(),
@@ -134,7 +145,10 @@ impl<'m> Network<'m> {
             }
         }
         for (at, vip) in model.vips.iter().enumerate().filter(|(_, vip)| !vip.parents.is_empty()) {
-            net.shared.entry(vip.subnet).or_default().extend(assignment.vip(at));
+            // Any of its workloads may have taken it on.
+            for address in assignment.vip(at) {
+                vip.parents.iter().for_each(|id| net.hold(vip.subnet, *address, Spot::Port(*id)));
+            }
         }
         for (id, subnet) in model.subnets().filter(|(_, subnet)| subnet.routed) {
             for block in &subnet.blocks {
@@ -150,9 +164,9 @@ impl<'m> Network<'m> {
         net.served_by = model.vpcs().map(|(id, _)| net.served_by_router(id)).collect();
         for balancer in &model.balancers {
             let addresses = assignment.balanced(balancer).into_iter().map(|it| it.value).collect();
-            let served = listeners(balancer, addresses);
+            let served = net.listeners(balancer, addresses);
             for (id, _) in model.served_subnets(balancer) {
-                net.served_on.entry(id).or_default().extend(&served);
+                net.served_on.entry(id).or_default().extend(served.iter().cloned());
             }
         }
         net.hold_for_others();
@@ -171,11 +185,12 @@ impl<'m> Network<'m> {
             proxied.for_each(|address| self.hold(id, address, Spot::Router(Side::Subnet(id))));
         }
         for (id, gateway) in model.gateways() {
-            for served in self.served_by[gateway.vpc.0].clone() {
-                if model.subnet_around(&[gateway.external], served.address).is_some() {
-                    self.hold(gateway.external, served.address, Spot::Router(Side::Gateway(id)));
-                }
-            }
+            let sides = self.sides(gateway.vpc);
+            let is_near = |address: &IpAddr| sides.iter().any(|(_, _, net)| net.contains(address));
+            let served = self.served_by[gateway.vpc.0].iter().map(|served| served.address);
+            let near: BTreeSet<IpAddr> = served.filter(is_near).collect();
+            near.into_iter()
+                .for_each(|address| self.hold(gateway.external, address, Spot::Router(Side::Gateway(id))));
         }
         for translation in self.translations.concat() {
             let spot = Spot::Router(Side::Gateway(translation.gateway));
@@ -232,14 +247,41 @@ impl<'m> Network<'m> {
         let (model, assignment) = (self.model, self.assignment);
         let forwards = model.port_forwards.iter().filter(|one| one.vpc == vpc).flat_map(|one| {
             let pairs = assignment.pairs(model, one.public.value, &one.inside.value);
-            let (protocol, port) = (one.protocol, one.public_port.value);
-            pairs.into_iter().map(move |(address, _)| Served { address, protocol, port })
+            pairs.into_iter().map(move |(address, inside)| Served {
+                address,
+                protocol: one.protocol,
+                port: one.public_port.value,
+                backends: [(inside.addr(), one.inside_port.value)].into(),
+                span: one.span,
+                what: format!("port forward `{}`", one.name),
+            })
         });
         let balancers = model.balancers.iter().filter(|one| one.vpc == vpc).flat_map(|one| {
             let public = one.public.iter().flat_map(|public| assignment.public(public.value));
-            listeners(one, public.copied().collect())
+            self.listeners(one, public.copied().collect())
         });
         forwards.chain(balancers).collect()
+    }
+
+    /// Every listener at every address.
+    fn listeners(&self, balancer: &Balancer, addresses: Vec<IpAddr>) -> Vec<Served> {
+        let backends = balancer.backends.iter().flat_map(|to| self.assignment.backend(to.value));
+        let backends: Vec<IpAddr> = backends.collect();
+        let mut all = Vec::new();
+        for address in addresses {
+            for listener in &balancer.listeners {
+                let of_family = backends.iter().filter(|to| to.is_ipv4() == address.is_ipv4());
+                all.push(Served {
+                    address,
+                    protocol: listener.protocol,
+                    port: listener.port.value,
+                    backends: of_family.map(|to| (*to, listener.target_port.value)).collect(),
+                    span: balancer.span,
+                    what: format!("balancer `{}`", balancer.name),
+                });
+            }
+        }
+        all
     }
 
     pub(super) fn gateway(&self, id: GatewayId) -> &'m Gateway {
@@ -351,13 +393,4 @@ impl<'m> Network<'m> {
         let id = self.model.port(port).subnet;
         (id, self.model.subnet(id))
     }
-}
-
-/// Every listener at every address.
-fn listeners(balancer: &Balancer, addresses: Vec<IpAddr>) -> Vec<Served> {
-    let all = addresses.into_iter().flat_map(|address| {
-        let listeners = balancer.listeners.iter();
-        listeners.map(move |it| Served { address, protocol: it.protocol, port: it.port.value })
-    });
-    all.collect()
 }

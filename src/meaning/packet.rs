@@ -9,23 +9,32 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Reason, Side, Spot};
-use crate::model::VpcId;
+use crate::model::{PortId, VpcId};
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, Header, Rewrite, bits, eth_type};
 use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
-/// Which end of a connection a router has written over.
+/// Which end of a connection has been written over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Source,
     Destination,
 }
 
-/// A connection that a router remembers: how its packets came, and how they went on.
+/// Who remembers a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeper {
+    /// A VPC's router.
+    Router(VpcId),
+    /// The segment of a machine, for that machine.
+    Machine(PortId),
+}
+
+/// A connection that is remembered: how its packets came, and how they went on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Memory {
-    pub(super) vpc: VpcId,
+    pub(super) keeper: Keeper,
     pub(super) end: End,
     pub(super) before: Rewrite,
     pub(super) after: Rewrite,
@@ -44,7 +53,7 @@ pub(super) struct Packet {
     pub(super) tracked: Tracked,
     /// Who remembers its connection.
     pub(super) remembered: BTreeSet<Spot>,
-    /// What routers remember of it.
+    /// What has been written over of it, and by whom.
     pub(super) memories: Vec<Memory>,
     /// Who came in by a gateway untranslated, as what, and is remembered there.
     pub(super) plain: Vec<(VpcId, Rewrite)>,

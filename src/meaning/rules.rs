@@ -25,7 +25,7 @@ use super::{Meaning, Side, Spot};
 use crate::model::{AclAction, Direction, Family, Subnet, SubnetId, Verdict};
 use crate::nb::matching;
 use crate::reach::filter::{Surroundings, Tracked};
-use crate::reach::header::{Field, IPV4, IPV6};
+use crate::reach::header::{ARP, Field, Header, IPV4, IPV6};
 use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
@@ -47,6 +47,8 @@ pub(super) struct Decision {
     pub(super) passes: Option<Set>,
     /// What may be dropped.
     pub(super) dropped: Option<Set>,
+    /// What may be dropped with a word to its sender.
+    pub(super) refused: Option<Set>,
     /// What can't be said, and why.
     pub(super) unsaid: Option<(Set, String)>,
     /// What passes without a connection, whatever other rules say of it.
@@ -60,6 +62,7 @@ pub(super) struct Decision {
 pub(super) enum Says {
     Pass,
     Drop,
+    Refuse,
     Next,
 }
 
@@ -119,6 +122,33 @@ impl Meaning<'_> {
         decision
     }
 
+    /// Whether somebody on a segment learns who has an IPv4 address there; `None` where rules leave that open. The
+    /// segment itself answers machines for whom it knows, and routers do not ask for those.
+    pub(super) fn questions(&self, subnet: SubnetId, from: Spot, to: Spot, is_known: bool) -> Option<bool> {
+        let out = |from| (Direction::FromGuest, from, None);
+        let into = |from, to| (Direction::ToGuest, from, Some(to));
+        let stages = match (from, is_known) {
+            (Spot::Router(_), true) => Vec::new(),
+            (Spot::Port(_), true) => vec![out(from), into(from, from)],
+            _ => vec![out(from), into(from, to), out(to), into(to, from)],
+        };
+        let mut question = Header::default();
+        question[Field::EthType] = ARP;
+        let mut answered = Some(true);
+        for (direction, from, to) in stages {
+            let decision = self.decision(StageKey { subnet, direction, from, to, tracked: Tracked::Not });
+            let is = |set: Option<Set>| set.is_some_and(|set| self.sets.contains(set, &question));
+            let is_stopped = is(decision.dropped) || is(decision.refused);
+            let is_open = is(decision.unsaid.as_ref().map(|(set, _)| *set));
+            match (is(decision.passes), is_stopped, is_open) {
+                (true, false, false) => {}
+                (false, true, false) => return Some(false),
+                _ => answered = None,
+            }
+        }
+        answered
+    }
+
     fn by_hand(
         &self,
         subnet: &Subnet,
@@ -144,7 +174,8 @@ impl Meaning<'_> {
             }
             let says = match acl.action.value {
                 AclAction::Allow | AclAction::AllowRelated | AclAction::AllowStateless => Says::Pass,
-                AclAction::Drop | AclAction::Reject => Says::Drop,
+                AclAction::Drop => Says::Drop,
+                AclAction::Reject => Says::Refuse,
                 AclAction::Pass => Says::Next,
             };
             if acl.action.value == AclAction::AllowStateless {
@@ -298,7 +329,7 @@ impl Meaning<'_> {
 /// What ranked rules say together.
 fn judged(sets: &Sets, mut rules: Vec<Ranked>) -> Decision {
     rules.sort_by_key(|rule| (rule.tier, -rule.rank));
-    let (mut passes, mut dropped, mut left) = (Set::NONE, Set::NONE, Set::ALL);
+    let (mut passes, mut dropped, mut refused, mut left) = (Set::NONE, Set::NONE, Set::NONE, Set::ALL);
     let mut lines = Vec::new();
     for tier in rules.chunk_by(|a, b| a.tier == b.tier) {
         let mut next = Set::NONE;
@@ -310,6 +341,7 @@ fn judged(sets: &Sets, mut rules: Vec<Ranked>) -> Decision {
                 match rule.says {
                     Says::Pass => passes = sets.or(passes, set),
                     Says::Drop => dropped = sets.or(dropped, set),
+                    Says::Refuse => refused = sets.or(refused, set),
                     Says::Next => next = sets.or(next, set),
                 }
                 lines.push((set, rule.span, rule.what.clone()));
@@ -319,7 +351,8 @@ fn judged(sets: &Sets, mut rules: Vec<Ranked>) -> Decision {
         left = sets.or(left, next);
     }
     let passes = sets.or(passes, left);
-    Decision { passes: Some(passes), dropped: Some(dropped), unsaid: None, stateless: None, lines }
+    let (passes, dropped, refused) = (Some(passes), Some(dropped), Some(refused));
+    Decision { passes, dropped, refused, unsaid: None, stateless: None, lines }
 }
 
 fn blocks(subnet: &Subnet) -> Vec<IpNet> {

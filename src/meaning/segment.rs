@@ -6,13 +6,14 @@
 //!
 //! Refuses to route.
 
+use super::balance::Sent;
 use super::follow::{Ended, Run};
-use super::packet::{Packet, any_of, host};
+use super::packet::{End, Keeper, Packet, any_of, host};
 use super::rules::StageKey;
 use super::{Side, Spot};
 use crate::model::{Direction, PortId, SubnetId};
 use crate::reach::filter::Tracked;
-use crate::reach::header::{Field, eth_type};
+use crate::reach::header::{Field, IPV4, eth_type};
 use crate::reach::outside::public;
 use crate::reach::set::Set;
 use std::net::IpAddr;
@@ -48,14 +49,13 @@ impl Run<'_, '_> {
         if !self.is_sendable(&packet) {
             return self.lose(packet, None, "the Internet knows no way to a private address");
         }
-        if self.is_forwarded_on(id, &packet) {
-            return self
-                .end(Ended::Unsaid("where a balancer sends packets is not followed".to_owned()), packet);
-        }
         let wire = Spot::Wire(id);
         let holders = self.holders(id, None, &packet);
         if !holders.is_empty() {
-            return holders.into_iter().for_each(|spot| self.cross(id, wire, spot, packet.clone()));
+            for spot in holders {
+                self.ask_and_cross(id, (wire, spot), None, packet.clone());
+            }
+            return;
         }
         let net = &self.meaning.net;
         let subnet = net.model.subnet(id);
@@ -66,7 +66,7 @@ impl Run<'_, '_> {
             return self.lose(packet, Some(subnet.name.span), what);
         }
         for side in routers {
-            self.cross(id, wire, Spot::Router(side), packet.clone());
+            self.ask_and_cross(id, (wire, Spot::Router(side)), None, packet.clone());
         }
     }
 
@@ -114,23 +114,10 @@ impl Run<'_, '_> {
     /// Sends to whoever has an address on a segment: the packet's destination where none is given.
     pub(super) fn find(&mut self, segment: SubnetId, from: Spot, address: Option<IpAddr>, packet: Packet) {
         let net = &self.meaning.net;
-        let shared = net.shared.get(&segment).into_iter().flatten().copied();
-        let is_shared = match address {
-            Some(address) => shared.into_iter().any(|it| it == address),
-            None => self.ask.is(&packet, any_of(self.meaning.sets, Field::IpDst, shared.map(host))),
-        };
-        if is_shared {
-            let what = "who holds a virtual address is not followed".to_owned();
-            return self.end(Ended::Unsaid(what), packet);
-        }
-        if address.is_none() && self.is_forwarded_on(segment, &packet) {
-            return self
-                .end(Ended::Unsaid("where a balancer sends packets is not followed".to_owned()), packet);
-        }
         let holders = self.holders(segment, address, &packet);
         if !holders.is_empty() {
             for spot in holders {
-                self.cross(segment, from, spot, packet.clone());
+                self.ask_and_cross(segment, (from, spot), address, packet.clone());
             }
             return;
         }
@@ -149,6 +136,45 @@ impl Run<'_, '_> {
         }
     }
 
+    /// The same, once it is known who has the address: IPv4 asks for that by ARP, which rules by hand may take.
+    fn ask_and_cross(
+        &mut self,
+        segment: SubnetId,
+        (from, to): (Spot, Spot),
+        address: Option<IpAddr>,
+        packet: Packet,
+    ) {
+        let (net, sets) = (&self.meaning.net, self.meaning.sets);
+        let subnet = net.model.subnet(segment);
+        let is_v4 = || match address {
+            Some(address) => address.is_ipv4(),
+            None => self.ask.is(&packet, sets.value(Field::EthType, IPV4)),
+        };
+        if subnet.acls.is_empty() || !is_v4() {
+            return self.cross(segment, from, to, packet);
+        }
+        let of = address.unwrap_or_else(|| packet.now.apply(&self.ask.sent).destination());
+        let is_known = match (from, to) {
+            (Spot::Wire(_), _) => true,
+            (_, Spot::Port(id)) => !net.model.port(id).forwards,
+            (_, Spot::Router(Side::Gateway(gateway))) => {
+                net.assignment.gateway(gateway).addresses.contains(&of)
+            }
+            (_, Spot::Router(Side::Subnet(_) | Side::Peer(..)) | Spot::Wire(_)) => true,
+        };
+        match self.meaning.questions(segment, from, to, is_known) {
+            Some(true) => self.cross(segment, from, to, packet),
+            Some(false) => {
+                let what = format!("rules of subnet `{}` take the question who has the address", subnet.name);
+                self.lose(packet, Some(subnet.name.span), what);
+            }
+            None => {
+                let what = "whether a rule by hand takes questions for addresses is not followed".to_owned();
+                self.end(Ended::Unsaid(what), packet);
+            }
+        }
+    }
+
     /// From one place on a segment to another, past the rules of both.
     fn cross(&mut self, segment: SubnetId, from: Spot, to: Spot, mut packet: Packet) {
         if self.is_over() {
@@ -161,47 +187,39 @@ impl Run<'_, '_> {
             let port = self.meaning.net.model.port(id);
             return self.lose(packet, Some(port.span), format!("`{}` may not send as that", port.name));
         }
-        let model = self.meaning.net.model;
         for packet in self.filtered(segment, Direction::FromGuest, from, None, packet) {
-            if matches!(from, Spot::Port(_)) && self.is_served(segment, &packet) {
-                self.end(Ended::Unsaid("where a balancer sends packets is not followed".to_owned()), packet);
-                continue;
-            }
-            if from == to {
-                self.lose(packet, None, "it would go back to where it came from");
-                continue;
-            }
-            for mut packet in self.filtered(segment, Direction::ToGuest, from, Some(to), packet) {
-                packet.tracked = Tracked::Not;
-                packet.hop = Some(from);
-                match to {
-                    Spot::Port(id) if self.may_use(id, Field::IpDst, &packet) => {
-                        self.end(Ended::At(to), packet)
+            let sent = match from {
+                Spot::Port(id) => self.spread_on(segment, id, packet),
+                Spot::Router(_) | Spot::Wire(_) => vec![Sent { packet, is_back: false }],
+            };
+            for Sent { packet, is_back } in sent {
+                match is_back {
+                    true => self.come_out(segment, from, from, packet),
+                    false if from == to => {
+                        self.lose(packet, None, "it would go back to where it came from");
                     }
-                    Spot::Port(id) => {
-                        let port = model.port(id);
-                        let what = format!("`{}` may not have that address", port.name);
-                        self.lose(packet, Some(port.span), what);
-                    }
-                    Spot::Wire(_) => self.end(Ended::At(to), packet),
-                    Spot::Router(side) => self.enter_router(side, packet),
+                    false => self.come_out(segment, from, to, packet),
                 }
             }
         }
     }
 
-    /// Whether a balancer takes it before a router sees it.
-    fn is_served(&self, segment: SubnetId, packet: &Packet) -> bool {
-        let Some(served) = self.meaning.net.served_on.get(&segment) else { return false };
-        self.ask.is(packet, self.meaning.sets.any(served.iter().map(|it| it.packets(self.meaning.sets))))
-    }
-
-    /// Whether a router with a gateway on a segment spreads or forwards it.
-    fn is_forwarded_on(&self, segment: SubnetId, packet: &Packet) -> bool {
-        let net = &self.meaning.net;
-        let gateways = net.routers_on(segment).into_iter().filter(|side| matches!(side, Side::Gateway(_)));
-        let served = gateways.flat_map(|side| &net.served_by[net.vpc_of(side).0]);
-        self.ask.is(packet, self.meaning.sets.any(served.map(|it| it.packets(self.meaning.sets))))
+    /// Past the rules of whoever gets it.
+    fn come_out(&mut self, segment: SubnetId, from: Spot, to: Spot, packet: Packet) {
+        for mut packet in self.filtered(segment, Direction::ToGuest, from, Some(to), packet) {
+            packet.tracked = Tracked::Not;
+            packet.hop = Some(from);
+            match to {
+                Spot::Port(id) if self.may_use(id, Field::IpDst, &packet) => self.end(Ended::At(to), packet),
+                Spot::Port(id) => {
+                    let port = self.meaning.net.model.port(id);
+                    let what = format!("`{}` may not have that address", port.name);
+                    self.lose(packet, Some(port.span), what);
+                }
+                Spot::Wire(_) => self.end(Ended::At(to), packet),
+                Spot::Router(side) => self.enter_router(side, packet),
+            }
+        }
     }
 
     /// Whether port security lets a machine use an address.
@@ -243,6 +261,11 @@ impl Run<'_, '_> {
             }
             return through;
         }
+        if let (Direction::ToGuest, Spot::Port(id)) = (direction, facing)
+            && let Some(answer) = self.undone(Keeper::Machine(id), End::Destination, &packet)
+        {
+            packet = answer;
+        }
         let is_known = packet.is_answer && packet.remembered.contains(&facing);
         packet.tracked = if is_known { Tracked::Reply } else { Tracked::New };
         let mut through = self.judged(key(packet.tracked), packet);
@@ -264,7 +287,7 @@ impl Run<'_, '_> {
             return Vec::new();
         }
         let is = |set: Option<Set>| set.is_some_and(|set| self.ask.is(&packet, set));
-        let (passes, dropped) = (is(decision.passes), is(decision.dropped));
+        let [passes, dropped, refused] = [decision.passes, decision.dropped, decision.refused].map(is);
         let line = |packet: &mut Packet| {
             let header = packet.now.apply(&self.ask.sent);
             let line = decision.lines.iter().find(|(set, ..)| self.meaning.sets.contains(*set, &header));
@@ -274,6 +297,9 @@ impl Run<'_, '_> {
         };
         let mut packet = packet;
         line(&mut packet);
+        if refused {
+            self.end(Ended::Refused, packet.clone());
+        }
         if dropped {
             self.end(Ended::Lost, packet.clone());
         }

@@ -6,12 +6,12 @@
 //!
 //! Before 25.03 a router does not remember who came in untranslated, and translates the answers.
 //!
-//! Refuses to follow port forwards and balancers.
+//! Refuses to know balancers and port forwards: what is theirs is written over by [`super::balance`].
 
 use super::Side;
-use super::follow::{Ended, Run};
+use super::follow::Run;
 use super::network::Translation;
-use super::packet::{End, Memory, Packet, any_of, host, within};
+use super::packet::{End, Keeper, Memory, Packet, any_of, host, within};
 use super::router::Exit;
 use crate::model::{GatewayId, VpcId};
 use crate::reach::header::{Field, Origin, bits};
@@ -27,15 +27,20 @@ impl Run<'_, '_> {
     /// Packets that come into a router.
     pub(super) fn translate_in(&mut self, side: Side, packet: Packet) -> Vec<Packet> {
         let vpc = self.meaning.net.vpc_of(side);
-        if self.is_balanced(vpc, &packet) {
-            let what = "where a balancer sends packets is not followed".to_owned();
-            self.end(Ended::Unsaid(what), packet);
-            return Vec::new();
-        }
-        let Side::Gateway(gateway) = side else { return vec![packet] };
-        if let Some(answer) = self.undone(vpc, End::Source, &packet) {
+        if matches!(side, Side::Gateway(_))
+            && let Some(answer) = self.undone(Keeper::Router(vpc), End::Source, &packet)
+        {
             return vec![answer];
         }
+        let (mut spread, is_all) = self.spread_by(vpc, side, &packet);
+        if !is_all {
+            spread.extend(self.translated_in(vpc, side, packet));
+        }
+        spread
+    }
+
+    fn translated_in(&self, vpc: VpcId, side: Side, packet: Packet) -> Vec<Packet> {
+        let Side::Gateway(gateway) = side else { return vec![packet] };
         let here = self.translations(vpc, gateway);
         let inward: Vec<&Translation> = here.iter().filter(|it| it.is_inward).collect();
         let outside = any_of(self.meaning.sets, Field::IpDst, inward.iter().map(|it| host(it.outside)));
@@ -47,7 +52,7 @@ impl Run<'_, '_> {
         let written = ours.into_iter().map(|it| {
             let mut after = packet.clone();
             after.now[Field::IpDst] = Origin::Value(bits(it.inside.addr()));
-            self.remember(vpc, End::Destination, &packet, &mut after);
+            self.remember(Keeper::Router(vpc), End::Destination, &packet, &mut after);
             after.because(Some(it.span), format!("{} is {} inside", it.outside, it.inside.addr()));
             after
         });
@@ -80,12 +85,25 @@ impl Run<'_, '_> {
         }
         let mut packet = packet;
         self.note(vpc, exit.inside, &mut packet);
-        let Side::Gateway(gateway) = exit.out else { return self.deliver(exit, packet) };
-        let packet = self.translate_out(vpc, gateway, packet);
-        match self.ask.is(&packet, outside) {
+        let packet = match (self.unspread_by(vpc, exit.inside, exit.out, &packet), exit.out) {
+            (Some(answer), _) => answer,
+            (None, Side::Gateway(gateway)) => self.translate_out(vpc, gateway, packet),
+            (None, Side::Subnet(_) | Side::Peer(..)) => packet,
+        };
+        let Side::Gateway(_) = exit.out else { return self.deliver(exit, packet) };
+        match self.is_answered(exit) && self.ask.is(&packet, outside) {
             true => self.take_in(exit.out, packet),
             false => self.deliver(exit, packet),
         }
+    }
+
+    /// Whether anybody may have the next hop.
+    fn is_answered(&self, exit: Exit) -> bool {
+        let net = &self.meaning.net;
+        let (Some(hop), Some(segment)) = (exit.next_hop, net.segment_of(exit.out)) else { return true };
+        let is_own = net.sides(net.vpc_of(exit.out)).iter().any(|(_, own, _)| *own == hop);
+        let holders = net.holders.get(&segment).is_some_and(|holders| holders.contains_key(&hop));
+        !is_own && (holders || !net.takers(segment).is_empty())
     }
 
     fn translate_out(&mut self, vpc: VpcId, gateway: GatewayId, packet: Packet) -> Packet {
@@ -93,7 +111,7 @@ impl Run<'_, '_> {
         let here = self.translations(vpc, gateway);
         let machines = here.iter().filter(|it| it.is_inward).map(|it| it.inside);
         if self.ask.is(&packet, any_of(sets, Field::IpSrc, machines))
-            && let Some(answer) = self.undone(vpc, End::Destination, &packet)
+            && let Some(answer) = self.undone(Keeper::Router(vpc), End::Destination, &packet)
         {
             return answer;
         }
@@ -112,24 +130,24 @@ impl Run<'_, '_> {
             }
             let mut after = packet.clone();
             after.now[Field::IpSrc] = Origin::Value(bits(it.outside));
-            self.remember(vpc, End::Source, &packet, &mut after);
+            self.remember(Keeper::Router(vpc), End::Source, &packet, &mut after);
             after.because(Some(it.span), format!("{} is {} outside", it.inside, it.outside));
             return after;
         }
         packet
     }
 
-    fn remember(&self, vpc: VpcId, end: End, before: &Packet, after: &mut Packet) {
-        let memory = Memory { vpc, end, before: before.now, after: after.now };
+    pub(super) fn remember(&self, keeper: Keeper, end: End, before: &Packet, after: &mut Packet) {
+        let memory = Memory { keeper, end, before: before.now, after: after.now };
         after.memories.push(memory);
     }
 
-    /// An answer as it was asked for, if this router has written over what it answers.
-    fn undone(&self, vpc: VpcId, end: End, packet: &Packet) -> Option<Packet> {
+    /// An answer as it was asked for, if that has been written over here.
+    pub(super) fn undone(&self, keeper: Keeper, end: End, packet: &Packet) -> Option<Packet> {
         if !packet.is_answer {
             return None;
         }
-        let mut known = packet.memories.iter().filter(|it| it.vpc == vpc && it.end == end);
+        let mut known = packet.memories.iter().filter(|it| it.keeper == keeper && it.end == end);
         let memory = known.find(|it| self.ask.is_same(&it.after.reply(packet.echo), &packet.now))?;
         let now = memory.before.reply(packet.echo);
         Some(Packet { now, ..packet.clone() })
@@ -156,12 +174,6 @@ impl Run<'_, '_> {
     fn is_noted(&self, vpc: VpcId, packet: &Packet) -> bool {
         let mut plain = packet.plain.iter().filter(|(at, _)| *at == vpc);
         packet.is_answer && plain.any(|(_, now)| self.ask.is_same(&now.reply(packet.echo), &packet.now))
-    }
-
-    /// Whether a balancer or a port forward of the router is for it.
-    fn is_balanced(&self, vpc: VpcId, packet: &Packet) -> bool {
-        let served = &self.meaning.net.served_by[vpc.0];
-        self.ask.is(packet, self.meaning.sets.any(served.iter().map(|it| it.packets(self.meaning.sets))))
     }
 
     /// Whether a packet is for an address of the router's own.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
+use super::beside::Beside;
 use super::value::{Atom, Datum, Ref};
 use super::{Key, Row, Rows, Table, stamp};
 
@@ -27,6 +28,8 @@ pub struct Actual {
     tables: BTreeMap<Table, BTreeMap<Uuid, Arc<Row>>>,
     lacks: BTreeSet<Lack>,
     touched: Touched,
+    /// What else it says, where somebody has asked for that.
+    pub beside: Beside,
 }
 
 /// Two databases are equal when their rows are, however they came to them.

@@ -1,7 +1,7 @@
 //! A Northbound database that somebody saved: what `ovsdb-client dump --format=json` prints, or what `ovsdb-client
 //! backup` and ovsdb-server write, a schema and then transactions (ovsdb(5), "Standalone").
 //!
-//! Tables and columns that northc does not write are passed over. Refuses a text that is neither, and values that a
+//! Tables and columns that northc neither writes nor heeds are passed over. Refuses a text that is neither, and values that a
 //! column can't hold, and says on which line.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::actual::Actual;
+use super::beside::{self, Beside};
 use super::value::{Atom, Datum, Kind};
 use super::{Row, Table, datum};
 
@@ -29,16 +30,24 @@ pub fn read(text: &str) -> Result<Actual, String> {
     Ok(saved.actual())
 }
 
-/// Columns by row, those that were told.
+/// What was told.
 #[derive(Default)]
-struct Saved(BTreeMap<(Table, Uuid), Vec<Option<Datum>>>);
+struct Saved {
+    /// Columns by row.
+    rows: BTreeMap<(Table, Uuid), Vec<Option<Datum>>>,
+    /// What is heeded beside them, by its place among those of [`beside::COLUMNS`].
+    beside: BTreeMap<(usize, Uuid), Datum>,
+}
 
 impl Saved {
     fn actual(self) -> Actual {
         let mut actual = Actual::new(BTreeSet::new());
-        for ((table, uuid), columns) in self.0 {
+        for ((table, uuid), columns) in self.rows {
             actual.insert(uuid, Row::of(table, columns));
         }
+        let mut beside = Beside::default();
+        self.beside.iter().for_each(|((at, uuid), datum)| beside.add(beside::COLUMNS[*at].0, *uuid, datum));
+        actual.beside = beside;
         actual
     }
 
@@ -69,7 +78,9 @@ impl Saved {
         else {
             return Err("this is no table as `ovsdb-client dump --format=json` prints one".to_owned());
         };
-        let Some(table) = Table::from_name(name) else { return Ok(()) };
+        if !is_heeded(name) {
+            return Ok(());
+        }
         for row in rows {
             let cells = row.as_array().filter(|cells| cells.len() == headings.len());
             let cells = cells.ok_or_else(|| format!("a row of {name} has another number of columns"))?;
@@ -82,7 +93,7 @@ impl Saved {
                 }
                 _ => None,
             };
-            self.row(table, uuid.ok_or_else(|| format!("a row of {name} has no `_uuid`"))?, &columns)?;
+            self.row(name, uuid.ok_or_else(|| format!("a row of {name} has no `_uuid`"))?, &columns)?;
         }
         Ok(())
     }
@@ -126,14 +137,20 @@ impl Saved {
     fn transaction(&mut self, value: &Value) -> Result<(), String> {
         let tables = value.as_object().ok_or("a transaction is an object")?;
         for (name, rows) in tables {
-            let Some(table) = Table::from_name(name) else { continue };
+            if !is_heeded(name) {
+                continue;
+            }
             for (uuid, columns) in rows.as_object().ok_or_else(|| format!("rows of {name} are an object"))? {
                 let at = Uuid::parse_str(uuid).map_err(|_| format!("`{uuid}` is no UUID"))?;
                 match columns {
                     Value::Null => {
-                        self.0.remove(&(table, at));
+                        if let Some(table) = Table::from_name(name) {
+                            self.rows.remove(&(table, at));
+                        }
+                        self.beside
+                            .retain(|(place, uuid), _| *uuid != at || beside::COLUMNS[*place].0 != name);
                     }
-                    Value::Object(columns) => self.row(table, at, columns)?,
+                    Value::Object(columns) => self.row(name, at, columns)?,
                     _ => return Err(format!("row {uuid} of {name} is no object")),
                 }
             }
@@ -141,19 +158,31 @@ impl Saved {
         Ok(())
     }
 
-    fn row(&mut self, table: Table, uuid: Uuid, told: &Map<String, Value>) -> Result<(), String> {
+    fn row(&mut self, table: &str, uuid: Uuid, told: &Map<String, Value>) -> Result<(), String> {
+        let read = |column: &str, kind: Kind, value: &Value| {
+            let datum = datum::from_json(kind, value).filter(|datum| fits(kind, datum));
+            datum.ok_or_else(|| format!("column `{column}` of row {uuid} of {table} holds {value}"))
+        };
+        for (at, (of, column, kind)) in beside::COLUMNS.into_iter().enumerate() {
+            if let Some(value) = told.get(column).filter(|_| of == table) {
+                self.beside.insert((at, uuid), read(column, kind, value)?);
+            }
+        }
+        let Some(table) = Table::from_name(table) else { return Ok(()) };
         let columns = table.columns();
-        let row = self.0.entry((table, uuid)).or_insert_with(|| vec![None; columns.len()]);
+        let row = self.rows.entry((table, uuid)).or_insert_with(|| vec![None; columns.len()]);
         for (column, place) in columns.iter().zip(row) {
             let Some(value) = told.get(column.name) else { continue };
-            let datum = datum::from_json(column.kind, value).filter(|datum| fits(column.kind, datum));
-            let datum = datum.ok_or_else(|| {
-                format!("column `{}` of row {uuid} of {} holds {value}", column.name, table.name())
-            })?;
+            let datum = read(column.name, column.kind, value)?;
             *place = Some(datum).filter(|datum| !column.kind.is_default(datum));
         }
         Ok(())
     }
+}
+
+/// Whether anything of a table is read.
+fn is_heeded(table: &str) -> bool {
+    Table::from_name(table).is_some() || beside::COLUMNS.iter().any(|(of, ..)| *of == table)
 }
 
 /// Whether a column of this kind may hold it.

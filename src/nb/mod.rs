@@ -3,6 +3,7 @@
 //! Refuses to know what a VPC is, where rows came from, or how they travel.
 
 pub mod actual;
+pub mod beside;
 pub mod datum;
 pub mod dhcp;
 pub mod dump;

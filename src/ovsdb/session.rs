@@ -43,11 +43,13 @@ use super::fault::{Attempt, Fault, Why};
 use super::frame;
 use super::link::ID_FIRST;
 use super::message::{self, OpResult};
-use super::op::Op;
+use super::op::{Op, Which};
 use super::schema::Schema;
 pub use super::stream::Io;
 use super::tls::{self, TlsFiles};
+use crate::nb::Kind;
 use crate::nb::actual::Actual;
+use crate::nb::beside::{self, Beside};
 
 /// How many requests wait in the channel before callers do.
 const QUEUE: usize = 64;
@@ -201,6 +203,30 @@ impl Session {
     pub async fn actual(&self) -> Result<Arc<Actual>, Fault> {
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::Actual(reply), answer).await
+    }
+
+    /// What the Northbound database says beside those rows, and packets heed; nothing where its schema has no place
+    /// for it.
+    pub async fn beside(&self) -> Result<Beside, Fault> {
+        let select = |(table, column, _): (&'static str, &'static str, Kind)| Op::Select {
+            table: table.into(),
+            rows: Which::All,
+            columns: vec!["_uuid".into(), column.into()],
+        };
+        let results = match self.transact(&beside::COLUMNS.map(select)).await {
+            Err(Fault::Refused(_)) => return Ok(Beside::default()),
+            results => results?,
+        };
+        let mut found = Beside::default();
+        for ((table, column, kind), result) in beside::COLUMNS.into_iter().zip(results) {
+            let OpResult::Rows(rows) = result else { continue };
+            for row in rows {
+                if let (Some(uuid), Some(datum)) = (row.uuid("_uuid"), row.get(kind, column)) {
+                    found.add(table, uuid, &datum);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Lets the server begin with what [`Session::actual`] will ask for: a large dump takes it seconds, in which

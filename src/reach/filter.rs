@@ -6,7 +6,7 @@
 //!
 //! Refuses to guess about that part, and to know where matches stand.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::header::Field;
@@ -111,12 +111,14 @@ pub struct Reader<'a> {
     pub names: &'a Names,
     /// What could not be judged so far.
     unjudged: RefCell<BTreeSet<String>>,
+    /// Whether ports are not known.
+    is_anywhere: Cell<bool>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader whose sets live in `sets`.
     pub fn new(sets: &'a Sets, symbols: SymbolSet, names: &'a Names) -> Reader<'a> {
-        Reader { sets, symbols, names, unjudged: RefCell::default() }
+        Reader { sets, symbols, names, unjudged: RefCell::default(), is_anywhere: Cell::new(false) }
     }
 
     /// The packets that match, and what of the match could not be judged.
@@ -124,6 +126,14 @@ impl<'a> Reader<'a> {
         self.unjudged.borrow_mut().clear();
         let truth = self.truth(expr, true, around);
         (truth, self.unjudged.take().into_iter().collect())
+    }
+
+    /// The same of packets at any port.
+    pub fn anywhere(&self, expr: &Expr, around: &Surroundings<'_>) -> Truth {
+        self.is_anywhere.set(true);
+        let (truth, _) = self.read(expr, around);
+        self.is_anywhere.set(false);
+        truth
     }
 
     /// OVN pushes a `!` down to the comparisons, and then adds what the fields require.
@@ -215,18 +225,29 @@ impl<'a> Reader<'a> {
                 }
                 self.bits(field, number.value, number.mask.unwrap_or(u128::MAX), around)
             }
-            ConstantKind::Text(name) => match port(field, around) {
+            ConstantKind::Text(name) => match self.port(field, around) {
                 Some(port) => Truth::constant(port == name),
                 None => self.unknown(format!("`{}`", field.symbol.name)),
             },
-            ConstantKind::PortGroup(name) => match (port(field, around), self.names.port_groups.get(name)) {
-                (Some(port), Some(members)) => Truth::constant(members.contains(port)),
-                (None, _) | (_, None) => self.unknown(format!("`@{name}`")),
-            },
+            ConstantKind::PortGroup(name) => {
+                match (self.port(field, around), self.names.port_groups.get(name)) {
+                    (Some(port), Some(members)) => Truth::constant(members.contains(port)),
+                    (None, _) | (_, None) => self.unknown(format!("`@{name}`")),
+                }
+            }
             ConstantKind::AddressSet(name) => match self.names.address_sets.get(name) {
                 Some(members) => self.any_bits(field, members, around),
                 None => self.unknown(format!("`${name}`")),
             },
+        }
+    }
+
+    fn port<'p>(&self, field: &FieldRef, around: &Surroundings<'p>) -> Option<&'p str> {
+        match field.symbol.name {
+            _ if self.is_anywhere.get() => None,
+            "inport" => Some(around.inport),
+            "outport" => Some(around.outport),
+            _ => None,
         }
     }
 
@@ -322,14 +343,6 @@ impl<'a> Reader<'a> {
 /// As many ones.
 fn ones(width: u32) -> u128 {
     u128::MAX.checked_shr(128 - width).unwrap_or(0)
-}
-
-fn port<'a>(field: &FieldRef, around: &Surroundings<'a>) -> Option<&'a str> {
-    match field.symbol.name {
-        "inport" => Some(around.inport),
-        "outport" => Some(around.outport),
-        _ => None,
-    }
 }
 
 /// Fields that are the same for all packets at one place. Guests send whole, untagged packets.

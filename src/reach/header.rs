@@ -37,6 +37,8 @@ impl Field {
 
 /// Ethernet types.
 pub const IPV4: u128 = 0x0800;
+/// The question who has an IPv4 address, and its answer.
+pub const ARP: u128 = 0x0806;
 /// IPv6.
 pub const IPV6: u128 = 0x86dd;
 

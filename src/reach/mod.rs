@@ -37,6 +37,7 @@
 //!
 //! Refuses to share code with what makes the rows, and to know what they were meant to do.
 
+mod back;
 mod balance;
 pub mod change;
 mod classes;
@@ -49,6 +50,7 @@ mod nat;
 pub mod network;
 pub(crate) mod outside;
 pub mod parties;
+mod resolve;
 mod router;
 pub mod selector;
 pub mod set;

@@ -132,7 +132,9 @@ impl<'n> Walker<'n> {
         let place = (self.at_router(inport, None, &left), &left);
         for translation in here.into_iter().filter(|it| it.is_inward) {
             let matching = self.destined(&translation.external.into());
-            let peer = if translation.is_stateless { None } else { Some(Field::IpSrc) };
+            // A router on one chassis has written it over before it asks for whom.
+            let is_blind = translation.is_stateless && router.is_gateway;
+            let peer = if is_blind { None } else { Some(Field::IpSrc) };
             let rule = Rule { priority: DNAT, matching, does: Does::Translate(translation) };
             self.rules(rule, peer, translation, &place, &mut rules);
         }
@@ -221,6 +223,11 @@ impl<'n> Walker<'n> {
         let refused: Vec<(&Translation, Set, Set)> = particular
             .into_iter()
             .map(|it| match &it.peers {
+                // Since 25.03 they are refused the external address alone.
+                Peers::AllBut(nets) if is_gateway(out) && network.target >= Target::TESTED[1] => {
+                    let external = self.destined(&it.external.into());
+                    (it, self.sets.and(from(nets), external), allowed)
+                }
                 Peers::AllBut(nets) if is_gateway(out) => (it, from(nets), allowed),
                 Peers::Only(_) => {
                     let others = self.sets.minus(self.destined(&it.external.into()), allowed);
@@ -588,7 +595,12 @@ impl<'n> Walker<'n> {
             let ports = router.ports.iter().filter(|_| forced.is_of_port);
             let own = ports.flat_map(|id| self.network.router_port(*id).networks.iter().map(IpNet::addr));
             let given = forced.translated.iter().chain(&forced.balanced).copied().chain(own);
-            within_any(self.sets, Field::IpDst, external.chain(vips).chain(given).map(IpNet::from))
+            let reserved = router.reserved.iter().copied();
+            within_any(
+                self.sets,
+                Field::IpDst,
+                external.chain(vips).chain(given).chain(reserved).map(IpNet::from),
+            )
         })
     }
 
@@ -606,6 +618,11 @@ impl Memory {
     /// Whether it is of a machine that has asked itself.
     pub(super) fn is_own(&self) -> bool {
         matches!(self.keeper, Keeper::Port(_)) && self.zone == Zone::Source
+    }
+
+    /// Whether a router has written its packets over.
+    pub(super) fn is_translation_of(&self, router: RouterId) -> bool {
+        self.keeper == Keeper::Router(router) && self.before != self.after
     }
 
     fn is_of(&self, keeper: Keeper, zone: Zone) -> bool {

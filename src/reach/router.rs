@@ -36,10 +36,14 @@ pub(super) struct RouteGroup {
     pub(super) table: Option<String>,
     /// The only port that it is for packets from.
     inport: Option<RouterPortId>,
+    /// The prefix.
+    pub(super) net: IpNet,
     /// Where it leads.
     pub(super) ways: Vec<Way>,
     /// Whether packets may pass it by: all of its next hops are watched over (BFD), or it has no rank.
     may_be_down: bool,
+    /// The ports by which answers go back to whom they came in from, whatever the route (`ecmp_symmetric_reply`).
+    pub(super) symmetric: Vec<RouterPortId>,
 }
 
 /// What beats what among prefixes of equal length.
@@ -70,6 +74,15 @@ pub(super) enum To {
     Unjudged(String),
 }
 
+impl To {
+    fn port(&self) -> Option<RouterPortId> {
+        match self {
+            To::Port { out, .. } => Some(*out),
+            To::Discard | To::Unjudged(_) => None,
+        }
+    }
+}
+
 /// Sources and destinations that a router forwards nothing from or to.
 const MARTIAN_SOURCES: [&str; 4] = ["224.0.0.0/4", "255.255.255.255/32", "127.0.0.0/8", "0.0.0.0/8"];
 const MARTIAN_DESTINATIONS: [&str; 2] = ["127.0.0.0/8", "0.0.0.0/8"];
@@ -90,7 +103,11 @@ impl<'n> Walker<'n> {
         if !port.is_enabled {
             return self.stop(flow, port.row, Why::Disabled);
         }
-        let mut own = external_macs(network, inport).chain([port.mac]);
+        let proxy = match port.link {
+            Link::Switch(port) => network.port(port).proxy_mac,
+            Link::Router(_) | Link::Nothing | Link::Contested => None,
+        };
+        let mut own = external_macs(network, inport).chain([port.mac]).chain(proxy);
         if !own.any(|mac| flow.eth_dst == Some(mac)) {
             return self.stop(flow, port.row, Why::EthernetAddress);
         }
@@ -124,7 +141,8 @@ impl<'n> Walker<'n> {
     }
 
     /// Packets that are not for the router itself.
-    pub(super) fn come_in(&mut self, inport: RouterPortId, flow: Flow) {
+    pub(super) fn come_in(&mut self, inport: RouterPortId, mut flow: Flow) {
+        self.note_way_back(inport, &mut flow);
         for flow in self.translated_in(inport, flow) {
             self.route(inport, flow);
         }
@@ -186,6 +204,10 @@ impl<'n> Walker<'n> {
 
     /// Looks for a route, asks the policies, and sends.
     pub(super) fn route(&mut self, inport: RouterPortId, flow: Flow) {
+        let flow = self.go_back(inport, flow);
+        if flow.set.is_none() {
+            return;
+        }
         let network = self.network;
         let router_id = network.router_port(inport).router;
         let router = network.router(router_id);
@@ -222,7 +244,7 @@ impl<'n> Walker<'n> {
             To::Port { out, next_hop } => {
                 flow.ttl -= 1;
                 let (row, out, next_hop) = (way.row, *out, *next_hop);
-                self.policies(Via { row, inport, out, next_hop }, &mut Vec::new(), flow);
+                self.policies(Via { row, inport, out, next_hop, back_to: None }, &mut Vec::new(), flow);
             }
         }
     }
@@ -308,7 +330,7 @@ impl<'n> Walker<'n> {
 
     /// Translates packets that leave, and sends them to the next hop, or in again by the gateway that has their
     /// destination.
-    fn send(&mut self, via: Via, mut flow: Flow) {
+    pub(super) fn send(&mut self, via: Via, mut flow: Flow) {
         let network = self.network;
         let port = network.router_port(via.out);
         let served = self.external(via.out, true);
@@ -342,28 +364,17 @@ impl<'n> Walker<'n> {
         }
     }
 
-    /// Whether somebody beyond a port is known to have an address.
-    fn is_known(&self, link: Link, hop: IpAddr) -> bool {
-        match link {
-            Link::Switch(port) => self.neighbour(self.network.port(port).switch, hop).is_some(),
-            Link::Router(peer) => self.network.router_port(peer).addresses().any(|own| own == hop),
-            Link::Nothing | Link::Contested => false,
-        }
-    }
-
-    /// Whether anybody may have the next hop: nobody does whose address is the router's own.
-    fn is_answered(&self, via: Via) -> bool {
-        let own = port_addresses(self.network, self.network.router_port(via.out).router);
-        via.next_hop.is_none_or(|hop| !own.contains(&hop))
-    }
-
     /// Packets come in again by the gateway that they would have left by.
     fn come_back(&mut self, gateway: RouterPortId, mut flow: Flow) {
         let network = self.network;
+        let port = network.router_port(gateway);
+        // Whoever has an Ethernet address of its own outside is let in by that all the same.
+        if !port.is_enabled && flow.eth_src == Some(port.mac) {
+            return self.stop(flow, port.row, Why::Disabled);
+        }
         flow.step(Step::Router(gateway));
         if flow.visited.contains(&(gateway, flow.rewrite)) {
-            let router = network.router(network.router_port(gateway).router);
-            return self.stop(flow, router.row, Why::Loop);
+            return self.stop(flow, network.router(port.router).row, Why::Loop);
         }
         flow.visited.push((gateway, flow.rewrite));
         self.take_in(gateway, flow, true);
@@ -388,6 +399,9 @@ impl<'n> Walker<'n> {
             Link::Router(peer) => self.send_to_router(via, peer, flow),
             Link::Switch(switch_port) => {
                 let switch = network.port(switch_port).switch;
+                if let Some(eth_dst) = via.back_to {
+                    return self.enter_switch(switch_port, Flow { eth_dst, ..flow });
+                }
                 let left = match via.next_hop {
                     None => {
                         let mut left = flow;
@@ -395,12 +409,14 @@ impl<'n> Walker<'n> {
                             let set = self.part(&left, self.destined(&address.into()));
                             let flow = Flow { set, ..left.clone() };
                             left.set = self.sets.minus(left.set, set);
-                            self.send_to_macs(switch_port, flow, &macs, port.mac);
+                            self.send_to_macs(switch_port, address, flow, &macs, port.mac);
                         }
-                        left
+                        self.send_to_proxies(switch_port, Some(port.mac), left)
                     }
                     Some(next_hop) => match self.neighbour(switch, next_hop) {
-                        Some(macs) => return self.send_to_macs(switch_port, flow, &macs, port.mac),
+                        Some(macs) => {
+                            return self.send_to_macs(switch_port, next_hop, flow, &macs, port.mac);
+                        }
                         None => flow,
                     },
                 };
@@ -414,13 +430,14 @@ impl<'n> Walker<'n> {
         }
     }
 
-    fn send_to_macs(&mut self, port: PortId, flow: Flow, macs: &[u64], own: u64) {
+    fn send_to_macs(&mut self, port: PortId, of: IpAddr, flow: Flow, macs: &[u64], own: u64) {
         for mac in macs.iter().filter(|_| !flow.set.is_none()) {
             if *mac == own {
                 let row = self.network.port(port).row;
                 self.stop(flow.clone(), row, Why::SamePort);
             } else {
-                self.enter_switch(port, Flow { eth_dst: Some(*mac), ..flow.clone() });
+                let flow = self.resolved(port, Some(own), of, *mac, flow.clone());
+                self.enter_switch(port, Flow { eth_dst: Some(*mac), ..flow });
             }
         }
     }
@@ -434,6 +451,7 @@ impl<'n> Walker<'n> {
         }
         let addresses: Vec<IpAddr> = far.addresses().collect();
         let reached = match via.next_hop {
+            _ if via.back_to.is_some() => flow.set,
             Some(next_hop) if addresses.contains(&next_hop) => flow.set,
             Some(_) => Set::NONE,
             None => {
@@ -479,6 +497,8 @@ impl<'n> Walker<'n> {
                     inport,
                     ways: vec![way.clone()],
                     may_be_down: false,
+                    symmetric: Vec::new(),
+                    net,
                 });
             };
             port.networks.iter().for_each(|net| add(*net, None));
@@ -502,7 +522,17 @@ impl<'n> Walker<'n> {
             // Before 25.03 a route by source in the main table holds in all of them.
             let is_everywhere = is_source && route.route_table.is_empty() && network.target < scoped();
             let table = (!is_everywhere).then(|| route.route_table.clone());
-            let ways = ways(network, router, *row, route, net);
+            let is_symmetric = route.options.get("ecmp_symmetric_reply").is_some_and(|value| value == "true");
+            let is_symmetric = is_symmetric && network.router(router).is_gateway;
+            let ways = match is_symmetric && is_source {
+                true => {
+                    let what = "answers to a route by source that go back as they came are not followed";
+                    vec![Way { row: *row, to: To::Unjudged(what.to_owned()) }]
+                }
+                false => ways(network, router, *row, route, net),
+            };
+            let symmetric: Vec<RouterPortId> =
+                ways.iter().filter(|_| is_symmetric).filter_map(|way| way.to.port()).collect();
             // Whether a session is up is not in the rows. And OVN ranks a route by source for all packets as it does
             // the drop of what has no route.
             let may_be_down = route.bfd.is_some() || is_source && net.prefix_len() == 0;
@@ -514,16 +544,23 @@ impl<'n> Walker<'n> {
                 Some((_, group)) => {
                     group.may_be_down &= may_be_down || ways.is_empty();
                     group.ways.extend(ways);
+                    group.symmetric.extend(symmetric);
                 }
                 None if ways.is_empty() => {}
                 None => {
                     let matching = within(self.sets, field, &net);
-                    let group = RouteGroup { priority, matching, table, inport: None, ways, may_be_down };
+                    let inport = None;
+                    let group =
+                        RouteGroup { priority, matching, table, inport, net, ways, may_be_down, symmetric };
                     groups.push((net, group));
                 }
             }
         }
         for (_, group) in &mut groups {
+            // Before 25.03 a single next hop is no choice to come back to.
+            if group.ways.len() < 2 && network.target < scoped() {
+                group.symmetric.clear();
+            }
             let n_discards = group.ways.iter().filter(|way| way.to == To::Discard).count();
             if n_discards > 0 && group.ways.len() > 1 {
                 let what = "`discard` shares its prefix with other routes".to_owned();
@@ -534,7 +571,7 @@ impl<'n> Walker<'n> {
     }
 }
 
-fn port_addresses(network: &Network, router: RouterId) -> Vec<IpAddr> {
+pub(super) fn port_addresses(network: &Network, router: RouterId) -> Vec<IpAddr> {
     let ports = network.router(router).ports.iter().map(|id| network.router_port(*id));
     ports.flat_map(|port| port.addresses().collect::<Vec<_>>()).collect()
 }
@@ -597,15 +634,17 @@ fn chain_of(policy: &LogicalRouterPolicy) -> Option<&str> {
 
 /// A port to leave by.
 #[derive(Clone, Copy, Debug)]
-struct Via {
-    row: RowId,
-    inport: RouterPortId,
-    out: RouterPortId,
-    next_hop: Option<IpAddr>,
+pub(super) struct Via {
+    pub(super) row: RowId,
+    pub(super) inport: RouterPortId,
+    pub(super) out: RouterPortId,
+    pub(super) next_hop: Option<IpAddr>,
+    /// For what goes back as it came: the Ethernet address that it came from, where that is known.
+    pub(super) back_to: Option<Option<u64>>,
 }
 
 /// The first OVN that keeps routes by source to their table, and drops single next hops of a policy.
-fn scoped() -> Target {
+pub(super) fn scoped() -> Target {
     Target::TESTED[1]
 }
 

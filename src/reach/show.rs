@@ -15,9 +15,9 @@ use crate::span::SourceMap;
 
 /// What holds of every answer.
 pub const ASSUMPTIONS: [&str; 8] = [
-    "neighbours answer address resolution",
+    "neighbours answer address resolution, where rules let them",
     "packets are whole and untagged, and leave their sender with a time to live of 64",
-    "NB_Global has no `default_acl_drop`",
+    "NB_Global has no `default_acl_drop`, where the rows are not a database's",
     "receivers answer what they get",
     "no connection is older than the rows",
     "every chassis is up",
@@ -137,6 +137,7 @@ impl Writer<'_, '_> {
             Why::NotItsAddress => format!("port security of {name}: it may not be sent this address"),
             Why::Dropped => format!("dropped: {}", row.gist),
             Why::Rejected => format!("rejected: {}", row.gist),
+            Why::NoRule => format!("no rule of {name} lets it pass, and NB_Global has `default_acl_drop`"),
             Why::GuestRoute => format!("{name} learns no route there, from DHCP or router advertisements"),
             Why::Neighbour(Some(hop)) => format!("nobody on {name} has the next hop {hop}"),
             Why::Neighbour(None) => format!("nobody on {name} has the address"),
@@ -309,6 +310,7 @@ fn code(why: &Why) -> &'static str {
         Why::NotItsAddress => "port-security-destination",
         Why::Dropped => "acl-drop",
         Why::Rejected => "acl-reject",
+        Why::NoRule => "acl-default",
         Why::GuestRoute => "guest-route",
         Why::Neighbour(_) => "no-neighbour",
         Why::EthernetAddress => "no-ethernet-address",

@@ -11,7 +11,7 @@
 //!
 //! Refuses to choose between rules of equal priority: their packets go both ways.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -34,7 +34,7 @@ pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<Port
         let port = network.port(*id);
         let mut own: Vec<u64> = port.addresses.iter().map(|address| address.mac).collect();
         if let Some(id) = port.router_port().filter(|_| port.is_router_address) {
-            own.extend(external_macs(network, id).chain([network.router_port(id).mac]));
+            own.extend(external_macs(network, id).chain([network.router_port(id).mac]).chain(port.proxy_mac));
         }
         own.sort_unstable();
         own.dedup();
@@ -58,8 +58,10 @@ pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Neighbours {
         }
         if let Some(id) = port.router_port() {
             let router = network.router_port(id);
-            let proxied = port.proxied.iter().filter(|net| net.prefix_len() == net.max_prefix_len());
-            let own = router.addresses().chain(answered(network, id)).chain(proxied.map(IpNet::addr));
+            let proxied = port.proxied.iter().filter(|net| is_host(net)).map(IpNet::addr);
+            // Since 23.06 whoever has the address answers first.
+            let proxied = proxied.filter(|_| !network.target.is_at_least((23, 6)));
+            let own = router.addresses().chain(answered(network, id)).chain(proxied);
             own.for_each(|own| neighbours.entry(own).or_default().push(router.mac));
             for (external, mac) in externals(network, id) {
                 neighbours.entry(external).or_default().push(mac);
@@ -71,6 +73,34 @@ pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Neighbours {
         macs.dedup();
     }
     neighbours
+}
+
+/// Networks that routers answer for where nobody on a switch has the address, with the Ethernet address.
+pub(super) fn proxies(network: &Network, switch: SwitchId) -> Vec<(IpNet, u64)> {
+    let ports = network.switch(switch).ports.iter().map(|id| network.port(*id));
+    let proxies = ports.filter_map(|port| Some((port, network.router_port(port.router_port()?))));
+    let nets = proxies.flat_map(|(port, router)| {
+        port.proxied.iter().map(move |net| (*net, port.proxy_mac.unwrap_or(router.mac)))
+    });
+    nets.collect()
+}
+
+/// Addresses that routers on a switch answer for, and no row tells of.
+pub(super) fn unknown(network: &Network, switch: SwitchId) -> BTreeSet<IpAddr> {
+    let routers: Vec<RouterPortId> = network.routers_on(switch).map(|(_, id)| id).collect();
+    let external = routers.iter().flat_map(|id| externals(network, *id).map(|(external, _)| external));
+    let mut unknown: BTreeSet<IpAddr> =
+        external.chain(routers.iter().flat_map(|id| answered(network, *id))).collect();
+    let ports = network.switch(switch).ports.iter().map(|id| network.port(*id));
+    let own = ports.flat_map(|port| &port.addresses).flat_map(|address| address.ips.iter().map(IpNet::addr));
+    for own in own.chain(routers.iter().flat_map(|id| network.router_port(*id).addresses())) {
+        unknown.remove(&own);
+    }
+    unknown
+}
+
+fn is_host(net: &IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len()
 }
 
 /// External addresses that a router port answers for, with the Ethernet address.
@@ -303,7 +333,9 @@ impl<'n> Walker<'n> {
             }
             flow.set = self.sets.or(flow.set, passed);
         }
-        if !flow.set.is_none() {
+        if switch.drops_rest {
+            let_through.extend(self.hinder(&flow, flow.set, switch.row, Why::NoRule));
+        } else if !flow.set.is_none() {
             let_through.push(flow);
         }
         let_through

@@ -9,18 +9,20 @@
 //! Refuses to judge what an outcome means for a question.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use super::back::WayBack;
 use super::classes::zones::Asked;
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
 use super::header::{Field, Header, IPV4, IPV6, Origin, Rewrite, address, bits};
 use super::nat::{Memory, Sources};
-use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
+use super::network::{AccessRule, AclId, Network, PortId, PortKind, RouterId, RouterPortId, RowId, SwitchId};
+use super::resolve::{Answer, Question};
 use super::router::RouteGroup;
 use super::set::{Set, Sets};
 use crate::nb::matching::Expr;
@@ -84,6 +86,8 @@ pub enum Why {
     Dropped,
     /// A rule drops it and tells the sender.
     Rejected,
+    /// No rule is about it, and what none is about is dropped.
+    NoRule,
     /// The guest knows no way.
     GuestRoute,
     /// Nobody on the switch or link has the address.
@@ -204,6 +208,8 @@ pub struct Flow {
     pub obstacles: Vec<Obstacle>,
     /// What switches and routers remember of their connection.
     pub memories: Rc<Vec<Memory>>,
+    /// From whom they came into routers that answer them to the same.
+    pub ways_back: Rc<Vec<WayBack>>,
     /// What becomes of their source on the router that they are in.
     pub sources: Sources,
     /// For answers to an echo request, their type.
@@ -227,6 +233,7 @@ impl Flow {
             path: Path::default(),
             obstacles: Vec::new(),
             memories: Rc::default(),
+            ways_back: Rc::default(),
             sources: Sources::default(),
             echo: None,
             visited: Vec::new(),
@@ -236,7 +243,8 @@ impl Flow {
     /// The answers to these packets, about to be sent.
     pub fn answered(&self, set: Set, echo: Option<u128>) -> Flow {
         let rewrite = self.rewrite.reply(echo);
-        Flow { rewrite, memories: self.memories.clone(), echo, ..Flow::new(set) }
+        let (memories, ways_back) = (self.memories.clone(), self.ways_back.clone());
+        Flow { rewrite, memories, ways_back, echo, ..Flow::new(set) }
     }
 
     pub(super) fn step(&mut self, step: Step) {
@@ -323,6 +331,13 @@ pub struct Walker<'n> {
     outcomes: Vec<Outcome>,
     macs: Vec<OnceCell<HashMap<u64, Vec<PortId>>>>,
     neighbours: Vec<OnceCell<Neighbours>>,
+    /// Networks that routers answer for on each switch.
+    proxies: Vec<OnceCell<Vec<(IpNet, u64)>>>,
+    /// Addresses on each switch that no row tells of.
+    unknown: Vec<OnceCell<BTreeSet<IpAddr>>>,
+    /// Whether rules of a switch may take questions for addresses.
+    pub(super) takers: Vec<OnceCell<bool>>,
+    pub(super) questions: HashMap<Question, Answer>,
     pub(super) routes: Vec<Option<Rc<Vec<RouteGroup>>>>,
     truths: RefCell<HashMap<(RowId, Surroundings<'n>), Read>>,
     fixed: RefCell<HashMap<Fixed, Set>>,
@@ -347,6 +362,10 @@ impl<'n> Walker<'n> {
             outcomes: Vec::new(),
             macs: vec![OnceCell::new(); n_switches],
             neighbours: vec![OnceCell::new(); n_switches],
+            proxies: vec![OnceCell::new(); n_switches],
+            unknown: vec![OnceCell::new(); n_switches],
+            takers: vec![OnceCell::new(); n_switches],
+            questions: HashMap::new(),
             routes: vec![None; network.routers.len()],
             truths: RefCell::default(),
             fixed: RefCell::default(),
@@ -410,7 +429,14 @@ impl<'n> Walker<'n> {
         let far = Flow { set: self.sets.minus(rest.set, near), ..rest.clone() };
         for router in &routers {
             let mac = network.router_port(*router).mac;
-            self.enter_switch(port, Flow { eth_dst: Some(mac), ..far.clone() });
+            let own = network.router_port(*router).networks.iter().map(IpNet::addr);
+            let mut far = far.clone();
+            if let Some(own) = own.into_iter().find(IpAddr::is_ipv4) {
+                let v4 = self.part(&far, self.sets.value(Field::EthType, IPV4));
+                let asked = self.resolved(port, None, own, mac, Flow { set: v4, ..far.clone() });
+                far.set = self.sets.or(self.sets.minus(far.set, v4), asked.set);
+            }
+            self.enter_switch(port, Flow { eth_dst: Some(mac), ..far });
         }
         let lost = if routers.is_empty() { rest.set } else { near };
         if !lost.is_none() {
@@ -448,6 +474,14 @@ impl<'n> Walker<'n> {
         if let (Some(asked), Some(zone)) = (&self.asked, zone) {
             asked.back(zone);
         }
+    }
+
+    pub(super) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        std::mem::take(&mut self.outcomes)
+    }
+
+    pub(super) fn put_outcomes(&mut self, outcomes: Vec<Outcome>) {
+        self.outcomes = outcomes;
     }
 
     pub(super) fn end(&mut self, flow: Flow, end: End) {
@@ -537,12 +571,13 @@ impl<'n> Walker<'n> {
             let flow = Flow { set, ..left.clone() };
             left.set = self.sets.minus(left.set, set);
             for gateway in gateways.iter().filter(|_| !set.is_none()) {
-                let macs = self.neighbours(switch).get(gateway).cloned().unwrap_or_default();
+                let macs = self.neighbour(switch, *gateway).unwrap_or_default();
                 if macs.is_empty() {
                     self.send_to_unknown(port, switch, flow.clone(), Some(*gateway));
                 }
                 for mac in macs {
-                    self.enter_switch(port, Flow { eth_dst: Some(mac), ..flow.clone() });
+                    let flow = self.resolved(port, flow.eth_src, *gateway, mac, flow.clone());
+                    self.enter_switch(port, Flow { eth_dst: Some(mac), ..flow });
                 }
             }
         }
@@ -563,16 +598,32 @@ impl<'n> Walker<'n> {
                 continue;
             }
             for mac in macs {
-                self.enter_switch(port, Flow { set, eth_dst: Some(mac), ..left.clone() });
+                let flow = Flow { set, ..left.clone() };
+                let flow = self.resolved(port, left.eth_src, address, mac, flow);
+                self.enter_switch(port, Flow { eth_dst: Some(mac), ..flow });
             }
             left.set = self.sets.minus(left.set, set);
         }
-        left
+        match self.network.port(port).kind {
+            PortKind::Guest => self.send_to_proxies(port, left.eth_src, left),
+            PortKind::Router(_) | PortKind::Localnet | PortKind::Other(_) => left,
+        }
     }
 
     /// Who on a switch has which address, as its rows say.
     fn neighbours(&self, switch: SwitchId) -> &Neighbours {
         self.neighbours[switch.0].get_or_init(|| super::switch::neighbours(self.network, switch))
+    }
+
+    /// Networks that routers answer for on a switch, and by which Ethernet address.
+    pub(super) fn proxies(&self, switch: SwitchId) -> &[(IpNet, u64)] {
+        self.proxies[switch.0].get_or_init(|| super::switch::proxies(self.network, switch))
+    }
+
+    /// Whether no row of a switch tells of an address.
+    pub(super) fn is_unknown(&self, switch: SwitchId, address: IpAddr) -> bool {
+        let unknown = self.unknown[switch.0].get_or_init(|| super::switch::unknown(self.network, switch));
+        unknown.contains(&address)
     }
 
     /// Which ports of a switch have an Ethernet address.
@@ -611,7 +662,11 @@ impl<'n> Walker<'n> {
     pub(super) fn neighbour(&self, switch: SwitchId, wanted: IpAddr) -> Option<Vec<u64>> {
         match self.claimed.filter(|(port, own)| *own == wanted && self.network.port(*port).switch == switch) {
             Some((port, _)) => self.guests.guest(port).mac.map(|mac| vec![mac]),
-            None => self.neighbours(switch).get(&wanted).cloned(),
+            None => self.neighbours(switch).get(&wanted).cloned().or_else(|| {
+                let proxies = self.proxies(switch).iter().filter(|(net, _)| net.contains(&wanted));
+                let macs: Vec<u64> = proxies.map(|(_, mac)| *mac).collect();
+                (!macs.is_empty()).then_some(macs)
+            }),
         }
     }
 

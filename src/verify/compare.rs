@@ -108,7 +108,9 @@ fn fates<'f>(sets: &Sets, found: impl Iterator<Item = (&'f Fate, Set)>) -> (Fate
     for (fate, set) in found {
         let known = match fate {
             Fate::Unsaid(why) => unsaid.entry(why.clone()).or_insert(Set::NONE),
-            Fate::Lost | Fate::Arrives { .. } => fates.entry(fate.clone()).or_insert(Set::NONE),
+            Fate::Lost | Fate::Refused | Fate::Arrives { .. } => {
+                fates.entry(fate.clone()).or_insert(Set::NONE)
+            }
         };
         *known = sets.or(*known, set);
     }
@@ -140,7 +142,7 @@ const SOMEBODY: u128 = 0x0808_0808;
 /// Who gets a packet, as what, and how well: 1 it arrives, 2 its answer comes back too.
 fn grade(fate: &Fate) -> Option<(&Place, &crate::reach::header::Rewrite, u8)> {
     match fate {
-        Fate::Lost | Fate::Unsaid(_) => None,
+        Fate::Lost | Fate::Refused | Fate::Unsaid(_) => None,
         Fate::Arrives { place, written, answered } => {
             Some((place, written, if *answered == Some(true) { 2 } else { 1 }))
         }
@@ -154,7 +156,9 @@ fn kind(meant: &BTreeSet<Fate>, done: &BTreeSet<Fate>) -> Kind {
             let others = there.iter().filter_map(grade);
             !others.into_iter().any(|(at, as_, how)| at == place && as_ == written && how >= well)
         };
-        let is_surer = there.contains(&Fate::Lost) && !here.contains(&Fate::Lost);
+        let may_stop =
+            |fates: &BTreeSet<Fate>| [Fate::Lost, Fate::Refused].iter().any(|it| fates.contains(it));
+        let is_surer = may_stop(there) && !may_stop(here);
         is_surer || here.difference(there).any(is_beyond)
     };
     match (more(done, meant), more(meant, done)) {
@@ -198,6 +202,7 @@ fn words(checked: &Checked<'_>, fate: &Fate, witness: &Header) -> String {
     let model = checked.model();
     let (place, written, answered) = match fate {
         Fate::Lost => return "lost".to_owned(),
+        Fate::Refused => return "refused: its sender is told".to_owned(),
         Fate::Unsaid(why) => return format!("undetermined: {why}"),
         Fate::Arrives { place, written, answered } => (place, written, answered),
     };

@@ -123,7 +123,11 @@ impl<'n> RowsMeaning<'n> {
                 let place = self.vpcs.get(name).map(|id| Place::Vpc(*id));
                 (place.unwrap_or_else(|| Place::Stranger(name.clone())), judge::Place::Router)
             }
-            End::Nowhere => return add(request.flow.set, Fate::Lost, rows_of(network, &request)),
+            End::Nowhere => {
+                let is_told = request.flow.obstacles.last().is_some_and(|it| it.why.is_told());
+                let fate = if is_told { Fate::Refused } else { Fate::Lost };
+                return add(request.flow.set, fate, rows_of(network, &request));
+            }
             End::Unjudged { row, what } => {
                 return add(request.flow.set, unsaid(network, *row, what), vec![*row]);
             }

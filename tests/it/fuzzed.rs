@@ -14,10 +14,11 @@ pub(crate) mod targets;
 /// A door, by its name.
 type Door = (&'static str, fn(&[u8]));
 
-const DOORS: [Door; 6] = [
+const DOORS: [Door; 7] = [
     ("yaml", targets::yaml),
     ("expression", targets::expression),
     ("monitor", targets::monitor),
+    ("saved", targets::saved),
     ("conversation", targets::conversation),
     ("lock", targets::lock),
     ("plan", targets::plan),

@@ -78,7 +78,7 @@ pub(super) fn traits(network: &Network, id: SwitchId, door: &Door, texts: &mut T
     let (switch, port) = (network.switch(id), network.port(door.port));
     let router = network.router_port(door.router_port);
     let mut said = format!(
-        "{} {} {} {} {} {} {}",
+        "{} {} {} {} {} {} {} {}",
         router.router.0,
         router.route_table,
         router.is_enabled,
@@ -86,6 +86,7 @@ pub(super) fn traits(network: &Network, id: SwitchId, door: &Door, texts: &mut T
         port.is_enabled,
         switch.is_stateful,
         switch.answers_dns,
+        switch.drops_rest,
     );
     for vip in &switch.vips {
         let _ = write!(said, " vip {} {}", vip.row.0, vip.address);

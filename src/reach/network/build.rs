@@ -32,10 +32,33 @@ fn parse_address(text: &str) -> Option<Address> {
     Some(Address { mac, ips })
 }
 
+/// `[MAC] IP…` as OVN reads it: up to the first word that is no address. Before 23.06 it takes IPv4 addresses alone,
+/// whatever their prefix length.
+fn proxies(text: &str, target: Target) -> (Option<u64>, Vec<IpNet>) {
+    let mut words = text.split_whitespace().peekable();
+    if !target.is_at_least((23, 6)) {
+        let nets = words.map_while(parse_net).filter(|net| net.addr().is_ipv4());
+        return (None, nets.map(|net| net.addr().into()).collect());
+    }
+    let mac = words.peek().and_then(|word| parse_mac(word));
+    let nets = words.skip(usize::from(mac.is_some())).map_while(parse_net);
+    (mac, nets.map(|net| net.trunc()).collect())
+}
+
 pub(super) type Resolve<'a> = &'a dyn Fn(&Ref, Table) -> Option<RowId>;
+
+/// What a database says beside its rows.
+#[derive(Default)]
+pub(super) struct Besides {
+    /// Whether switches with rules drop what none is about.
+    pub(super) drops_rest: bool,
+    /// The balancers that switches and routers have by groups.
+    pub(super) balancers: BTreeMap<RowId, BTreeSet<Ref>>,
+}
 
 pub(super) struct Builder<'a> {
     rows: Vec<&'a Row>,
+    besides: Besides,
     pub(super) resolve: Resolve<'a>,
     pub(super) network: Network,
     port_of_row: BTreeMap<RowId, PortId>,
@@ -50,6 +73,7 @@ impl<'a> Builder<'a> {
     pub(super) fn build(
         found: Vec<(String, &'a Row, Option<Span>)>,
         resolve: Resolve<'a>,
+        besides: Besides,
         target: Target,
     ) -> Network {
         let rows = found.iter().map(|(_, row, _)| *row).collect();
@@ -62,6 +86,7 @@ impl<'a> Builder<'a> {
         let network = Network { rows: infos.collect(), target, ..Network::default() };
         let mut builder = Builder {
             rows,
+            besides,
             resolve,
             network,
             port_of_row: BTreeMap::new(),
@@ -126,7 +151,7 @@ impl<'a> Builder<'a> {
             let policies = policies.collect();
             let ports: Vec<RouterPortId> = ports;
             let is_gateway = router.options.contains_key("chassis");
-            let (vips, unfollowed) = self.vips(&router.load_balancer);
+            let (vips, unfollowed) = self.vips(&self.balancers(row, router.load_balancer));
             self.network.routers.push(Router {
                 row,
                 vips,
@@ -138,6 +163,7 @@ impl<'a> Builder<'a> {
                 is_gateway,
                 translations: Vec::new(),
                 unfollowed,
+                reserved: Vec::new(),
             });
         }
     }
@@ -173,18 +199,27 @@ impl<'a> Builder<'a> {
             let ports: Vec<_> =
                 switch.ports.iter().filter_map(|to| self.read(to, Table::LogicalSwitchPort)).collect();
             let ports = ports.into_iter().map(|(row, port)| self.port(id, row, port)).collect();
-            let (vips, unfollowed) = self.vips(&switch.load_balancer);
+            let balancers = self.balancers(row, switch.load_balancer);
+            let (vips, unfollowed) = self.vips(&balancers);
+            let is_stateful = self.have_addresses(&balancers);
             self.network.switches.push(Switch {
                 row,
                 name: switch.name,
                 ports,
                 acls: Vec::new(),
-                is_stateful: self.have_addresses(&switch.load_balancer),
+                is_stateful,
+                // Before 23.06 a balancer has it look for rules too.
+                drops_rest: is_stateful && self.besides.drops_rest && !self.network.target.has_acl_tiers(),
                 vips,
                 unfollowed,
                 answers_dns: !switch.dns_records.is_empty(),
             });
         }
+    }
+
+    /// The balancers of a switch or router, its own and those of its groups.
+    fn balancers(&self, row: RowId, own: BTreeSet<Ref>) -> BTreeSet<Ref> {
+        own.into_iter().chain(self.besides.balancers.get(&row).into_iter().flatten().cloned()).collect()
     }
 
     fn port(&mut self, switch: SwitchId, row: RowId, port: LogicalSwitchPort) -> PortId {
@@ -203,6 +238,7 @@ impl<'a> Builder<'a> {
         let proxied = port.options.get("arp_proxy").map(String::as_str).unwrap_or_default();
         let mut labels = port.external_ids;
         labels.retain(|key, _| ![stamp::OWNER, stamp::KEY, stamp::DIGEST].contains(&key.as_str()));
+        let (proxy_mac, proxied) = proxies(proxied, self.network.target);
         let id = PortId(self.network.ports.len());
         self.port_of_row.insert(row, id);
         self.network.ports.push(Port {
@@ -217,7 +253,8 @@ impl<'a> Builder<'a> {
             security,
             is_enabled: port.enabled != Some(false),
             shared: Vec::new(),
-            proxied: proxied.split_whitespace().filter_map(parse_net).collect(),
+            proxied,
+            proxy_mac,
             dhcpv4: dhcp,
             labels,
         });
@@ -332,6 +369,7 @@ impl<'a> Builder<'a> {
         }
         for (at, rules) in rules.into_iter().enumerate() {
             self.network.switches[at].is_stateful |= rules.values().any(|acl| acl.action == "allow-related");
+            self.network.switches[at].drops_rest |= self.besides.drops_rest && !rules.is_empty();
             let mut ids: Vec<AclId> = rules
                 .into_iter()
                 .filter_map(|(row, acl)| self.access_rule(row, &acl, SwitchId(at)))

@@ -10,7 +10,7 @@ mod build;
 mod translations;
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 pub use self::balancers::Responder;
-use self::build::Builder;
+use self::build::{Besides, Builder};
 pub use self::translations::{Forced, Peers, Translation, Unfollowed};
 use super::filter::Names;
 use super::selector::Labels;
@@ -122,6 +122,8 @@ pub struct Port {
     pub shared: Vec<IpAddr>,
     /// What a router answers for in its place, as the port to it says (`arp_proxy`).
     pub proxied: Vec<IpNet>,
+    /// By which Ethernet address; the router's own where none is given.
+    pub proxy_mac: Option<u64>,
     /// What DHCPv4 tells the machine.
     pub dhcpv4: Option<Rc<DhcpOptions>>,
     /// What people say of it: its `external_ids`, and what is added to them.
@@ -141,6 +143,8 @@ pub struct Switch {
     pub acls: Vec<AclId>,
     /// Whether connections are followed on it.
     pub is_stateful: bool,
+    /// Whether what no rule is about is dropped.
+    pub drops_rest: bool,
     /// The virtual addresses of its balancers.
     pub vips: Vec<Vip>,
     /// Its balancers that are not followed.
@@ -279,6 +283,8 @@ pub struct Router {
     pub translations: Vec<Translation>,
     /// Its translations and balancers that are not followed.
     pub unfollowed: Vec<Unfollowed>,
+    /// Addresses that it does not take for its own, though nothing comes of their translations.
+    pub reserved: Vec<IpAddr>,
     /// The sources that it gives to what it has translated or spread.
     pub forced: Forced,
     /// The virtual addresses of its balancers.
@@ -329,7 +335,7 @@ impl Network {
             Ref::Key(key) => ids.get(key).copied(),
             Ref::Foreign(_) => None,
         };
-        Builder::build(found.collect(), &resolve, target)
+        Builder::build(found.collect(), &resolve, Besides::default(), target)
     }
 
     /// The network of a live database.
@@ -354,7 +360,14 @@ impl Network {
             Ref::Foreign(uuid) => ids.get(&(table, *uuid)).copied(),
             Ref::Key(_) => None,
         };
-        Builder::build(found.collect(), &resolve, target)
+        let besides = Besides {
+            drops_rest: actual.beside.drops_rest(),
+            balancers: (actual.iter().enumerate())
+                .map(|(at, (uuid, _))| (RowId(at), actual.beside.balancers(uuid).map(Ref::Foreign).collect()))
+                .filter(|(_, refs): &(RowId, BTreeSet<Ref>)| !refs.is_empty())
+                .collect(),
+        };
+        Builder::build(found.collect(), &resolve, besides, target)
     }
 
     /// Adds what somebody says of machines, by the names of their ports.

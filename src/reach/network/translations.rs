@@ -119,6 +119,17 @@ impl Builder<'_> {
             for (row, nat) in
                 router.nat.iter().filter_map(|to| self.read::<Nat>(to, Table::Nat)).collect::<Vec<_>>()
             {
+                // Before 25.03 it is enough that the address can be read, and that there is a gateway.
+                let of_router = &self.network.routers[id.0];
+                let mut gateways =
+                    of_router.ports.iter().filter(|id| self.network.router_port(**id).is_gateway);
+                let is_there = of_router.is_gateway || gateways.next().is_some();
+                if let ("snat", Ok(address)) = (nat.kind.as_str(), nat.external_ip.parse())
+                    && is_there
+                    && self.network.target < Target::TESTED[1]
+                {
+                    self.network.routers[id.0].reserved.push(address);
+                }
                 match self.translation(*id, row, &nat) {
                     Ok(translation) => self.network.routers[id.0].translations.push(translation),
                     Err(Not::Done(what)) => self.note(row, format!("OVN passes over it: {what}")),

@@ -13,7 +13,8 @@ use std::net::IpAddr;
 use std::process::{Command, Stdio};
 
 use northc::emit::transact::transaction;
-use northc::nb::Table;
+use northc::nb::actual::Actual;
+use northc::nb::{Table, dump};
 use northc::reach::guest::{ByHand, Guests};
 use northc::reach::header::{Field, Header};
 use northc::reach::network::{Network, PortId, RowId};
@@ -21,9 +22,9 @@ use northc::reach::set::{Set, Sets};
 use northc::reach::show::microflow;
 use northc::reach::walk::{End, Flow, Kind, Outcome, Step, Walker, Why};
 use northc::target::Target;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::random::{self, Packet, World};
+use super::random::{self, OWNER, Packet, World};
 use crate::expressions::Dice;
 use crate::ovn;
 use crate::stack::Stack;
@@ -68,6 +69,13 @@ fn ovn_sends_packets_where_we_say() {
     assert!(n_arrived * 10 > n_packets && n_unjudged < n_packets, "the packets are worth sending");
 }
 
+/// What the database holds, as somebody saves it.
+fn saved(stack: &Stack) -> Actual {
+    let dump = ["dump", "--format=json", &stack.remote(), "OVN_Northbound"];
+    let saved = Command::new("ovsdb-client").args(dump).output().expect("ovsdb-client is there");
+    dump::read(std::str::from_utf8(&saved.stdout).expect("text")).expect("a saved database")
+}
+
 #[derive(Default)]
 struct Tally {
     n_packets: usize,
@@ -81,11 +89,20 @@ struct Tally {
 fn network(stack: &Stack, seed: u64, tally: &mut Tally) {
     let mut dice = Dice::new(seed);
     let world = World::new(&mut dice);
-    let params = serde_json::from_str(&transaction(&world.rows, "random")).expect("JSON");
+    let mut params: Value = serde_json::from_str(&transaction(&world.rows, OWNER)).expect("JSON");
+    params.as_array_mut().expect("operations").extend(world.beside.iter().cloned());
     stack.transact(&params).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    if world.drops_rest {
+        stack
+            .nbctl(&["set", "NB_Global", ".", "options:default_acl_drop=true"])
+            .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    }
     stack.settle();
     let target: Target = ovn::version().parse().expect("a version of OVN");
-    let network = Network::of_rows(&world.rows, target);
+    let network = match world.beside.is_empty() && !world.drops_rest {
+        true => Network::of_rows(&world.rows, target),
+        false => Network::of_actual(&saved(stack), target),
+    };
     let sets = Sets::default();
     let mut walker = Walker::new(&network, &sets, Guests::new(&network, ByHand::default()));
     let packets: Vec<Packet> = (0..PACKETS_EACH).map(|_| world.packet(&mut dice)).collect();
@@ -126,13 +143,33 @@ fn network(stack: &Stack, seed: u64, tally: &mut Tally) {
             if !expected.contains(&seen) {
                 let rows =
                     if tally.disagreements.is_empty() { random::dump(&world.rows) } else { String::new() };
+                let why = obstacles(&network, &mut walker, packet, kind);
                 tally.disagreements.push(format!(
-                    "seed {seed}, {state}: {packet:?}\n  {}\n  OVN: {seen:?}\n  northc: {expected:?}\n{text}{rows}",
+                    "seed {seed}, {state}: {packet:?}\n  {}\n  OVN: {seen:?}\n  northc: {expected:?} {why:?}\n{text}{rows}",
                     packet.header
                 ));
             }
         }
     }
+}
+
+/// What stops a packet, for whoever looks into a disagreement.
+fn obstacles(network: &Network, walker: &mut Walker<'_>, packet: &Packet, kind: Kind) -> Vec<String> {
+    let (at, flow) = sent(network, walker, packet);
+    let outcomes = walker.from_wire(at, flow, kind);
+    let obstacles = outcomes.iter().flat_map(|it| &it.flow.obstacles);
+    obstacles.map(|it| format!("{:?} by {}", it.why, network.row(it.row).name)).collect()
+}
+
+/// A packet at its port.
+fn sent(network: &Network, walker: &Walker<'_>, packet: &Packet) -> (PortId, Flow) {
+    let sets = walker.sets;
+    let only = Field::ALL
+        .into_iter()
+        .fold(Set::ALL, |set, field| sets.and(set, sets.value(field, packet.header[field])));
+    let at = network.ports.iter().position(|port| port.name == packet.port).map(PortId);
+    let flow = Flow { eth_src: Some(packet.eth_src), eth_dst: Some(packet.eth_dst), ..Flow::new(only) };
+    (at.expect("the port is there"), flow)
 }
 
 /// All that may become of a packet; `None` when it can't be judged.
@@ -142,19 +179,21 @@ fn expected(
     packet: &Packet,
     kind: Kind,
 ) -> Option<BTreeSet<Seen>> {
-    let sets = walker.sets;
-    let only = Field::ALL
-        .into_iter()
-        .fold(Set::ALL, |set, field| sets.and(set, sets.value(field, packet.header[field])));
-    // On a router of one chassis ovn-trace ends where an address might have to be given back.
+    // On a router of one chassis ovn-trace ends where an address might have to be given back, be it of what the router
+    // itself answers.
     let gateways = network.routers.iter().filter(|router| router.is_gateway);
-    let mut given = gateways.flat_map(|router| &router.translations).filter(|it| it.is_outward);
-    if given.any(|it| it.external == packet.header.destination()) {
+    let mut given = gateways.flat_map(|router| {
+        let outward = router.translations.iter().filter(|it| it.is_outward).map(|it| it.external);
+        let forced = router.forced.translated.iter().chain(&router.forced.balanced).copied();
+        let own = router.ports.iter().filter(|_| router.forced.is_of_port);
+        outward.chain(forced).chain(own.flat_map(|id| network.router_port(*id).addresses()))
+    });
+    let ends = [packet.header.source(), packet.header.destination()];
+    if given.any(|own| ends.contains(&own)) {
         return None;
     }
-    let at = network.ports.iter().position(|port| port.name == packet.port).map(PortId)?;
-    let flow = Flow { eth_src: Some(packet.eth_src), eth_dst: Some(packet.eth_dst), ..Flow::new(only) };
-    let mut outcomes = walker.from_wire(at, flow, kind);
+    let (at, flow) = sent(network, walker, packet);
+    let outcomes = walker.from_wire(at, flow, kind);
     let asks_state = network.acls.iter().any(|rule| rule.matching.to_string().contains("ct."));
     let is_routed = |it: &Outcome| it.flow.path.steps().iter().any(|step| matches!(step, Step::Router(_)));
     let vips = network.switches.iter().flat_map(|switch| &switch.vips);
@@ -170,22 +209,24 @@ fn expected(
     let is_off =
         |mac| network.ports.iter().any(|it| !it.is_enabled && it.addresses.iter().any(|a| a.mac == mac));
     let mut all = BTreeSet::new();
-    while let Some(Outcome { flow, end }) = outcomes.pop() {
+    // With what translations have given the echo request that they answer.
+    let mut outcomes: Vec<_> = outcomes.into_iter().map(|it| ([None, None], it)).collect();
+    while let Some((before, Outcome { flow, end })) = outcomes.pop() {
+        let own = translated(network, &flow, &packet.header);
+        let given = [own[0].or(before[0]), own[1].or(before[1])];
         all.extend(flow.eth_dst.is_some_and(is_off).then_some(Seen::Lost(false)));
         let seen = match end {
             End::Unjudged { .. } => return None,
             _ if is_beyond_trace(network, &flow) => return None,
             // Where nobody is known to have the next hop, ovn-trace ends with a question to the neighbours.
             _ if flow.eth_dst.is_none() => Seen::Lost(false),
-            End::Port(port) | End::Outside(port) => Seen::Out(
-                network.port(port).name.clone(),
-                flow.ttl,
-                translated(network, &flow, &packet.header),
-            ),
+            End::Port(port) | End::Outside(port) => {
+                Seen::Out(network.port(port).name.clone(), flow.ttl, given)
+            }
             End::Router(port) => {
                 let echo = if packet.header.is_ipv6() { 129 } else { 0 };
                 let answer = flow.answered(flow.set, Some(echo));
-                outcomes.extend(walker.from_router(port, answer, kind));
+                outcomes.extend(walker.from_router(port, answer, kind).into_iter().map(|it| (given, it)));
                 continue;
             }
             End::Nowhere => {

@@ -70,6 +70,18 @@ fn a_change_may_fail() {
     assert_eq!(opening(&diff(one, both, &["--no-reach"])), "[exit 0]\n");
 }
 
+#[test]
+fn whether_a_change_opens_anything_may_be_unknown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (old, new) = ("fixtures/acls/by-port", super::verb::marked(dir.path()));
+    let plan =
+        |more: &[&str]| northc(["plan", "--from", old, "--to", &new].into_iter().chain(more.iter().copied()));
+    for (more, code) in [(&["--fail-on", "opens"][..], 7), (&["--fail-on", "closes"], 7), (&[], 0)] {
+        let ran = plan(more);
+        assert_eq!(ran.code, code, "{more:?}: {}{}", ran.err, ran.out);
+    }
+}
+
 /// A network and the same with a rule or a route turned into another.
 fn twins(seed: u64) -> (Rows, Rows) {
     let dice = &mut Dice::new(seed);
@@ -143,7 +155,7 @@ fn one(sets: &Sets, header: &Header) -> Set {
 #[test]
 fn packets_turn_as_it_says() {
     let (mut n_turned, mut n_not) = (0, 0);
-    for seed in 0..15 {
+    for seed in 0..30 {
         let (old, new) = twins(seed);
         let [old, new] = [old, new].map(|rows| as_if_applied(&rows, "random"));
         let found = change(&old, &new);

@@ -2,6 +2,7 @@
 
 mod against_itself;
 mod against_ovn;
+mod beside;
 mod brute_force;
 mod changes;
 mod classes;

@@ -11,6 +11,7 @@ use northc::nb::{
     Rows, Table,
 };
 use northc::reach::header::{Field, Header};
+use serde_json::{Value, json};
 
 use crate::expressions::Dice;
 
@@ -35,6 +36,12 @@ pub(super) struct World {
     externals: Vec<IpAddr>,
     /// Virtual addresses of balancers.
     vips: Vec<IpAddr>,
+    /// Ethernet addresses that routers answer by in place of neighbours.
+    proxies: Vec<(String, u64)>,
+    /// What is written beside the rows: operations of one transaction with theirs.
+    pub(super) beside: Vec<Value>,
+    /// Whether `NB_Global` says `default_acl_drop`.
+    pub(super) drops_rest: bool,
     n_rows: usize,
 }
 
@@ -48,6 +55,8 @@ pub(super) struct Packet {
     pub(super) header: Header,
 }
 
+/// Whose the rows are.
+pub(super) const OWNER: &str = "random";
 const PORTS: [u128; 7] = [22, 53, 80, 443, 1023, 1024, 40_000];
 const PRIORITIES: [i64; 5] = [0, 1, 1000, 1001, 32_767];
 
@@ -55,6 +64,7 @@ impl World {
     /// The network of a seed.
     pub(super) fn new(dice: &mut Dice) -> World {
         let mut world = World { asks_state: dice.one_in(6), ..World::default() };
+        world.drops_rest = dice.one_in(8);
         let n_switches = 2 + dice.below(3);
         let n_routers = 1 + dice.below(2);
         let mut switches: Vec<LogicalSwitch> = (0..n_switches)
@@ -107,12 +117,32 @@ impl World {
                     Dns { records: [("a.b".to_owned(), "10.0.0.2".to_owned())].into(), ..Default::default() };
                 switch.dns_records.insert(world.nameless(Table::Dns, row));
             }
+            world.group(dice, Table::LogicalSwitch, &switch.name);
             world.insert(Table::LogicalSwitch, &switch.name.clone(), switch);
         }
         for router in routers {
+            world.group(dice, Table::LogicalRouter, &router.name);
             world.insert(Table::LogicalRouter, &router.name.clone(), router);
         }
         world
+    }
+
+    /// Balancers that a switch or router has by a group alone.
+    fn group(&mut self, dice: &mut Dice, of: Table, name: &str) {
+        if !dice.one_in(8) {
+            return;
+        }
+        let mut balancers = BTreeSet::new();
+        (0..1 + dice.below(2)).for_each(|_| self.balancer(dice, &mut balancers));
+        let uuids = balancers.iter().filter_map(|to| match to {
+            Ref::Key(key) => Some(json!(["uuid", key.uuid(OWNER).to_string()])),
+            Ref::Foreign(_) => None,
+        });
+        let group = format!("group_{name}");
+        self.beside.push(json!({"op": "insert", "table": "Load_Balancer_Group", "uuid-name": group,
+            "row": {"name": group, "load_balancer": ["set", uuids.collect::<Vec<_>>()]}}));
+        self.beside.push(json!({"op": "update", "table": of.name(), "where": [["name", "==", name]],
+            "row": {"load_balancer_group": ["named-uuid", group]}}));
     }
 
     fn row(&self, to: &Ref) -> Option<&Row> {
@@ -223,11 +253,18 @@ impl World {
         };
         router.ports.insert(self.insert(Table::LogicalRouterPort, &name, port));
         let end = format!("{}-{}", switch.name, router.name);
+        let mut options = BTreeMap::from([("router-port".to_owned(), name)]);
+        if dice.one_in(6) {
+            let proxied =
+                dice.pick(&["10.0.0.77 169.254.77.1", "10.0.1.128/26", "0a:58:00:00:00:01 10.0.2.77"]);
+            options.insert("arp_proxy".to_owned(), proxied.to_owned());
+            self.proxies.push((switch.name.clone(), 0x0a58_0000_0001));
+        }
         let port = LogicalSwitchPort {
             name: end.clone(),
             kind: "router".to_owned(),
             addresses: ["router".to_owned()].into(),
-            options: [("router-port".to_owned(), name)].into(),
+            options,
             ..Default::default()
         };
         switch.ports.insert(self.insert(Table::LogicalSwitchPort, &end, port));
@@ -310,12 +347,18 @@ impl World {
         }
         let nexthop = if is_discard { "discard".to_owned() } else { self.next_hop(dice) };
         let output_port = (!is_discard && dice.one_in(6)).then(|| ports[dice.below(ports.len())].clone());
+        let policy = dice.one_in(4).then(|| "src-ip".to_owned());
+        let is_symmetric = !is_discard && policy.is_none() && dice.one_in(4);
         let route = LogicalRouterStaticRoute {
             route_table: if dice.one_in(5) { "t1".to_owned() } else { String::new() },
             ip_prefix: prefix,
-            policy: dice.one_in(4).then(|| "src-ip".to_owned()),
+            policy,
             nexthop,
             output_port,
+            options: is_symmetric
+                .then(|| ("ecmp_symmetric_reply".to_owned(), "true".to_owned()))
+                .into_iter()
+                .collect(),
             ..Default::default()
         };
         router.static_routes.insert(self.nameless(Table::LogicalRouterStaticRoute, route));
@@ -576,6 +619,9 @@ impl World {
         let eth_dst = match holder {
             Some(holder) if !dice.one_in(6) => holder.mac,
             _ if dice.one_in(20) => 0x02_99_99_99_99_99,
+            _ if dice.one_in(6) && self.proxies.iter().any(|(switch, _)| *switch == machine.switch) => {
+                self.proxies[0].1
+            }
             _ => near[dice.below(near.len())],
         };
         let header = header(dice, source, to);

@@ -61,6 +61,28 @@ fn many_are_grouped() {
     assert_snapshot!("not_exposed", said(&["-f", "fixtures/policies/drop", "--exposed"]));
 }
 
+/// A case whose first rule by hand asks for a mark, which nobody follows.
+pub(super) fn marked(dir: &std::path::Path) -> String {
+    let text = std::fs::read_to_string("fixtures/acls/by-port/network.yaml").expect("a fixture");
+    let marked = text.replacen("match: ", "match: pkt.mark == 7 && ", 1);
+    assert_ne!(text, marked);
+    let file = dir.join("network.yaml");
+    std::fs::write(&file, marked).expect("a file");
+    file.to_str().expect("text").to_owned()
+}
+
+#[test]
+fn what_can_not_be_said_has_an_exit_code() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = marked(dir.path());
+    let ran = reach(&["-f", &file, "--all"]);
+    assert_eq!(ran.code, 7, "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("undetermined"), "{}", ran.out);
+    let document: serde_json::Value =
+        serde_json::from_str(&reach(&["-f", &file, "--all", "--format", "json"]).out).expect("JSON");
+    assert_eq!(document["exit"], 7);
+}
+
 #[test]
 fn bad_questions_are_refused() {
     let f = "fixtures/policies/drop";

@@ -351,3 +351,27 @@ fn the_same_in_other_words_is_no_difference() {
     }
     assert!(wrong.is_empty(), "{wrong}");
 }
+
+#[test]
+fn whoever_is_told_is_told() {
+    for (action, other) in [("reject", "drop"), ("drop", "reject")] {
+        let mut n = 0;
+        for case in cases::all() {
+            compiled(&case, Target::OLDEST, |checked, rows| {
+                let is_one = |row: &Row| Acl::try_from(row).is_ok_and(|acl| acl.action == action);
+                if n == 2 || !rows.iter().any(|(_, row)| is_one(row)) {
+                    return;
+                }
+                n += 1;
+                let changed = with_acls(rows, |acl| {
+                    if acl.action == action {
+                        acl.action = other.to_owned();
+                    }
+                });
+                let report = compared(checked, &changed, Target::OLDEST);
+                assert!(!report.differences.is_empty(), "{}: {action} becomes {other}", case.name);
+            });
+        }
+        assert!(n > 0, "somebody has a rule that says {action}");
+    }
+}
