@@ -113,7 +113,7 @@ fn network(stack: &Stack, seed: u64, tally: &mut Tally) {
                 tally.n_unjudged += 1;
                 continue;
             };
-            // Some loops are too deep for ovn-trace.
+            // Some loops are too deep for ovn-trace, and some too wide.
             let Some(text) = tracer.trace(packet) else {
                 drop(tracer);
                 tracer = Tracer::start(stack, state);
@@ -317,7 +317,9 @@ impl Tracer {
     fn start(stack: &Stack, state: &str) -> Tracer {
         let file = |end: &str| stack.path(&format!("trace-{}.{end}", state.replace(',', "-")));
         let tracer = Tracer { control: file("ctl"), pidfile: file("pid") };
-        let started = Command::new("ovn-trace")
+        // A loop that multiplies its packets would take the machine's memory before it comes to an end.
+        let started = Command::new("sh")
+            .args(["-c", "ulimit -v 2000000 && exec ovn-trace \"$@\"", "ovn-trace"])
             .args(["--detach", "--no-chdir", "-vconsole:off", "-vsyslog:off", "--no-friendly-names"])
             .arg(format!("--db={}", stack.southbound()))
             .arg(format!("--unixctl={}", tracer.control.display()))
