@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use super::header::{Field, Rewrite, SCTP, TCP, UDP};
 use super::network::{RouterId, RouterPort, RouterPortId, RowId};
-use super::router::{Via, scoped};
+use super::router::{To, Via, scoped};
 use super::set::Set;
 use super::walk::{End, Flow, Kind, Walker, within};
 
@@ -28,6 +28,16 @@ pub struct WayBack {
     /// The route's table, and what it is for.
     table: Option<String>,
     to: Set,
+}
+
+impl To {
+    /// The port that it leaves by.
+    pub(super) fn port(&self) -> Option<RouterPortId> {
+        match self {
+            To::Port { out, .. } => Some(*out),
+            To::Discard | To::Unjudged(_) => None,
+        }
+    }
 }
 
 impl Walker<'_> {

@@ -13,6 +13,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::filter::{Surroundings, Tracked};
 use super::header::{ARP, Field};
 use super::network::{Direction, Link, PortId, PortKind, SwitchId};
@@ -106,6 +108,17 @@ impl Walker<'_> {
             Link::Router(_) | Link::Nothing | Link::Contested => self.is_known(port.link, hop),
         };
         via.next_hop.is_none_or(|hop| !own.contains(&hop) && may_have(hop))
+    }
+
+    /// Networks that routers answer for on a switch, and by which Ethernet address.
+    pub(super) fn proxies(&self, switch: SwitchId) -> &[(IpNet, u64)] {
+        self.proxies[switch.0].get_or_init(|| super::switch::proxies(self.network, switch))
+    }
+
+    /// Whether no row of a switch tells of an address.
+    pub(super) fn is_unknown(&self, switch: SwitchId, address: IpAddr) -> bool {
+        let unknown = self.unknown[switch.0].get_or_init(|| super::switch::unknown(self.network, switch));
+        unknown.contains(&address)
     }
 
     /// Whether any rule of a switch may take questions.

@@ -74,15 +74,6 @@ pub(super) enum To {
     Unjudged(String),
 }
 
-impl To {
-    fn port(&self) -> Option<RouterPortId> {
-        match self {
-            To::Port { out, .. } => Some(*out),
-            To::Discard | To::Unjudged(_) => None,
-        }
-    }
-}
-
 /// Sources and destinations that a router forwards nothing from or to.
 const MARTIAN_SOURCES: [&str; 4] = ["224.0.0.0/4", "255.255.255.255/32", "127.0.0.0/8", "0.0.0.0/8"];
 const MARTIAN_DESTINATIONS: [&str; 2] = ["127.0.0.0/8", "0.0.0.0/8"];

@@ -332,9 +332,9 @@ pub struct Walker<'n> {
     macs: Vec<OnceCell<HashMap<u64, Vec<PortId>>>>,
     neighbours: Vec<OnceCell<Neighbours>>,
     /// Networks that routers answer for on each switch.
-    proxies: Vec<OnceCell<Vec<(IpNet, u64)>>>,
+    pub(super) proxies: Vec<OnceCell<Vec<(IpNet, u64)>>>,
     /// Addresses on each switch that no row tells of.
-    unknown: Vec<OnceCell<BTreeSet<IpAddr>>>,
+    pub(super) unknown: Vec<OnceCell<BTreeSet<IpAddr>>>,
     /// Whether rules of a switch may take questions for addresses.
     pub(super) takers: Vec<OnceCell<bool>>,
     pub(super) questions: HashMap<Question, Answer>,
@@ -613,17 +613,6 @@ impl<'n> Walker<'n> {
     /// Who on a switch has which address, as its rows say.
     fn neighbours(&self, switch: SwitchId) -> &Neighbours {
         self.neighbours[switch.0].get_or_init(|| super::switch::neighbours(self.network, switch))
-    }
-
-    /// Networks that routers answer for on a switch, and by which Ethernet address.
-    pub(super) fn proxies(&self, switch: SwitchId) -> &[(IpNet, u64)] {
-        self.proxies[switch.0].get_or_init(|| super::switch::proxies(self.network, switch))
-    }
-
-    /// Whether no row of a switch tells of an address.
-    pub(super) fn is_unknown(&self, switch: SwitchId, address: IpAddr) -> bool {
-        let unknown = self.unknown[switch.0].get_or_init(|| super::switch::unknown(self.network, switch));
-        unknown.contains(&address)
     }
 
     /// Which ports of a switch have an Ethernet address.
