@@ -24,13 +24,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
             if first.span == minted.span || is_same_link(first.what, minted.what) {
                 continue;
             }
-            let message = format!("two ports would be called `{}`", minted.name);
-            ctx.report(
-                Diagnostic::new(Code::NameCollision, minted.span, message)
-                    .at(minted.what.to_string())
-                    .label(first.span, first.what.to_string())
-                    .help("rename one of them"),
-            );
+            ctx.report(collision("ports", first, minted));
         }
     }
     port_groups(ctx);
@@ -73,18 +67,21 @@ fn is_same_link(one: What<'_>, other: What<'_>) -> bool {
     }
 }
 
+/// Two things of OVN that would have one name.
+fn collision(things: &str, first: &Minted<'_>, minted: &Minted<'_>) -> Diagnostic {
+    let message = format!("two {things} would be called `{}`", minted.name);
+    Diagnostic::new(Code::NameCollision, minted.span, message)
+        .at(minted.what.to_string())
+        .label(first.span, first.what.to_string())
+        .help("rename one of them")
+}
+
 /// Port groups are unique in the whole database.
 fn port_groups(ctx: &mut Ctx<'_>) {
     let mut seen: BTreeMap<Cow<'_, str>, Minted<'_>> = BTreeMap::new();
     for minted in names::port_groups(ctx.model) {
         if let Some(first) = seen.get(&minted.name) {
-            let message = format!("two port groups would be called `{}`", minted.name);
-            ctx.report(
-                Diagnostic::new(Code::NameCollision, minted.span, message)
-                    .at(minted.what.to_string())
-                    .label(first.span, first.what.to_string())
-                    .help("rename one of them"),
-            );
+            ctx.report(collision("port groups", first, &minted));
         } else {
             seen.insert(minted.name.clone(), minted);
         }
