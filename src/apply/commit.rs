@@ -26,8 +26,6 @@ use crate::plan::{Mode, Plan, effect, vacate};
 
 /// How often a transaction whose answer was lost is looked up and, if it was not committed, sent again.
 const N_SENDS_MAX: usize = 5;
-/// So long northd may take to see what was emptied before it is taken away all the same: there may be no northd.
-const ROUND_MAX: Duration = Duration::from_secs(5);
 
 /// What becomes of the owner's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +62,9 @@ pub(super) async fn commit(
     let mut others = others(session, plan).await?;
     let mut before = plan.base.clone();
     let mut nb_cfg = None;
+    let mut has_brought = false;
+    // The routers and switches that go where others come, which northd must have seen by then.
+    let is_last_apart = n_transactions > 1 && batches.last().is_some_and(|steps| vacate::is_removal(steps));
     for (at, steps) in batches.iter().enumerate() {
         let is_last = at + 1 == n_transactions;
         let after = match (is_last, ending) {
@@ -79,8 +80,14 @@ pub(super) async fn commit(
         if is_last {
             ops.push(Op::CommitDurable);
         }
-        let is_pause = batches.get(at + 1).is_some_and(|next| vacate::is_removal(next));
-        let is_numbered = (is_last || is_pause) && options.wait != Wait::None;
+        if is_last && is_last_apart || vacate::brings(steps) && !has_brought {
+            super::settle::round(session, options, on_event).await;
+        }
+        has_brought |= vacate::brings(steps);
+        // Whoever brings others waits for the number of what goes.
+        let is_numbered = vacate::takes(steps)
+            || is_last && options.wait != Wait::None
+            || is_last_apart && at + 2 == n_transactions;
         if is_numbered {
             ops.extend(next_number());
         }
@@ -93,11 +100,6 @@ pub(super) async fn commit(
                 Some(number) => Some(number),
                 None => super::settle::number(session).await,
             };
-        }
-        if let Some(number) = nb_cfg.filter(|_| is_pause) {
-            let timeout = options.timeout.min(ROUND_MAX);
-            let round = Options { wait: Wait::Sb, timeout, ..options.clone() };
-            super::settle::settle(session, number, &round, on_event).await;
         }
         before = after;
     }

@@ -7,13 +7,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Event, OnEvent, Options, Wait};
-use crate::nb::{Atom, Datum};
+use crate::nb::{Atom, Datum, Kind};
 use crate::ovsdb::message::OpResult;
 use crate::ovsdb::op::{Op, Until, Which};
 use crate::ovsdb::session::Session;
 
 /// The server waits for a change at most so long before we look again, and say so.
 const WAIT_MAX: Duration = Duration::from_millis(500);
+/// So long northd may take for what it was doing.
+const ROUND_MAX: Duration = Duration::from_secs(5);
 /// After a fault of the connection we look again so much later.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -75,6 +77,28 @@ pub(super) async fn settle(
         Some(_) | None => Vec::new(),
     };
     Settled { asked, is_confirmed, took: start.elapsed(), lagging }
+}
+
+/// Lets northd see every change that anybody made with a number, before what it must not see with them in one round
+/// ([`crate::plan::vacate`]). Bounded, since it may be gone; where none has ever been, there is nobody to wait for.
+pub(super) async fn round(session: &Session, options: &Options, on_event: OnEvent<'_>) {
+    if let Some(number) = seen_by_northd(session).await {
+        let timeout = options.timeout.min(ROUND_MAX);
+        settle(session, number, &Options { wait: Wait::Sb, timeout, ..options.clone() }, on_event).await;
+    }
+}
+
+/// The number of the last change, if a northd was ever here: it gives the network a prefix for MAC addresses
+/// (ovn-nb(5), `NB_Global`).
+async fn seen_by_northd(session: &Session) -> Option<i64> {
+    let columns = vec!["nb_cfg".into(), "options".into()];
+    let select = Op::Select { table: "NB_Global".into(), rows: Which::All, columns };
+    let results = session.transact(&[select]).await.ok()?;
+    let Some(OpResult::Rows(rows)) = results.first() else { return None };
+    let row = rows.first()?;
+    let Datum::Map(options) = row.get(Kind::Map, "options")? else { return None };
+    let was_here = options.iter().any(|(key, _)| *key == Atom::Text("mac_prefix".into()));
+    row.int("nb_cfg").filter(|_| was_here)
 }
 
 /// The number of the last change that anybody made with one.

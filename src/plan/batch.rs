@@ -13,7 +13,7 @@
 //!    no set of them is half there, and no router has an address twice.
 //! 5. A switch port whose address another port takes goes in the transaction in which that one gets it.
 //! 6. VPCs that only lose rows come last.
-//! 7. A router or a switch that goes where others come is emptied with the rest and goes by itself ([`vacate`]).
+//! 7. A router or a switch that goes where others come is emptied with the rest and goes at the end ([`vacate`]).
 //!
 //! Refuses to change what the plan does in sum.
 
@@ -266,10 +266,15 @@ impl<'p> Index<'p> {
         }
         let mut built: Vec<Vec<Step>> = vec![Vec::new(); assigned.len()];
         let mut later: Vec<BTreeMap<usize, Vec<Change>>> = vec![BTreeMap::new(); assigned.len()];
+        let moves = self.moves(&turn);
         for (at, step) in self.steps.iter().enumerate() {
+            let (step, left) = leave(step, turn[at], &moves);
+            for (batch, change) in left {
+                later[batch].entry(at).or_default().push(change);
+            }
             let due = |atom: &Atom| self.steps_by_ref.get(atom).map_or(0, |to| turn[*to]).max(turn[at]);
             let freed = waits.get(&at).into_iter().flatten().map(|to| turn[*to]).max().unwrap_or(0);
-            let (step, renumbered) = renumber(step, freed > turn[at]);
+            let (step, renumbered) = renumber(&step, freed > turn[at]);
             let (now, mut deferred) = defer(&step, turn[at], &due);
             deferred.extend(renumbered.into_iter().map(|change| (freed, change)));
             built[turn[at]].extend(now);
@@ -286,6 +291,23 @@ impl<'p> Index<'p> {
         }
         built.retain(|steps| !steps.is_empty());
         built
+    }
+
+    /// Children that stay and whose parent goes, and the transaction in which each enters another.
+    fn moves(&self, turn: &[usize]) -> BTreeMap<Atom, usize> {
+        let stays = |atom: &Atom| !self.steps_by_ref.contains_key(atom);
+        let orphans: BTreeSet<Atom> = self.steps.iter().flat_map(children_of).filter(stays).collect();
+        let mut moves = BTreeMap::new();
+        if orphans.is_empty() {
+            return moves;
+        }
+        for (at, step) in self.steps.iter().enumerate() {
+            if !matches!(step.action, Action::Delete(_)) {
+                let entering = stored_refs(step, Column::holds_children);
+                moves.extend(entering.into_iter().filter(|atom| orphans.contains(atom)).map(|to| (to, turn[at])));
+            }
+        }
+        moves
     }
 }
 
@@ -349,6 +371,35 @@ fn renumber(step: &Step, waits: bool) -> (Cow<'_, Step>, Vec<Change>) {
     (Cow::Owned(Step { action: Action::Update(now), ..step.clone_without_action() }), late)
 }
 
+/// The step without children that move before it takes their parent away, and how they leave it, each in the transaction
+/// in which it enters another.
+fn leave<'s>(
+    step: &'s Step,
+    turn: usize,
+    moves: &BTreeMap<Atom, usize>,
+) -> (Cow<'s, Step>, Vec<(usize, Change)>) {
+    let Action::Delete(row) = &step.action else { return (Cow::Borrowed(step), Vec::new()) };
+    let before = |atom: &Atom| moves.get(atom).copied().filter(|at| *at < turn);
+    if !children_of(step).iter().any(|atom| before(atom).is_some()) {
+        return (Cow::Borrowed(step), Vec::new());
+    }
+    let mut left: BTreeMap<(usize, &str), Waiting> = BTreeMap::new();
+    let data = row.columns().map(|(column, datum)| match datum {
+        Datum::Set(atoms) if column.holds_children() => {
+            let (gone, kept): (Vec<Atom>, Vec<Atom>) =
+                atoms.iter().cloned().partition(|atom| before(atom).is_some());
+            for atom in gone {
+                let at = before(&atom).expect("it moves");
+                left.entry((at, column.name)).or_insert_with(|| Waiting::new(column)).delete.push(atom);
+            }
+            Datum::Set(kept)
+        }
+        Datum::Set(_) | Datum::Map(_) => datum.clone(),
+    });
+    let action = Action::Delete(Row::new(row.table(), data.collect()));
+    (Cow::Owned(Step { action, ..step.clone_without_action() }), changes(left))
+}
+
 /// The step as it is executed in transaction `turn`, and what waits for a later one.
 fn defer(step: &Step, turn: usize, due: &impl Fn(&Atom) -> usize) -> (Option<Step>, Vec<(usize, Change)>) {
     let mut later: BTreeMap<(usize, &str), Waiting> = BTreeMap::new();
@@ -391,10 +442,15 @@ fn defer(step: &Step, turn: usize, due: &impl Fn(&Atom) -> usize) -> (Option<Ste
         }
         Action::Delete(row) => Some(Action::Delete(row.clone())),
     };
-    let later = later.into_iter().map(|((batch, _), Waiting { column, insert, delete })| {
+    (action.map(|action| Step { action, ..step.clone_without_action() }), changes(later))
+}
+
+/// What of each column is changed in which transaction.
+fn changes(of_columns: BTreeMap<(usize, &str), Waiting>) -> Vec<(usize, Change)> {
+    let changes = of_columns.into_iter().map(|((batch, _), Waiting { column, insert, delete })| {
         (batch, Change { column, edit: Edit::Members { insert, delete } })
     });
-    (action.map(|action| Step { action, ..step.clone_without_action() }), later.collect())
+    changes.collect()
 }
 
 /// Members of a column that enter or leave in a later transaction.

@@ -11,7 +11,7 @@ use northc::plan::batch::{Limits, batches};
 use northc::plan::effect::outcome;
 use northc::plan::standing::Standing;
 use northc::plan::step::{Action, Edit, Step, Why};
-use northc::plan::{Adopt, Mode, Plan, Request, as_if_applied, json, plan, render, saved};
+use northc::plan::{Adopt, Mode, Plan, Request, as_if_applied, json, plan, render, saved, vacate};
 use northc::span::SourceMap;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -227,16 +227,21 @@ proptest! {
     }
 
     #[test]
-    fn no_transaction_takes_a_router_or_switch_away_and_brings_one(
+    fn routers_and_switches_go_apart_from_those_of_their_table_that_come(
         a in net(), b in net(), single in 0..200usize, batch in 1..6usize
     ) {
         let made = plan_of(&rows(&a), &as_if_applied(&rows(&b), OWNER));
-        for steps in batches(&made, &Limits { n_single_max: single, n_batch_max: batch }) {
-            let mut datapaths = steps.iter().filter(|step| {
-                matches!(step.key.table, Table::LogicalRouter | Table::LogicalSwitch)
-            });
-            let brings = datapaths.clone().any(|step| matches!(step.action, Action::Insert(_)));
-            prop_assert!(!brings || !datapaths.any(|step| matches!(step.action, Action::Delete(_))));
+        let batches = batches(&made, &Limits { n_single_max: single, n_batch_max: batch });
+        for table in [Table::LogicalRouter, Table::LogicalSwitch] {
+            let mut steps = batches.iter().flatten().filter(|step| step.key.table == table);
+            if !steps.any(|step| matches!(step.action, Action::Insert(_))) {
+                continue;
+            }
+            for (at, steps) in batches.iter().enumerate() {
+                let mut of_table = steps.iter().filter(|step| step.key.table == table);
+                let takes = of_table.any(|step| matches!(step.action, Action::Delete(_)));
+                prop_assert!(!takes || at > 0 && at + 1 == batches.len() && vacate::is_removal(steps));
+            }
         }
     }
 

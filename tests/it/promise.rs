@@ -19,6 +19,8 @@ pub(crate) struct Sight {
     /// The rules of each switch and port group: what they say.
     rules: BTreeMap<Uuid, BTreeSet<String>>,
     owners: Owners,
+    /// How many switches hold each port.
+    holders: BTreeMap<Uuid, usize>,
     /// Networks of each router's ports.
     networks: BTreeMap<(Uuid, String), usize>,
 }
@@ -29,6 +31,11 @@ impl Sight {
         let ports: BTreeSet<&str> =
             rows.table(Table::LogicalRouterPort).filter_map(|(_, row)| name(row)).collect();
         for (uuid, switch) in rows.table(Table::LogicalSwitch) {
+            for port in switch.get("ports").into_iter().flat_map(Datum::refs) {
+                if let Ref::Foreign(port) = port {
+                    *sight.holders.entry(*port).or_default() += 1;
+                }
+            }
             for port in children(rows, switch, "ports", Table::LogicalSwitchPort) {
                 if port.pair("options", "router-port").is_some_and(|name| ports.contains(name)) {
                     sight.connected.insert(uuid);
@@ -60,6 +67,9 @@ impl Sight {
         let cut_off = from.connected.intersection(&to.connected).find(|at| !self.connected.contains(at));
         if let Some(switch) = cut_off {
             return Some(format!("switch {switch} has lost its router"));
+        }
+        if let Some((port, n)) = self.holders.iter().find(|(_, n)| **n > 1) {
+            return Some(format!("port {port} is in {n} switches"));
         }
         for (holder, rules) in &self.rules {
             let is = |other: &Sight| other.rules.get(holder).map_or(rules.is_empty(), |other| other == rules);

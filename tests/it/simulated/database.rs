@@ -43,6 +43,10 @@ fn operate(rows: &mut Actual, op: &Value) -> Result<Value, Error> {
     if matches!(name, "comment" | "commit") {
         return Ok(json!({}));
     }
+    // Nobody has run a northd here, and its table is empty.
+    if op["table"] == "NB_Global" {
+        return Ok(if name == "select" { json!({"rows": []}) } else { json!({"count": 0}) });
+    }
     let table = Table::from_name(op["table"].as_str().expect("a table")).expect("a known table");
     if rows.lacks().contains(&Lack { table, column: None }) {
         return Err(("syntax error", format!("No table named {}.", table.name())));
