@@ -304,7 +304,9 @@ impl<'p> Index<'p> {
         for (at, step) in self.steps.iter().enumerate() {
             if !matches!(step.action, Action::Delete(_)) {
                 let entering = stored_refs(step, Column::holds_children);
-                moves.extend(entering.into_iter().filter(|atom| orphans.contains(atom)).map(|to| (to, turn[at])));
+                moves.extend(
+                    entering.into_iter().filter(|atom| orphans.contains(atom)).map(|to| (to, turn[at])),
+                );
             }
         }
         moves
