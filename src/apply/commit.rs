@@ -19,7 +19,7 @@ use crate::nb::{Atom, Datum, Table};
 use crate::ovsdb::fault::{Fault, Remedy};
 use crate::ovsdb::message::OpResult;
 use crate::ovsdb::op::{Mutator, Op, Which};
-use crate::ovsdb::session::Session;
+use crate::ovsdb::session::{Encoded, Session};
 use crate::plan::batch::batches;
 use crate::plan::step::Step;
 use crate::plan::{Mode, Plan, effect, vacate};
@@ -59,13 +59,16 @@ pub(super) async fn commit(
         batches.push(Vec::new());
     }
     let n_transactions = batches.len();
+    if batches.iter().any(|steps| vacate::brings(steps)) {
+        super::settle::round(session, options, on_event).await;
+    }
     let mut others = others(session, plan).await?;
     let mut before = plan.base.clone();
     let mut nb_cfg = None;
-    let mut has_brought = false;
     // The routers and switches that go where others come, which northd must have seen by then.
     let is_last_apart = n_transactions > 1 && batches.last().is_some_and(|steps| vacate::is_removal(steps));
-    for (at, steps) in batches.iter().enumerate() {
+    let mut prepare = |at: usize| -> Option<Transaction<'_>> {
+        let steps = batches.get(at)?;
         let is_last = at + 1 == n_transactions;
         let after = match (is_last, ending) {
             (true, Ending::Leave) => None,
@@ -80,10 +83,6 @@ pub(super) async fn commit(
         if is_last {
             ops.push(Op::CommitDurable);
         }
-        if is_last && is_last_apart || vacate::brings(steps) && !has_brought {
-            super::settle::round(session, options, on_event).await;
-        }
-        has_brought |= vacate::brings(steps);
         // Whoever brings others waits for the number of what goes.
         let is_numbered = vacate::takes(steps)
             || is_last && options.wait != Wait::None
@@ -91,17 +90,32 @@ pub(super) async fn commit(
         if is_numbered {
             ops.extend(next_number());
         }
+        let encoded = session.encode(&ops);
+        let before = std::mem::replace(&mut before, after.clone());
+        Some(Transaction { plan, ops, encoded, before, after, n_committed: at, is_numbered })
+    };
+    let mut next = prepare(0);
+    for (at, steps) in batches.iter().enumerate() {
+        let Some(txn) = next else { break };
+        if is_last_apart && at + 1 == n_transactions {
+            super::settle::round(session, options, on_event).await;
+        }
         let start = Instant::now();
-        let txn = Transaction { plan, ops, before: before.as_ref(), after: after.as_ref(), n_committed: at };
-        let results = txn.send(session, on_event).await?;
+        // The next is made while the server works on this one.
+        let ahead = async {
+            tokio::task::yield_now().await;
+            prepare(at + 1)
+        };
+        let (results, prepared) = tokio::join!(txn.send(session, on_event), ahead);
+        next = prepared;
+        let results = results?;
         on_event(committed(at + 1, n_transactions, steps, start.elapsed()));
-        if is_numbered {
+        if txn.is_numbered {
             nb_cfg = match results.as_deref().and_then(number_of) {
                 Some(number) => Some(number),
                 None => super::settle::number(session).await,
             };
         }
-        before = after;
     }
     Ok(Committed { n_transactions, nb_cfg })
 }
@@ -147,9 +161,11 @@ fn number_of(results: &[OpResult]) -> Option<i64> {
 struct Transaction<'t> {
     plan: &'t Plan,
     ops: Vec<Op>,
-    before: Option<&'t Record>,
-    after: Option<&'t Record>,
+    encoded: Encoded,
+    before: Option<Record>,
+    after: Option<Record>,
     n_committed: usize,
+    is_numbered: bool,
 }
 
 impl Transaction<'_> {
@@ -159,7 +175,7 @@ impl Transaction<'_> {
         let mut n_sends = 0;
         loop {
             n_sends += 1;
-            let fault = match session.transact(&self.ops).await {
+            let fault = match session.send(&self.encoded, &self.ops).await {
                 Ok(results) => return Ok(Some(results)),
                 Err(fault) => fault,
             };
@@ -219,7 +235,7 @@ impl Transaction<'_> {
     fn is_in(&self, actual: &Actual) -> bool {
         let live = actual.get(Table::DhcpOptions, record::uuid(&self.plan.owner));
         let live = live.map(|row| Record::read(row));
-        match self.after {
+        match &self.after {
             Some(after) => live.is_some_and(|live| live.txn == after.txn),
             None if self.before.is_some() => live.is_none(),
             None => effect::missing(self.plan, actual).is_empty(),

@@ -1,14 +1,16 @@
 //! One connection from handshake to loss: requests out, replies in, echo answered, deadlines kept.
 //!
 //! Every message is handled at once and nothing here waits for a caller, so the server's probes are
-//! answered however much is under way. Refuses to reconnect; `driver` does.
+//! answered however much is under way. What changed of the rows waits until there is nothing else to do, so that it
+//! is read while the server works on what is sent next. Refuses to reconnect; `driver` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::driver::{Ask, Driver, End, Reply, Request, WAITING_MAX};
@@ -23,6 +25,8 @@ use crate::nb::actual::Actual;
 const FLIGHTS_MAX: usize = 16;
 /// How long replies may still come from a member that has lost the leadership.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// So many changes of rows may wait to be read.
+const UNREAD_MAX: usize = 16;
 /// The longest that a server may be silent over a dump, after many that took too long.
 const DUMP_SILENCE_MAX: Duration = Duration::from_secs(600);
 
@@ -61,6 +65,8 @@ struct Serving {
     dump: Dump,
     /// Those who wait for the dump.
     readers: Vec<Reader>,
+    /// What changed of the rows and was not read yet: the method and its parameters.
+    unread: VecDeque<(String, Box<RawValue>)>,
     /// Set when the server is of no use any more but owes replies.
     leaving: Option<(Why, Instant)>,
     probed: Option<Instant>,
@@ -73,6 +79,7 @@ impl Driver {
             flights: BTreeMap::new(),
             dump: Dump::Unasked,
             readers: Vec::new(),
+            unread: VecDeque::new(),
             leaving: None,
             probed: None,
         };
@@ -102,6 +109,8 @@ impl Driver {
                     }
                     None => break End::Closed,
                 },
+                // Whoever was just answered is asked first what it wants next.
+                () = yield_now(), if !serving.unread.is_empty() => self.read_one(&mut serving),
                 () = sleep_until(wake) => self.tick(&mut serving),
             };
             if let Err(why) = step {
@@ -116,6 +125,10 @@ impl Driver {
     /// Sends what waits, as far as the server may have it.
     fn dispatch(&mut self, serving: &mut Serving) {
         while serving.leaving.is_none() && serving.flights.len() < FLIGHTS_MAX {
+            let wants_rows = |request: &Request| matches!(request.ask, Ask::Actual(_));
+            if !serving.unread.is_empty() && self.waiting.front().is_some_and(wants_rows) {
+                return;
+            }
             let Some(Request { ask, queued, n_losses }) = self.waiting.pop_front() else { return };
             match ask {
                 Ask::Schema(reply) => drop(reply.send(Ok(Arc::clone(&serving.link.schema)))),
@@ -180,14 +193,23 @@ impl Driver {
             serving.leave(Why::Changed);
             return Ok(());
         }
-        match (&mut self.replica, serving.dump) {
-            (Some(replica), Dump::Done) => {
-                let updated = replica.update(method, params.get());
-                updated.map(drop).map_err(|detail| self.distrust(serving, detail))
+        // Locks and the like we do not ask for.
+        if serving.dump == Dump::Done && self.replica.is_some() {
+            serving.unread.push_back((method.to_owned(), params.to_owned()));
+            if serving.unread.len() > UNREAD_MAX {
+                return self.read_one(serving);
             }
-            // Locks and the like, which we do not ask for.
-            (Some(_) | None, _) => Ok(()),
         }
+        Ok(())
+    }
+
+    /// Takes the oldest of the changes that wait.
+    fn read_one(&mut self, serving: &mut Serving) -> Result<(), Why> {
+        let (Some((method, params)), Some(replica)) = (serving.unread.pop_front(), &mut self.replica) else {
+            return Ok(());
+        };
+        let updated = replica.update(&method, params.get());
+        updated.map(drop).map_err(|detail| self.distrust(serving, detail))
     }
 
     /// The reply to the request for rows.

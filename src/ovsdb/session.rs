@@ -125,6 +125,12 @@ pub enum Notice {
     },
 }
 
+/// A transaction as bytes, and how long its answer may take.
+pub(crate) struct Encoded {
+    params: Vec<u8>,
+    budget: Duration,
+}
+
 /// A handle to a database; clones share one connection, which ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -240,25 +246,32 @@ impl Session {
     /// Carries out a transaction, all of it or nothing, with a deadline that grows with its size. It
     /// is written when this returns `Ok`, and not written when the [`Fault`] says so.
     pub async fn transact(&self, ops: &[Op]) -> Result<Vec<OpResult>, Fault> {
-        let waits = ops.iter().map(|op| match op {
-            Op::Wait { timeout_ms, .. } => Duration::from_millis(*timeout_ms),
-            _ => Duration::ZERO,
-        });
-        let extra = waits.sum();
-        self.call(ops, |bytes| BUDGET + extra + BUDGET_MIB.mul_f64(bytes as f64 / f64::from(1 << 20))).await
+        self.send(&self.encode(ops), ops).await
     }
 
     /// The same with a deadline of the caller's, counted from when it is sent.
     pub async fn transact_within(&self, ops: &[Op], budget: Duration) -> Result<Vec<OpResult>, Fault> {
-        self.call(ops, |_| budget).await
+        self.send(&Encoded { budget, ..self.encode(ops) }, ops).await
     }
 
-    async fn call(&self, ops: &[Op], budget: impl Fn(usize) -> Duration) -> Result<Vec<OpResult>, Fault> {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+    /// A transaction as it is sent, made while the server still works on another one.
+    pub(crate) fn encode(&self, ops: &[Op]) -> Encoded {
         let params = encode::transact_params(&self.database, ops);
-        let message = Arc::new(message::request(id, "transact", &params));
+        let waits = ops.iter().map(|op| match op {
+            Op::Wait { timeout_ms, .. } => Duration::from_millis(*timeout_ms),
+            _ => Duration::ZERO,
+        });
+        let budget =
+            BUDGET + waits.sum::<Duration>() + BUDGET_MIB.mul_f64(params.len() as f64 / f64::from(1 << 20));
+        Encoded { params, budget }
+    }
+
+    /// [`Session::transact`] of what was encoded from these operations.
+    pub(crate) async fn send(&self, encoded: &Encoded, ops: &[Op]) -> Result<Vec<OpResult>, Fault> {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let message = Arc::new(message::request(id, "transact", &encoded.params));
         let (reply, answer) = oneshot::channel();
-        let budget = budget(message.len());
+        let budget = encoded.budget;
         let only_reads = ops.iter().all(Op::only_reads);
         let mut forget = Forget { session: self, id: Some(id) };
         let answer = self.ask(Ask::Transact { id, message, budget, only_reads, reply }, answer).await;

@@ -3,9 +3,10 @@
 //! What fits is one transaction. Beyond that, the promise to whoever watches the database is:
 //!
 //! 1. Between two transactions every reference resolves and every child has its parent.
-//! 2. All changes of one VPC come in one transaction, unless they alone exceed [`Limits::n_single_max`].
-//! 3. A larger VPC comes in three parts: everything but the new ports of guests (so rules and routes
-//!    are there before the first port that needs them), the ports, the deletions. A row that is there
+//! 2. All changes of a VPC that is there come in one transaction, unless they alone exceed [`Limits::n_single_max`].
+//! 3. A larger VPC, or a large new one, comes in three parts: everything but the new ports of guests (so rules and routes
+//!    are there before the first port that needs them), the ports, the deletions. The first part of a new one is cut
+//!    where no set of children is. A row that is there
 //!    before and wanted after is there at every moment. A port enters its port groups with its row, and a
 //!    rule comes no earlier, and goes no later, than the port groups and address sets that it names: OVN
 //!    leaves out a rule that names what does not exist.
@@ -57,7 +58,8 @@ pub fn batches(plan: &Plan, limits: &Limits) -> Vec<Vec<Step>> {
     let mut has_room = false;
     let mut waits = Waits::new();
     for part in index.parts() {
-        if part.len() > limits.n_single_max {
+        let n_max = if index.is_new(&part) { limits.n_batch_max } else { limits.n_single_max };
+        if part.len() > n_max {
             let waiting = index.waiting(&part);
             assigned.extend(index.split(&part, &waiting, limits.n_batch_max));
             waits.extend(waiting);
@@ -70,6 +72,18 @@ pub fn batches(plan: &Plan, limits: &Limits) -> Vec<Vec<Step>> {
         }
     }
     vacate::apart(index.build(&assigned, &waits))
+}
+
+/// Blocks that are not parted, in transactions that are filled up to `n_max`.
+fn filled(blocks: impl IntoIterator<Item = Vec<usize>>, n_max: usize) -> Vec<Vec<usize>> {
+    let mut transactions: Vec<Vec<usize>> = Vec::new();
+    for block in blocks {
+        match transactions.last_mut() {
+            Some(last) if last.len() + block.len() <= n_max => last.extend(block),
+            Some(_) | None => transactions.push(block),
+        }
+    }
+    transactions
 }
 
 fn last_len(assigned: &[Vec<usize>]) -> usize {
@@ -158,16 +172,9 @@ impl<'p> Index<'p> {
             }
         }
         ports.sort_by_key(|at| (parents.get(at).copied(), *at));
-        let mut transactions = vec![frame];
+        let mut transactions = if self.is_new(part) { self.cut(&frame, n_max) } else { vec![frame] };
         transactions.extend(ports.chunks(n_max).map(<[usize]>::to_vec));
-        let mut chunk: Vec<usize> = Vec::new();
-        for block in self.blocks(&deletes) {
-            if !chunk.is_empty() && chunk.len() + block.len() > n_max {
-                transactions.push(std::mem::take(&mut chunk));
-            }
-            chunk.extend(block);
-        }
-        transactions.push(chunk);
+        transactions.extend(filled(self.blocks(&deletes), n_max));
         for (at, until) in waits.iter().filter(|(at, _)| matches!(self.steps[**at].action, Action::Insert(_)))
         {
             let is_last = |transaction: &&mut Vec<usize>| transaction.iter().any(|to| until.contains(to));
@@ -175,6 +182,33 @@ impl<'p> Index<'p> {
         }
         transactions.retain(|transaction| !transaction.is_empty());
         transactions
+    }
+
+    /// Whether nothing of these steps was there before: then nobody misses what comes later.
+    fn is_new(&self, part: &[usize]) -> bool {
+        part.iter().all(|at| matches!(self.steps[*at].action, Action::Insert(_)))
+    }
+
+    /// New rows in transactions of about so many: those that are no children first, since rules name some of them, and
+    /// then the children of each.
+    fn cut(&self, frame: &[usize], n_max: usize) -> Vec<Vec<usize>> {
+        let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
+        for &at in frame {
+            let children = stored_refs(&self.steps[at], Column::holds_children);
+            let children = children.iter().filter_map(|atom| self.steps_by_ref.get(atom));
+            holders.extend(children.map(|child| (*child, at)));
+        }
+        let top = |mut at: usize| {
+            while let Some(holder) = holders.get(&at) {
+                at = *holder;
+            }
+            at
+        };
+        let mut families: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let (children, roots): (Vec<usize>, Vec<usize>) =
+            frame.iter().partition(|at| holders.contains_key(at));
+        children.into_iter().for_each(|at| families.entry(top(at)).or_default().push(at));
+        filled(roots.into_iter().map(|at| vec![at]).chain(families.into_values()), n_max)
     }
 
     /// Whether a child leaves a parent that stays.
@@ -185,6 +219,9 @@ impl<'p> Index<'p> {
 
     /// Switch ports that get an address, and the deletions before which somebody else has it.
     fn waiting(&self, part: &[usize]) -> Waits {
+        if !part.iter().any(|at| matches!(self.steps[*at].action, Action::Delete(_))) {
+            return Waits::new();
+        }
         let moves: Vec<(usize, [BTreeSet<IpAddr>; 2])> =
             part.iter().map(|at| (*at, addresses(&self.steps[*at]))).collect();
         let mut owners: BTreeMap<IpAddr, BTreeSet<usize>> = BTreeMap::new();

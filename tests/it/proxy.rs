@@ -22,7 +22,7 @@ pub(crate) enum Mischief {
     CutReplies(usize),
     /// On the first connection, cuts after so many bytes from the client.
     CutRequests(usize),
-    /// On the first connection, passes a transaction that says whose it is and keeps the reply to itself.
+    /// On the first connection, passes a transaction that inserts and keeps the reply to itself.
     CutAfterTransact,
     /// Makes the server an old one, which does not know methods that begin so.
     Unknown(&'static str),
@@ -141,7 +141,7 @@ fn messages(framer: &mut Framer, to: &mut impl Write, mischief: Mischief, first:
         }
         if matches!(mischief, Mischief::CutAfterTransact)
             && first
-            && String::from_utf8_lossy(&message).contains("\"op\":\"comment\"")
+            && String::from_utf8_lossy(&message).contains("\"op\":\"insert\"")
         {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
