@@ -127,6 +127,7 @@ fn what_makes_room_goes_once_northd_has_seen_it_empty() {
         return;
     }
     let stack = crate::stack::Stack::with_northd();
+    stack.settles().expect("northd lives");
     let with_switch = |nth: u8| {
         rows(&Net {
             routers: [(0, BTreeMap::new())].into(),
