@@ -2,21 +2,21 @@
 //!
 //! | where | which packets |
 //! |---|---|
-//! | a machine's segment that a balancer serves | what the machine's rules let it send, connections alone |
+//! | a segment that a balancer serves | what a machine there, or a wire, may send by its rules; connections alone |
 //! | a router, by its gateway | whatever comes in |
 //! | a router, by another side | the same, where the sender is on the gateway's chassis: perhaps |
 //!
 //! A backend that asks itself is asked by the address that it has asked. Who has sent a connection elsewhere gives
-//! its answers the old address back: a segment to the machine that has asked, a router to what leaves by its gateway,
+//! its answers the old address back: a segment to the machine or wire that has asked, a router to what leaves by its gateway,
 //! from 25.03 on also to what has come in by it.
 //!
 //! Backends that are watched are taken to answer. Refuses to choose one.
 
-use super::Side;
 use super::follow::{Ended, Run};
 use super::network::Served;
 use super::packet::{End, Keeper, Packet, host, within};
-use crate::model::{PortId, SubnetId, VpcId};
+use super::{Side, Spot};
+use crate::model::{SubnetId, VpcId};
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, Origin, bits};
 use crate::target::Target;
@@ -29,9 +29,9 @@ pub(super) struct Sent {
 }
 
 impl Run<'_, '_> {
-    /// What becomes of what a machine sends, once its rules have let it.
-    pub(super) fn spread_on(&mut self, segment: SubnetId, id: PortId, packet: Packet) -> Vec<Sent> {
-        let keeper = Keeper::Machine(id);
+    /// What becomes of what is sent from a spot, once its rules have let it.
+    pub(super) fn spread_on(&mut self, segment: SubnetId, from: Spot, packet: Packet) -> Vec<Sent> {
+        let keeper = Keeper::At(from);
         match packet.tracked {
             Tracked::Not => {}
             Tracked::Reply => {
@@ -42,7 +42,7 @@ impl Run<'_, '_> {
             Tracked::New => {
                 if let Some(served) = self.served(self.meaning.net.served_on.get(&segment), &packet) {
                     let spread = self.spread(keeper, &served, packet);
-                    return spread.into_iter().map(|packet| self.masked(id, &served, packet)).collect();
+                    return spread.into_iter().map(|packet| self.masked(from, &served, packet)).collect();
                 }
             }
         }
@@ -50,14 +50,14 @@ impl Run<'_, '_> {
     }
 
     /// A packet to a backend, which gets another source if it has asked itself.
-    fn masked(&mut self, id: PortId, served: &Served, packet: Packet) -> Sent {
+    fn masked(&mut self, from: Spot, served: &Served, packet: Packet) -> Sent {
         let to = packet.now.apply(&self.ask.sent).destination();
         if !self.ask.is(&packet, within(self.meaning.sets, Field::IpSrc, host(to))) {
             return Sent { packet, is_back: false };
         }
         let mut after = packet.clone();
         after.now[Field::IpSrc] = Origin::Value(bits(served.address));
-        self.remember(Keeper::Machine(id), End::Source, &packet, &mut after);
+        self.remember(Keeper::At(from), End::Source, &packet, &mut after);
         Sent { packet: after, is_back: true }
     }
 

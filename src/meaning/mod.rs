@@ -131,7 +131,7 @@ pub struct Meaning<'m> {
     reader: Reader<'m>,
     target: Target,
     decisions: RefCell<HashMap<StageKey, Rc<Decision>>>,
-    /// Whether connections are remembered on a segment.
+    /// Whether rules remember connections on a segment.
     remembering: RefCell<HashMap<SubnetId, bool>>,
     /// Packets from or to members of a group, by the VPC that asks.
     members: RefCell<HashMap<(GroupId, VpcId, Field), Set>>,

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Reason, Side, Spot};
-use crate::model::{PortId, VpcId};
+use crate::model::VpcId;
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, Header, Rewrite, bits, eth_type};
 use crate::reach::set::{Set, Sets};
@@ -27,8 +27,8 @@ pub(super) enum End {
 pub(super) enum Keeper {
     /// A VPC's router.
     Router(VpcId),
-    /// The segment of a machine, for that machine.
-    Machine(PortId),
+    /// A segment, for what is at one of its spots.
+    At(Spot),
 }
 
 /// A connection that is remembered: how its packets came, and how they went on.

@@ -193,7 +193,7 @@ impl Meaning<'_> {
         }
     }
 
-    /// Whether connections are remembered on a segment.
+    /// Whether rules remember connections on a segment.
     pub(super) fn remembers(&self, id: SubnetId) -> bool {
         *self.remembering.borrow_mut().entry(id).or_insert_with(|| {
             let (net, subnet) = (&self.net, self.net.model.subnet(id));
@@ -201,7 +201,7 @@ impl Meaning<'_> {
             let in_groups = ports.into_iter().any(|port| !net.model.port(*port).groups.is_empty());
             let by_hand = subnet.acls.iter().any(|acl| acl.action.value == AclAction::AllowRelated);
             let is_private = subnet.private.is_some() && !subnet.blocks.is_empty();
-            by_hand || is_private || in_groups || net.served_on.contains_key(&id)
+            by_hand || is_private || in_groups
         })
     }
 

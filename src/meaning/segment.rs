@@ -1,8 +1,9 @@
 //! Segments: who is where, what a machine may send, and what the rules let pass.
 //!
-//! On a segment where somebody's rules remember connections all machines' connections are remembered: an answer
-//! passes a machine's rules if what it answers did. Routers and wires remember nothing; what was said of a packet
-//! at a machine holds for the rest of its way across the segment.
+//! On a segment where somebody's rules remember connections, or that a balancer serves, all machines' connections are
+//! remembered: an answer passes a machine's rules if what it answers did. Those of a wire are where a balancer serves.
+//! Routers remember nothing; what was said of a packet at a machine holds for the rest of its way across the segment
+//! where rules remember connections.
 //!
 //! Refuses to route.
 
@@ -189,8 +190,8 @@ impl Run<'_, '_> {
         }
         for packet in self.filtered(segment, Direction::FromGuest, from, None, packet) {
             let sent = match from {
-                Spot::Port(id) => self.spread_on(segment, id, packet),
-                Spot::Router(_) | Spot::Wire(_) => vec![Sent { packet, is_back: false }],
+                Spot::Port(_) | Spot::Wire(_) => self.spread_on(segment, from, packet),
+                Spot::Router(_) => vec![Sent { packet, is_back: false }],
             };
             for Sent { packet, is_back } in sent {
                 match is_back {
@@ -244,12 +245,14 @@ impl Run<'_, '_> {
     ) -> Vec<Packet> {
         let facing = to.unwrap_or(from);
         let key = |tracked| StageKey { subnet, direction, from, to, tracked };
-        let is_machine = matches!(facing, Spot::Port(_));
-        if !self.meaning.remembers(subnet) {
-            packet.tracked = Tracked::Not;
-            return self.judged(key(Tracked::Not), packet);
-        }
-        if !is_machine {
+        let is_balanced = self.meaning.net.served_on.contains_key(&subnet);
+        let (is_tracked, is_kept) = match facing {
+            Spot::Port(_) => (is_balanced || self.meaning.remembers(subnet), true),
+            Spot::Wire(_) => (is_balanced, self.meaning.remembers(subnet)),
+            Spot::Router(_) => (false, self.meaning.remembers(subnet)),
+        };
+        if !is_tracked {
+            packet.tracked = if is_kept { packet.tracked } else { Tracked::Not };
             return self.judged(key(packet.tracked), packet);
         }
         let stateless = self.meaning.decision(key(Tracked::Not)).stateless.unwrap_or(Set::NONE);
@@ -261,8 +264,8 @@ impl Run<'_, '_> {
             }
             return through;
         }
-        if let (Direction::ToGuest, Spot::Port(id)) = (direction, facing)
-            && let Some(answer) = self.undone(Keeper::Machine(id), End::Destination, &packet)
+        if direction == Direction::ToGuest
+            && let Some(answer) = self.undone(Keeper::At(facing), End::Destination, &packet)
         {
             packet = answer;
         }

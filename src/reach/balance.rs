@@ -2,7 +2,7 @@
 //!
 //! | where | ovn-northd(8) |
 //! |---|---|
-//! | a switch | what its machines send, after `from-lport` rules and before those that apply after balancers |
+//! | a switch | what machines and physical networks send, between `from-lport` rules and those that apply after balancers |
 //! | a router on one chassis, or without a gateway | whatever comes in |
 //! | another router | whatever comes in by its gateway; the rest where its sender is on the gateway's chassis |
 //!
@@ -40,7 +40,11 @@ impl<'n> Walker<'n> {
             matching: self.served(vip),
             does: Does::Balance(vip),
         };
-        if self.kind == Kind::KnownAnswer { Vec::new() } else { vips.iter().map(rule).collect() }
+        if self.kind == Kind::KnownAnswer {
+            Vec::new()
+        } else {
+            vips.iter().filter(|vip| !vip.is_void).map(rule).collect()
+        }
     }
 
     /// Packets for a virtual address.
@@ -76,7 +80,7 @@ impl<'n> Walker<'n> {
         self.sets.any(ends.map(|(vip, end)| self.end_of(Field::IpSrc, Field::TpSrc, vip, end)))
     }
 
-    /// What a switch makes of what the machine at a port sends, once `from-lport` rules have let it through.
+    /// What a switch makes of what comes in by a port, once `from-lport` rules have let it through.
     pub(super) fn balanced(&mut self, inport: PortId, flow: Flow) {
         let network = self.network;
         let switch = network.switch(network.port(inport).switch);
@@ -86,8 +90,7 @@ impl<'n> Walker<'n> {
             inport,
             outport: None,
         };
-        let is_tracked = network.port(inport).is_tracked() && switch.is_stateful;
-        if !is_tracked || flow.tracked == Tracked::Not {
+        if !network.is_tracked(inport) || flow.tracked == Tracked::Not {
             return self.judged(stage, flow).into_iter().for_each(|flow| self.look_up(inport, flow));
         }
         if flow.tracked == Tracked::Reply {

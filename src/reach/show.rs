@@ -241,7 +241,7 @@ impl Writer<'_, '_> {
         let (port, eth_dst) = flow.first_hop?;
         let port = network.port(port);
         let (eth_src, eth_dst) = (flow.first_source?, eth_dst?);
-        let n_tracked = 2 * network.switches.iter().filter(|switch| switch.is_stateful).count();
+        let n_tracked = 2 * network.switches.iter().filter(|switch| switch.is_stateful()).count();
         let ct = "--ct=new ".repeat(n_tracked.min(8));
         let switch = &network.switch(port.switch).name;
         Some(format!(

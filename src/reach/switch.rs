@@ -5,9 +5,10 @@
 //! | in | port security, `from-lport` rules, lookup by destination Ethernet address |
 //! | out | `to-lport` rules, port security |
 //!
-//! On a switch with an `allow-related` rule, what a machine sends and is sent goes through conntrack:
-//! an answer to a packet that was let through passes before any rule is asked. What comes from or goes
-//! to a router or a physical network does not, and takes along what conntrack said at the other end.
+//! On a switch with an `allow-related` rule or a balancer, what a machine sends and is sent goes through conntrack:
+//! an answer to a packet that was let through passes before any rule is asked. What comes from or goes to a router does
+//! not, and takes along what conntrack said at the other end, to a router only where there is such a rule. What comes
+//! from or goes to a physical network does where there is a balancer.
 //!
 //! Refuses to choose between rules of equal priority: their packets go both ways.
 
@@ -249,12 +250,13 @@ impl<'n> Walker<'n> {
         let network = self.network;
         let switch = network.switch(stage.switch);
         let facing = stage.outport.unwrap_or(stage.inport);
-        let is_tracked = network.port(facing).is_tracked();
-        if !switch.is_stateful {
+        if !switch.is_stateful() {
             return self.judged(stage, Flow { tracked: Tracked::Not, ..flow });
         }
-        if !is_tracked {
-            return self.judged(stage, flow);
+        if !network.is_tracked(facing) {
+            let is_forgotten = stage.outport.is_some() && !switch.has_followed;
+            let tracked = if is_forgotten { Tracked::Not } else { flow.tracked };
+            return self.judged(stage, Flow { tracked, ..flow });
         }
         let mut let_through = Vec::new();
         let mut followed = flow;
@@ -333,7 +335,7 @@ impl<'n> Walker<'n> {
             }
             flow.set = self.sets.or(flow.set, passed);
         }
-        if switch.drops_rest {
+        if switch.drops_rest || switch.drops_new && flow.tracked != Tracked::Not {
             let_through.extend(self.hinder(&flow, flow.set, switch.row, Why::NoRule));
         } else if !flow.set.is_none() {
             let_through.push(flow);

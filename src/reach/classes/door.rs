@@ -78,15 +78,17 @@ pub(super) fn traits(network: &Network, id: SwitchId, door: &Door, texts: &mut T
     let (switch, port) = (network.switch(id), network.port(door.port));
     let router = network.router_port(door.router_port);
     let mut said = format!(
-        "{} {} {} {} {} {} {} {}",
+        "{} {} {} {} {} {} {} {} {} {}",
         router.router.0,
         router.route_table,
         router.is_enabled,
         router.advertises,
         port.is_enabled,
-        switch.is_stateful,
+        switch.has_followed,
+        switch.is_balanced,
         switch.answers_dns,
         switch.drops_rest,
+        switch.drops_new,
     );
     for vip in &switch.vips {
         let _ = write!(said, " vip {} {}", vip.row.0, vip.address);

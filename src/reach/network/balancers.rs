@@ -12,6 +12,7 @@ use super::build::Builder;
 use super::{RowId, Unfollowed, Vip};
 use crate::nb::{LoadBalancer, Ref, Table};
 use crate::reach::header::{SCTP, TCP, UDP};
+use crate::target::Target;
 
 /// Who is told the Ethernet address of a virtual address that a router serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,18 @@ impl Builder<'_> {
         (vips, unfollowed)
     }
 
+    /// Marks an address of a router that OVN makes nothing of: before 25.03 northd writes `drop` for one without backends
+    /// behind what becomes of sources, and no OVN can read that.
+    pub(super) fn void(&mut self, vip: &mut Vip, forces: bool) {
+        let is_quiet = vip.backends.is_empty() && !vip.rejects;
+        vip.is_void = is_quiet && (vip.keeps_source || forces) && self.network.target < Target::TESTED[1];
+        if vip.is_void {
+            let what =
+                format!("OVN before 25.03 passes over `{}` on a router: it has no backend", vip.address);
+            self.note(vip.row, what);
+        }
+    }
+
     /// Whether any of some balancers has an address, be it one that OVN cannot read: for that a switch follows
     /// connections.
     pub(super) fn have_addresses(&self, balancers: &BTreeSet<Ref>) -> bool {
@@ -95,6 +108,7 @@ fn read(row: RowId, balancer: &LoadBalancer, vip: &str, backends: &str) -> Optio
             Some("none") => Responder::Never,
             _ => Responder::Near,
         },
+        is_void: false,
     })
 }
 

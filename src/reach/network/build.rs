@@ -151,11 +151,14 @@ impl<'a> Builder<'a> {
             let policies = policies.collect();
             let ports: Vec<RouterPortId> = ports;
             let is_gateway = router.options.contains_key("chassis");
-            let (vips, unfollowed) = self.vips(&self.balancers(row, router.load_balancer));
+            let (mut vips, unfollowed) = self.vips(&self.balancers(row, router.load_balancer));
+            let forced = Forced::of(&router.options);
+            let forces = !forced.balanced.is_empty() || is_gateway && forced.is_of_port;
+            vips.iter_mut().for_each(|vip| self.void(vip, forces));
             self.network.routers.push(Router {
                 row,
                 vips,
-                forced: if is_gateway { Forced::of(&router.options) } else { Forced::default() },
+                forced: if is_gateway { forced } else { Forced::default() },
                 name: router.name,
                 ports,
                 routes,
@@ -201,15 +204,16 @@ impl<'a> Builder<'a> {
             let ports = ports.into_iter().map(|(row, port)| self.port(id, row, port)).collect();
             let balancers = self.balancers(row, switch.load_balancer);
             let (vips, unfollowed) = self.vips(&balancers);
-            let is_stateful = self.have_addresses(&balancers);
+            let is_balanced = self.have_addresses(&balancers);
             self.network.switches.push(Switch {
                 row,
                 name: switch.name,
                 ports,
                 acls: Vec::new(),
-                is_stateful,
-                // Before 23.06 a balancer has it look for rules too.
-                drops_rest: is_stateful && self.besides.drops_rest && !self.network.target.has_acl_tiers(),
+                has_followed: false,
+                is_balanced,
+                drops_rest: false,
+                drops_new: is_balanced && self.besides.drops_rest && !self.network.target.has_acl_tiers(),
                 vips,
                 unfollowed,
                 answers_dns: !switch.dns_records.is_empty(),
@@ -368,8 +372,8 @@ impl<'a> Builder<'a> {
             }
         }
         for (at, rules) in rules.into_iter().enumerate() {
-            self.network.switches[at].is_stateful |= rules.values().any(|acl| acl.action == "allow-related");
-            self.network.switches[at].drops_rest |= self.besides.drops_rest && !rules.is_empty();
+            self.network.switches[at].has_followed = rules.values().any(|acl| acl.action == "allow-related");
+            self.network.switches[at].drops_rest = self.besides.drops_rest && !rules.is_empty();
             let mut ids: Vec<AclId> = rules
                 .into_iter()
                 .filter_map(|(row, acl)| self.access_rule(row, &acl, SwitchId(at)))
@@ -414,7 +418,7 @@ impl<'a> Builder<'a> {
     /// Up to 23.06, where connections are followed, the match of a rule that rejects stands behind `… && `
     /// as it is written, and `||` beside `&&` is an error.
     fn is_read_behind_and(&self, switch: SwitchId, text: &str) -> bool {
-        let is_bare = self.network.switch(switch).is_stateful && !self.network.target.has_acl_tiers();
+        let is_bare = self.network.switch(switch).is_stateful() && !self.network.target.has_acl_tiers();
         !is_bare || matching::parse(&format!("ip && {text}"), self.network.symbols()).expr.is_some()
     }
 

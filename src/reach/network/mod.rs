@@ -141,10 +141,14 @@ pub struct Switch {
     pub ports: Vec<PortId>,
     /// The rules that hold on it, highest priority first.
     pub acls: Vec<AclId>,
-    /// Whether connections are followed on it.
-    pub is_stateful: bool,
+    /// Whether rules have connections followed on it.
+    pub has_followed: bool,
+    /// Whether balancers do, and then those of physical networks too.
+    pub is_balanced: bool,
     /// Whether what no rule is about is dropped.
     pub drops_rest: bool,
+    /// Whether new connections are that no rule is about: before 23.06 for a balancer alone.
+    pub drops_new: bool,
     /// The virtual addresses of its balancers.
     pub vips: Vec<Vip>,
     /// Its balancers that are not followed.
@@ -174,6 +178,8 @@ pub struct Vip {
     pub hairpin: IpAddr,
     /// Who is told that a router has the address.
     pub responder: Responder,
+    /// Whether a router makes nothing of it, and lets its packets pass by.
+    pub is_void: bool,
 }
 
 /// Which way a rule looks.
@@ -419,18 +425,31 @@ impl Network {
         })
     }
 
+    /// Whether conntrack is asked about what passes a port.
+    pub fn is_tracked(&self, id: PortId) -> bool {
+        let port = self.port(id);
+        let switch = self.switch(port.switch);
+        match port.kind {
+            PortKind::Router(_) => false,
+            PortKind::Localnet => switch.is_balanced,
+            PortKind::Guest | PortKind::Other(_) => switch.is_stateful(),
+        }
+    }
+
     /// The symbols that matches are read with.
     pub fn symbols(&self) -> SymbolSet {
         symbols(self.target)
     }
 }
 
-impl Port {
-    /// Whether conntrack is asked about what passes it, on a switch that follows connections.
-    pub fn is_tracked(&self) -> bool {
-        !matches!(self.kind, PortKind::Router(_) | PortKind::Localnet)
+impl Switch {
+    /// Whether connections are followed on it.
+    pub fn is_stateful(&self) -> bool {
+        self.has_followed || self.is_balanced
     }
+}
 
+impl Port {
     /// The router port at its end.
     pub(super) fn router_port(&self) -> Option<RouterPortId> {
         match self.kind {

@@ -6,6 +6,8 @@
 //! `NORTHC_SEED` for others; on a machine, or in an image of the lab, that has another OVN it is that one's verdicts
 //! that count.
 
+mod found;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -32,6 +34,9 @@ use crate::trace::Fate;
 
 /// How many packets are sent through each network.
 const PACKETS_EACH: usize = 120;
+
+/// How many more come in from its physical networks.
+const FROM_OUTSIDE: usize = 20;
 
 /// What can be seen of a packet's fate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +110,8 @@ fn network(stack: &Stack, seed: u64, tally: &mut Tally) {
     };
     let sets = Sets::default();
     let mut walker = Walker::new(&network, &sets, Guests::new(&network, ByHand::default()));
-    let packets: Vec<Packet> = (0..PACKETS_EACH).map(|_| world.packet(&mut dice)).collect();
+    let mut packets: Vec<Packet> = (0..PACKETS_EACH).map(|_| world.packet(&mut dice)).collect();
+    packets.extend((0..FROM_OUTSIDE).filter_map(|_| world.out_of_wire(&mut dice)));
     for (kind, state) in [(Kind::First, "new"), (Kind::KnownAnswer, "est,rpl")] {
         let mut tracer = Tracer::start(stack, state);
         for packet in packets.iter().skip(if kind == Kind::First { 0 } else { PACKETS_EACH * 2 / 3 }) {
@@ -120,15 +126,7 @@ fn network(stack: &Stack, seed: u64, tally: &mut Tally) {
                 tally.n_unjudged += 1;
                 continue;
             };
-            // From 25.03 on what waits for a neighbour is also shown to go on, for no Ethernet address; and so is
-            // what tells its sender of a refusal.
-            let refusals = ["tcp_reset {", "sctp_abort {", "icmp4 {", "icmp6 {"];
-            let before =
-                refusals.iter().filter_map(|it| text.find(it)).min().map_or(&text[..], |at| &text[..at]);
-            let seen = match seen(&Fate::of(&text)) {
-                _ if before.contains("eth.dst = 00:00:00:00:00:00;") => Seen::Lost(false),
-                seen => seen,
-            };
+            let seen = seen_of(&text);
             // A neighbour was asked and answered, and ovn-trace waits for no answer.
             if seen == Seen::Lost(false) && ["arp.op = 2;", "nd_na"].iter().any(|it| text.contains(it)) {
                 tally.n_unjudged += 1;
@@ -217,7 +215,7 @@ fn expected(
         all.extend(flow.eth_dst.is_some_and(is_off).then_some(Seen::Lost(false)));
         let seen = match end {
             End::Unjudged { .. } => return None,
-            _ if is_beyond_trace(network, &flow) => return None,
+            _ if is_beyond_trace(network, &flow, &packet.header) => return None,
             // Where nobody is known to have the next hop, ovn-trace ends with a question to the neighbours.
             _ if flow.eth_dst.is_none() => Seen::Lost(false),
             End::Port(port) | End::Outside(port) => {
@@ -240,9 +238,10 @@ fn expected(
     Some(all)
 }
 
-/// Where ovn-trace does not follow balancers: a machine that is sent to itself keeps its address, and a router
-/// forgets what the balancer, or the translation of a destination, wants of the source.
-fn is_beyond_trace(network: &Network, flow: &Flow) -> bool {
+/// Where ovn-trace does not follow balancers: a machine that is sent to itself keeps its address; what a router has sent
+/// to its own sender is turned back by whatever switch has balancers, as if it were that switch's; and a router forgets
+/// what the balancer, or the translation of a destination, wants of the source.
+fn is_beyond_trace(network: &Network, flow: &Flow, header: &Header) -> bool {
     let on_routers = network.routers.iter().flat_map(|router| {
         let is_forced = router.forced.is_of_port || !router.forced.balanced.is_empty();
         router.vips.iter().filter(move |vip| vip.keeps_source || is_forced)
@@ -252,7 +251,10 @@ fn is_beyond_trace(network: &Network, flow: &Flow) -> bool {
         Step::Translated { row, before, after } => {
             let is_masked = before[Field::IpSrc] != after[Field::IpSrc];
             match network.row(*row).table {
-                Table::LoadBalancer => is_masked || particular.contains(row),
+                Table::LoadBalancer => {
+                    let after = after.apply(header);
+                    is_masked || particular.contains(row) || after.source() == after.destination()
+                }
                 // It is a router that gives the source.
                 table => table == Table::LogicalRouter,
             }
@@ -272,6 +274,18 @@ fn may_say(flow: &Flow, header: &Header) -> bool {
         Some(why) if why.is_told() => is_error,
         _ => false,
     }
+}
+
+/// What ovn-trace says of a packet.
+fn seen_of(text: &str) -> Seen {
+    // From 25.03 on what waits for a neighbour is also shown to go on, for no Ethernet address; and so is what tells
+    // its sender of a refusal.
+    let refusals = ["tcp_reset {", "sctp_abort {", "icmp4 {", "icmp6 {"];
+    let before = refusals.iter().filter_map(|it| text.find(it)).min().map_or(text, |at| &text[..at]);
+    if before.contains("eth.dst = 00:00:00:00:00:00;") {
+        return Seen::Lost(false);
+    }
+    seen(&Fate::of(text))
 }
 
 fn seen(fate: &Fate) -> Seen {

@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) machines: Vec<Machine>,
     /// Whether rules may ask for conntrack's state.
     asks_state: bool,
+    /// Switches with a physical network.
+    wires: Vec<String>,
     /// Router ports: switch, Ethernet address, addresses.
     routers: Vec<(String, u64, Vec<IpAddr>)>,
     /// Addresses that translations have outside.
@@ -202,6 +204,7 @@ impl World {
 
     fn wire(&mut self, switch: &mut LogicalSwitch) {
         let name = format!("{}-wire", switch.name);
+        self.wires.push(switch.name.clone());
         let port = LogicalSwitchPort {
             name: name.clone(),
             kind: "localnet".to_owned(),
@@ -315,12 +318,11 @@ impl World {
     }
 
     fn next_hop(&self, dice: &mut Dice) -> String {
-        loop {
-            let address = self.address(dice);
-            if address.is_ipv4() {
-                return address.to_string();
-            }
-        }
+        self.address_of(dice, false).to_string()
+    }
+
+    fn address_of(&self, dice: &mut Dice, is_ipv6: bool) -> IpAddr {
+        std::iter::repeat_with(|| self.address(dice)).find(|it| it.is_ipv6() == is_ipv6).expect("without end")
     }
 
     fn route(&mut self, dice: &mut Dice, router: &mut LogicalRouter) {
@@ -601,16 +603,26 @@ impl World {
     /// A packet that a machine sends.
     pub(super) fn packet(&self, dice: &mut Dice) -> Packet {
         let machine = &self.machines[dice.below(self.machines.len())];
+        self.sent(dice, machine)
+    }
+
+    /// A packet that comes in from a physical network, where there is one: from a stranger.
+    pub(super) fn out_of_wire(&self, dice: &mut Dice) -> Option<Packet> {
+        let switch = self.wires.get(dice.below(self.wires.len().max(1)))?;
+        let (port, mac) = (format!("{switch}-wire"), 0x02_77_00_00_00_01);
+        let near = format!("10.0.{}.99", switch.trim_start_matches('s'));
+        let addresses = [near.as_str(), "20.0.0.1", "fd00:99::1"].map(|own| own.parse().expect("an address"));
+        let at = dice.below(2);
+        let addresses = vec![addresses[at], addresses[2]];
+        Some(self.sent(dice, &Machine { port, switch: switch.clone(), mac, addresses }))
+    }
+
+    fn sent(&self, dice: &mut Dice, machine: &Machine) -> Packet {
         let to = self.address(dice);
         let own = machine.addresses.iter().find(|own| own.is_ipv6() == to.is_ipv6());
         let source = match own {
             Some(own) if !dice.one_in(10) => *own,
-            _ => loop {
-                let address = self.address(dice);
-                if address.is_ipv6() == to.is_ipv6() {
-                    break address;
-                }
-            },
+            _ => self.address_of(dice, to.is_ipv6()),
         };
         let near: Vec<u64> = (self.routers.iter().filter(|(switch, _, _)| *switch == machine.switch))
             .map(|(_, mac, _)| *mac)
