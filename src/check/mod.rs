@@ -167,7 +167,9 @@ fn nothing(model: &Model) -> Option<Diagnostic> {
     let declared = model.vpcs.iter().any(|vpc| vpc.span.is_some()) || !model.subnets.is_empty();
     let message = "the input holds no VPC and no subnet";
     let help = "name the files or folders to read";
-    (!declared).then(|| Diagnostic::general(Code::NothingToCompile, message).help(help))
+    let meant =
+        "where everything is to go, `northc destroy` does that, and `--allow N0110` says that it is meant";
+    (!declared).then(|| Diagnostic::general(Code::NothingToCompile, message).help(help).help(meant))
 }
 
 /// Subnets without a free address.

@@ -11,7 +11,7 @@ use super::{Streams, exit, expecting, input, trace};
 use crate::assign::Remembered;
 use crate::check::Checked;
 use crate::compile::{Options, compile_rows};
-use crate::diag::Sink;
+use crate::diag::{Code, Sink};
 use crate::emit;
 use crate::span::SourceMap;
 use crate::{files, lock};
@@ -80,6 +80,7 @@ pub(super) fn run(args: &Args, streams: &mut Streams<'_>) -> u8 {
         proof.look(checked, rows, options.target, sink);
         expecting::hold(checked.model(), rows, options.target, &sources, sink);
     });
+    sink.refuse(Code::NothingToCompile);
     if let Err(code) = args.input.tell(sink, &sources, streams, false) {
         return code;
     }

@@ -76,6 +76,8 @@ impl PlanningArgs {
     ) -> Result<(Rows, SourceMap), u8> {
         self.compiled(paths, proof, streams, |compiled, sources, sink| {
             expecting::hold(&compiled.model, &compiled.rows, self.input.ovn_version, sources, sink);
+            // Somebody has named the wrong folder more often than wanted all to go.
+            sink.refuse(Code::NothingToCompile);
         })
     }
 

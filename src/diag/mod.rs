@@ -145,6 +145,14 @@ impl Sink {
         self.diagnostics.iter().any(|told| told.primary.as_ref().is_some_and(is_within))
     }
 
+    /// Has what was said under a code refuse the input.
+    pub fn refuse(&mut self, code: Code) {
+        for said in self.diagnostics.iter_mut().filter(|said| said.code == code) {
+            self.n_errors += usize::from(said.severity != Severity::Error);
+            said.severity = Severity::Error;
+        }
+    }
+
     /// True when something in it refuses the input.
     pub fn has_errors(&self) -> bool {
         self.n_errors > 0

@@ -42,6 +42,27 @@ fn a_code_is_found_by_what_people_remember_of_it() {
 }
 
 #[test]
+fn nothing_is_compiled_of_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let empty = dir.path().to_str().expect("a plain name");
+    for args in [&["compile", empty][..], &["compile", empty, "--to", "rows"], &["diff", empty, empty]] {
+        let ran = northc(args.iter().copied());
+        assert!(
+            ran.code == 1 && ran.out.is_empty() && ran.err.contains("error[N0110]"),
+            "{args:?}: {}",
+            ran.err
+        );
+        let ran = northc(args.iter().copied().chain(["--allow", "N0110"]));
+        assert!(ran.code == 0 && ran.err.is_empty(), "{args:?}: {}", ran.err);
+    }
+    // What has to be looked at is not in the way.
+    for args in [["check", empty], ["verify", empty]] {
+        let ran = northc(args);
+        assert!(ran.code == 0 && ran.err.contains("warning[N0110]"), "{args:?}: {}", ran.err);
+    }
+}
+
+#[test]
 fn an_empty_picture_is_not_drawn_in_silence() {
     let dir = tempfile::tempdir().expect("a directory");
     let ran = northc(["graph", dir.path().to_str().expect("a plain name")]);

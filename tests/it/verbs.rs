@@ -102,6 +102,51 @@ fn deletions_and_silence_need_a_yes() {
 }
 
 #[test]
+fn nothing_is_no_wish_for_everything_to_go() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    assert_eq!(lab.northc(&["apply", &lab.input(&["a"]), "--yes"]).0, 0);
+    let before = lab.nbctl(&["show"]);
+    let empty = lab.file("empty");
+    std::fs::create_dir(&empty).expect("made");
+    let empty = empty.to_str().expect("a plain name");
+    for args in [&["apply", empty, "--yes", "--yes-delete"][..], &["plan", empty]] {
+        let (code, _, err) = lab.northc(args);
+        assert!(code == 1 && err.contains("error[N0110]"), "{args:?}: {code} {err}");
+    }
+    assert_eq!(lab.nbctl(&["show"]), before);
+    let (code, _, err) = lab.northc(&["apply", empty, "--yes", "--yes-delete", "--allow", "N0110"]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(lab.nbctl(&["show"]), "");
+}
+
+#[test]
+fn what_opens_something_may_be_refused_and_is_not_written_then() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let path = |case: &str| format!("{}/fixtures/harvester/{case}", crate::cases::root().display());
+    let (closed, open) = (path("private-both-one-allows"), path("private-both-allow"));
+    assert_eq!(lab.northc(&["apply", &closed, "--yes"]).0, 0);
+    let rows = || block_on(connect(&lab.server.remote()).actual()).expect("rows");
+    let before = rows();
+    let careful = ["apply", &open, "--yes", "--yes-delete", "--fail-on", "opens"];
+    let (code, _, err) = lab.northc(&careful);
+    assert!(code == 1 && err.contains("nothing was written"), "{code}: {err}");
+    assert!(rows() == before, "nothing was written");
+    assert_eq!(lab.northc(&["apply", &open, "--yes", "--yes-delete"]).0, 0);
+    assert!(rows() != before, "it is written where nobody minds");
+    assert_eq!(
+        lab.northc(&["apply", &closed, "--yes", "--yes-delete", "--fail-on", "opens"]).0,
+        0,
+        "it closes"
+    );
+}
+
+#[test]
 fn a_saved_plan_is_applied_exactly_or_not_at_all() {
     if !ovn::is_present() {
         return;
