@@ -326,11 +326,11 @@ fn many(args: &Args, judge: &mut Judge<'_>, service: Set, streams: &mut Streams<
     if args.exposed {
         if judge.wires().is_empty() {
             streams.say("no switch has a port to a physical network: nothing is exposed\n");
-            return Ok(exit::OK);
+        } else {
+            let internet: Vec<Who> = named(INTERNET)?;
+            tables.push((internet.clone(), all.clone()));
+            tables.push((all, internet));
         }
-        let internet: Vec<Who> = named(INTERNET)?;
-        tables.push((internet.clone(), all.clone()));
-        tables.push((all, internet));
     } else if let Some(from) = &args.from_one {
         tables.push((named(from)?, all));
     } else if let Some(to) = &args.to_one {

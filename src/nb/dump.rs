@@ -72,6 +72,9 @@ impl Saved {
     }
 
     fn table(&mut self, value: &Value) -> Result<(), String> {
+        if value["kind"] == "northc.rows" {
+            return Err("this is what `northc compile --to rows` wrote: ask of its input (-f)".to_owned());
+        }
         let name = value["caption"].as_str().and_then(|caption| caption.strip_suffix(" table"));
         let (Some(name), Some(headings), Some(rows)) =
             (name, value["headings"].as_array(), value["data"].as_array())

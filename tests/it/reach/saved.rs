@@ -53,6 +53,7 @@ fn what_is_no_saved_database_is_refused_with_its_line() {
         ("apiVersion: v1".to_owned(), "line 1: expected value"),
         (format!("{}\n{{\"a\": 1", table("")), "line 2: EOF"),
         (format!("{}\n\n{{}}", table("")), "line 3: this is no table"),
+        ("{\"kind\": \"northc.rows\"}".to_owned(), "line 1: this is what `northc compile --to rows` wrote"),
         (table("[1]"), "line 1: a row of Address_Set has another number of columns"),
         (table("[1, 2, 3]"), "line 1: a row of Address_Set has no `_uuid`"),
         (table(&format!("[{uuid}, \"10.0.0.1\", 7]")), "line 1: column `name` of row 7e1cf5b3"),

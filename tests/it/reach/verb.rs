@@ -120,3 +120,32 @@ fn json_says_what_it_is() {
     assert_eq!(document["kind"], "northc.reach.pairs");
     assert_eq!((document["pairs"][0]["verdict"].as_str(), ran.code), (Some("reachable"), 0));
 }
+
+#[test]
+fn every_form_is_written_or_said_not_to_be_there() {
+    let net = "fixtures/policies/drop";
+    let pair: &[&str] = &["web-1", "db-1", "tcp/22"];
+    let asked: [&[&str]; 6] =
+        [pair, &["--all"], &["--from", "web-1"], &["--to", "db-1"], &["--exposed"], &["--expect"]];
+    for (at, asked) in asked.iter().enumerate() {
+        for form in ["text", "json", "markdown", "sarif", "github", "junit", "dot", "svg"] {
+            let ran = reach(&[&["-f", net, "--format", form], *asked].concat());
+            let is_there = match form {
+                "text" | "json" | "markdown" => true,
+                "sarif" | "github" | "junit" => at == 5,
+                _ => (1..5).contains(&at),
+            };
+            let is_form = match form {
+                "json" | "sarif" => serde_json::from_str::<serde_json::Value>(&ran.out).is_ok(),
+                "junit" => ran.out.starts_with("<?xml"),
+                "dot" => ran.out.starts_with("digraph"),
+                "svg" => ran.out.contains("<svg"),
+                _ => true,
+            };
+            let is_refused =
+                ran.code == 64 && ran.err.contains(&format!("has no `{form}`; it has text, json"));
+            let is_good = if is_there { ran.code <= 1 && is_form } else { is_refused && ran.out.is_empty() };
+            assert!(is_good, "{asked:?} as {form}: exit {}\n{}{}", ran.code, ran.err, ran.out);
+        }
+    }
+}
