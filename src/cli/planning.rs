@@ -78,16 +78,17 @@ impl PlanningArgs {
             expecting::hold(&compiled.model, &compiled.rows, self.input.ovn_version, sources, sink);
             // Somebody has named the wrong folder more often than wanted all to go.
             sink.refuse(Code::NothingToCompile);
+            true
         })
     }
 
-    /// The rows of an input that is to be left behind, whatever was expected of it.
+    /// The rows of an input that is to be left behind, whatever was expected of it or could be said of it.
     pub(super) fn former(
         &self,
         paths: &[PathBuf],
         streams: &mut Streams<'_>,
     ) -> Result<(Rows, SourceMap), u8> {
-        self.compiled(paths, Proof::None, streams, |_, _, _| ())
+        self.compiled(paths, Proof::None, streams, |_, _, _| false)
     }
 
     fn compiled(
@@ -95,7 +96,7 @@ impl PlanningArgs {
         paths: &[PathBuf],
         proof: Proof,
         streams: &mut Streams<'_>,
-        hold: impl FnOnce(&Compiled, &SourceMap, &mut Sink),
+        hold: impl FnOnce(&Compiled, &SourceMap, &mut Sink) -> bool,
     ) -> Result<(Rows, SourceMap), u8> {
         let mut sink = Sink::new();
         let sources = self.input.read_paths(paths, &mut sink);
@@ -108,10 +109,10 @@ impl PlanningArgs {
         let compiled = compile_and(&sources, &options, &mut sink, |checked, rows, sink| {
             proof.look(checked, rows, options.target, sink);
         });
-        if let Some(compiled) = &compiled {
-            hold(compiled, &sources, &mut sink);
+        let is_told = compiled.as_ref().is_none_or(|compiled| hold(compiled, &sources, &mut sink));
+        if is_told {
+            self.input.tell(sink, &sources, streams, false)?;
         }
-        self.input.tell(sink, &sources, streams, false)?;
         compiled.map(|compiled| (compiled.rows, sources)).ok_or(exit::NO)
     }
 

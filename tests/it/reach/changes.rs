@@ -71,6 +71,37 @@ fn a_change_may_fail() {
 }
 
 #[test]
+fn every_form_of_a_change_and_of_a_proof_is_written_or_said_not_to_be_there() {
+    let (one, both) = ("harvester/private-both-one-allows", "harvester/private-both-allow");
+    let is_json = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+    let words = diff(one, both, &[]).out;
+    for form in ["text", "json", "markdown", "sarif", "github", "junit", "dot", "svg"] {
+        let change = diff(one, both, &["--format", form]);
+        let proof = northc(["verify", "fixtures/policies/drop", "--format", form]);
+        if ["junit", "dot", "svg"].contains(&form) {
+            for ran in [change, proof] {
+                assert!(ran.code == 64 && ran.out.is_empty(), "{form}: {}", ran.out);
+                assert!(
+                    ran.err.contains("[possible values: text, json, sarif, github, markdown]"),
+                    "{}",
+                    ran.err
+                );
+            }
+            continue;
+        }
+        assert_eq!([change.code, proof.code], [0, 0], "{form}: {}{}", change.err, proof.err);
+        // What is code scanning's are the problems; the change is told beside them.
+        let is_good = match form {
+            "json" => is_json(&change.out) && is_json(&proof.out),
+            "sarif" => change.out == words && is_json(&change.err) && is_json(&proof.out),
+            "markdown" => change.out.contains("```") || change.out.contains("**"),
+            _ => change.out == words,
+        };
+        assert!(is_good, "{form}: {}{}{}", change.out, change.err, proof.out);
+    }
+}
+
+#[test]
 fn whether_a_change_opens_anything_may_be_unknown() {
     let dir = tempfile::tempdir().expect("a directory");
     let (old, new) = ("fixtures/acls/by-port", super::verb::marked(dir.path()));
