@@ -1,14 +1,17 @@
-//! How long it takes to say what can reach what, and how many classes of machines there were.
+//! How long it takes to say what can reach what, and that rows mean what their model says; and how many classes of
+//! machines there were.
 //!
 //! `cargo bench --bench reach -- 50 100000` makes a world of so many VPCs and ports in northc's own kinds
-//! (`examples/generate`), compiles it, reads its rows, and answers: one pair, and all pairs. Times are processor times.
+//! (`examples/generate`), compiles it, reads its rows, and answers: one pair, and all pairs. With `verify` behind it, the
+//! rows are held against the model instead. Times are processor times.
 //! Refuses to judge the numbers; docs/performance.md has them.
 
 use std::io::{Write, stdout};
 use std::time::Duration;
 
 use northc::assign::Remembered;
-use northc::compile::{Options, compile};
+use northc::check::Checked;
+use northc::compile::{Options, compile_and};
 use northc::diag::Sink;
 use northc::nb::{Acl, Rows, Table};
 use northc::reach::guest::ByHand;
@@ -19,6 +22,7 @@ use northc::reach::parties::{Who, machines};
 use northc::reach::set::Sets;
 use northc::span::SourceMap;
 use northc::target::Target;
+use northc::verify::verify;
 
 mod common;
 
@@ -35,7 +39,13 @@ fn main() -> Anything<()> {
         [n_ports] => (n_ports.div_ceil(400), *n_ports),
         [] => (5, 2_000),
     };
-    let rows = compiled(Size { n_vpcs, n_subnets: n_ports.div_ceil(50), n_ports })?;
+    let size = Size { n_vpcs, n_subnets: n_ports.div_ceil(50), n_ports };
+    if std::env::args().any(|arg| arg == "verify") {
+        let mut done = Ok(());
+        compiled(size, |checked, rows| done = verified(checked, rows))?;
+        return done;
+    }
+    let rows = compiled(size, |_, _| ())?;
     forget_peak()?;
     let before = peak()?;
     let network = timed("read rows", || Network::of_rows(&rows, Target::OLDEST))?;
@@ -64,15 +74,26 @@ fn main() -> Anything<()> {
     report(&format!("{} KiB at most beside the rows", (peak()? - before) / 1024), None)
 }
 
-/// The rows of a world.
-fn compiled(size: Size) -> Anything<Rows> {
+/// Holds the rows of a world against its model.
+fn verified(checked: &Checked<'_>, rows: &Rows) -> Anything<()> {
+    let network = timed("read rows", || Network::of_rows(rows, Target::OLDEST))?;
+    let proof = timed("verify", || verify(checked, &network, &|| true))?;
+    let (n_senders, n_classes) = (proof.n_senders, proof.n_classes);
+    report(&format!("{n_senders} senders, {n_classes} of them followed"), None)?;
+    report(&format!("{} differences", proof.differences.len()), None)?;
+    report(&format!("{} KiB at most", peak()? / 1024), None)
+}
+
+/// The rows of a world; somebody looks at them beside what was meant.
+fn compiled(size: Size, look: impl FnOnce(&Checked<'_>, &Rows)) -> Anything<Rows> {
     let mut text = String::new();
     world::write(&mut text, size, 1, Dialect::Native)?;
     let mut sources = SourceMap::new();
     sources.add("world.yaml", text).ok_or("the world is too long")?;
     let (remembered, gateway_chassis) = (Remembered::new(), Vec::new());
     let options = Options { owner: "bench".to_owned(), target: Target::OLDEST, remembered, gateway_chassis };
-    let compiled = compile(&sources, &options, &mut Sink::new()).ok_or("the world does not compile")?;
+    let compiled = compile_and(&sources, &options, &mut Sink::new(), |checked, rows, _| look(checked, rows));
+    let compiled = compiled.ok_or("the world does not compile")?;
     let n_rules = compiled.rows.table(Table::Acl).filter(|(_, row)| Acl::try_from(*row).is_ok()).count();
     report(&format!("{} rows, {n_rules} of them rules", compiled.rows.iter().count()), None)?;
     Ok(compiled.rows)

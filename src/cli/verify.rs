@@ -87,7 +87,7 @@ impl Proof {
         let _stage = info_span!("verify").entered();
         let began = Instant::now();
         let network = Network::of_rows(rows, target);
-        let report = verify(checked, &network, &mut || budget.is_none_or(|budget| began.elapsed() < budget));
+        let report = verify(checked, &network, &|| budget.is_none_or(|budget| began.elapsed() < budget));
         report.tell(sink);
         if !report.is_whole() {
             let (done, all, time) = (report.n_followed, report.n_senders, duration::show(began.elapsed()));

@@ -28,6 +28,8 @@ pub(super) enum Ended {
 pub(super) struct Run<'r, 'm> {
     pub(super) meaning: &'r Meaning<'m>,
     pub(super) ask: Asker<'m>,
+    /// Who has sent it.
+    pub(super) from: Spot,
     ends: Vec<(Ended, Packet)>,
 }
 
@@ -36,14 +38,16 @@ const ENDS_MAX: usize = 4096;
 
 /// What becomes of a packet, with the set of all that fare alike.
 pub(super) fn follow(meaning: &Meaning<'_>, from: Spot, sent: Header, asking: Set) -> (Set, Vec<Outcome>) {
-    let mut run = Run { meaning, ask: Asker::new(meaning.sets, sent), ends: Vec::new() };
+    let mut run = Run { meaning, from, ask: Asker::new(meaning.sets, sent), ends: Vec::new() };
     run.send(from, Packet::first());
-    let is_asked = run.ask.was(asking);
+    let is_asked = run.ask.narrow(asking);
     let mut outcomes = Vec::new();
     for (ended, packet) in std::mem::take(&mut run.ends) {
         run.conclude(from, is_asked, ended, packet, &mut outcomes);
     }
-    (run.ask.alike(), outcomes)
+    let alike = run.ask.alike();
+    meaning.asked.borrow_mut().extend(run.ask.asked());
+    (alike, outcomes)
 }
 
 impl Run<'_, '_> {

@@ -8,6 +8,7 @@
 //!
 //! Refuses to follow matches on what is no part of a header.
 
+mod alike;
 mod balance;
 mod follow;
 mod groups;
@@ -21,7 +22,7 @@ mod segment;
 mod translate;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::check::Checked;
@@ -33,6 +34,7 @@ use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 use crate::target::Target;
 
+pub use self::alike::Traits;
 pub use self::guest::Told;
 pub use self::idle::Idle;
 use self::network::Network;
@@ -139,6 +141,8 @@ pub struct Meaning<'m> {
     held: RefCell<HashMap<SubnetId, Set>>,
     /// Routes of a VPC, those that win first, by their table; `None` is the main one.
     routes: RefCell<HashMap<(VpcId, Option<String>), Routes>>,
+    /// What packets were asked.
+    asked: RefCell<BTreeSet<Set>>,
 }
 
 /// What rules by hand can refer to.
@@ -161,6 +165,7 @@ impl<'m> Meaning<'m> {
             members: RefCell::default(),
             held: RefCell::default(),
             routes: RefCell::default(),
+            asked: RefCell::default(),
         }
     }
 
@@ -171,7 +176,7 @@ impl<'m> Meaning<'m> {
         from: Spot,
         set: Set,
         asking: Set,
-        goes_on: &mut dyn FnMut() -> bool,
+        goes_on: &dyn Fn() -> bool,
     ) -> Option<Vec<Region>> {
         let (mut left, mut regions) = (set, Vec::new());
         while let Some(sent) = self.sets.pick(left, &[]) {
@@ -185,6 +190,12 @@ impl<'m> Meaning<'m> {
             regions.push(Region { set: alike, outcomes });
         }
         Some(regions)
+    }
+
+    /// What packets were asked since this was last called, but for who they are from and for: by nothing else are
+    /// machines with the same [`Traits`] told apart.
+    pub fn take_asked(&self) -> BTreeSet<Set> {
+        self.asked.take()
     }
 
     /// Packets to whoever is on a segment.

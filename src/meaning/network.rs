@@ -27,6 +27,8 @@ pub(super) struct Network<'m> {
     pub(super) ports: BTreeMap<SubnetId, Vec<PortId>>,
     /// Who has which address on a segment.
     pub(super) holders: BTreeMap<SubnetId, BTreeMap<IpAddr, Vec<Spot>>>,
+    /// VPCs that are joined by peerings have addresses together: one of them for each VPC.
+    realms: Vec<VpcId>,
     /// The subnets of each VPC.
     pub(super) by_vpc: Vec<Vec<SubnetId>>,
     /// What a router translates.
@@ -133,6 +135,7 @@ impl<'m> Network<'m> {
             assignment,
             ports: BTreeMap::new(),
             holders: BTreeMap::new(),
+            realms: realms(model),
             by_vpc: model.subnets_by_vpc(),
             translations: Vec::new(),
             served_by: Vec::new(),
@@ -196,6 +199,12 @@ impl<'m> Network<'m> {
             let spot = Spot::Router(Side::Gateway(translation.gateway));
             self.hold(model.gateway(translation.gateway).external, translation.outside, spot);
         }
+    }
+
+    /// Every address on a segment, with how many have it.
+    pub(super) fn held_addresses(&self) -> impl Iterator<Item = (SubnetId, IpAddr, usize)> {
+        let held = self.holders.iter();
+        held.flat_map(|(id, held)| held.iter().map(|(address, spots)| (*id, *address, spots.len())))
     }
 
     fn hold(&mut self, subnet: SubnetId, address: IpAddr, spot: Spot) {
@@ -388,9 +397,36 @@ impl<'m> Network<'m> {
         }
     }
 
+    /// The VPCs that one is joined with, by one of them.
+    pub(super) fn realm_of(&self, vpc: VpcId) -> VpcId {
+        self.realms[vpc.0]
+    }
+
+    /// The VPCs among whose machines one is; `None` for what is no machine.
+    pub(super) fn realm(&self, spot: Spot) -> Option<VpcId> {
+        match spot {
+            Spot::Port(id) => Some(self.realm_of(self.home(id).1.vpc)),
+            Spot::Router(_) | Spot::Wire(_) => None,
+        }
+    }
+
     /// The subnet of a port.
     pub(super) fn home(&self, port: PortId) -> (SubnetId, &'m Subnet) {
         let id = self.model.port(port).subnet;
         (id, self.model.subnet(id))
     }
+}
+
+/// The first of the VPCs that each is joined with.
+fn realms(model: &Model) -> Vec<VpcId> {
+    let mut realms: Vec<VpcId> = model.vpcs().map(|(id, _)| id).collect();
+    let joined = model
+        .vpcs()
+        .flat_map(|(id, vpc)| vpc.peerings.iter().filter_map(move |peering| Some((id, peering.remote_id?))));
+    for (a, b) in joined {
+        let (a, b) = (realms[a.0], realms[b.0]);
+        let (first, other) = (a.min(b), a.max(b));
+        realms.iter_mut().filter(|it| **it == other).for_each(|it| *it = first);
+    }
+    realms
 }

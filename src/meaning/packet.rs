@@ -2,7 +2,7 @@
 //!
 //! Refuses to know where it is.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -105,11 +105,13 @@ pub(super) struct Asker<'s> {
     pub(super) sets: &'s Sets,
     pub(super) sent: Header,
     alike: Cell<Set>,
+    /// Everything that was asked but for who it is.
+    asked: RefCell<BTreeSet<Set>>,
 }
 
 impl<'s> Asker<'s> {
     pub(super) fn new(sets: &'s Sets, sent: Header) -> Asker<'s> {
-        Asker { sets, sent, alike: Cell::new(Set::ALL) }
+        Asker { sets, sent, alike: Cell::new(Set::ALL), asked: RefCell::default() }
     }
 
     /// Everything that has answered alike.
@@ -122,8 +124,27 @@ impl<'s> Asker<'s> {
         self.was(self.sets.before(set, &packet.now))
     }
 
+    /// Everything that was asked, but for who a packet is from and for.
+    pub(super) fn asked(self) -> BTreeSet<Set> {
+        self.asked.into_inner()
+    }
+
+    /// Whether the packet, as it is now, is from or for somebody who is there: of whoever is like him the same would
+    /// have been asked.
+    pub(super) fn is_somebodys(&self, packet: &Packet, set: Set) -> bool {
+        self.narrow(self.sets.before(set, &packet.now))
+    }
+
     /// Whether the packet, as it was sent, is in a set.
     pub(super) fn was(&self, set: Set) -> bool {
+        if set != Set::ALL && !set.is_none() {
+            self.asked.borrow_mut().insert(set);
+        }
+        self.narrow(set)
+    }
+
+    /// The same, where whoever is like its sender is asked about himself.
+    pub(super) fn narrow(&self, set: Set) -> bool {
         let holds = self.sets.contains(set, &self.sent);
         let alike = self.alike.get();
         self.alike.set(if holds { self.sets.and(alike, set) } else { self.sets.minus(alike, set) });

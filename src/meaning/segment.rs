@@ -102,7 +102,7 @@ impl Run<'_, '_> {
         }
         let destination = packet.now.apply(&self.ask.sent).destination();
         match holders.get(&destination) {
-            Some(spots) if self.ask.goes_to(packet, host(destination)) => spots.clone(),
+            Some(spots) if self.is_for(spots, packet, host(destination)) => spots.clone(),
             Some(_) => Vec::new(),
             None => {
                 let is_held = self.ask.is(packet, self.meaning.held(segment));
@@ -231,7 +231,27 @@ impl Run<'_, '_> {
         }
         let own = self.meaning.net.assignment.port(id).addresses.iter().copied().map(host);
         let pairs = self.meaning.net.assignment.allowed(self.meaning.net.model, id);
-        self.ask.is(packet, any_of(self.meaning.sets, field, own.chain(pairs)))
+        let own = any_of(self.meaning.sets, field, own.chain(pairs));
+        match self.is_near(Spot::Port(id)) {
+            true => self.ask.is_somebodys(packet, own),
+            false => self.ask.is(packet, own),
+        }
+    }
+
+    /// Whether a packet goes to an address that these have.
+    fn is_for(&self, spots: &[Spot], packet: &Packet, address: ipnet::IpNet) -> bool {
+        match spots {
+            [only] if self.is_near(*only) => {
+                self.ask.is_somebodys(packet, any_of(self.meaning.sets, Field::IpDst, [address]))
+            }
+            _ => self.ask.goes_to(packet, address),
+        }
+    }
+
+    /// Whether it is a machine among whose the sender's address is its own and nobody else's.
+    fn is_near(&self, spot: Spot) -> bool {
+        let realm = |spot| self.meaning.net.realm(spot);
+        matches!((realm(spot), realm(self.from)), (Some(here), Some(there)) if here == there)
     }
 
     /// What passes the rules of one end.

@@ -21,12 +21,12 @@ use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::nat::Zone;
 use super::network::{
-    self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, Responder, RouterPortId,
+    self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, Responder, RouterPortId, RowId,
     SwitchId, Translation, link_local_of,
 };
 use super::router::external_macs;
 use super::set::{Set, Sets};
-use super::walk::{End, Flow, Kind, Neighbours, Step, Walker, Why, within};
+use super::walk::{End, Flow, Kind, Neighbours, OUTCOMES_MAX, Step, Walker, Why, within};
 
 /// Which ports have an Ethernet address.
 pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<PortId>> {
@@ -170,6 +170,15 @@ impl<'n> Walker<'n> {
         for flow in [Some(flow), spoofed].into_iter().flatten() {
             self.access(stage, flow).into_iter().for_each(|flow| self.balanced(inport, flow));
         }
+    }
+
+    /// Whether it is time to stop, or there are too many outcomes to go on.
+    fn gives_up(&mut self, flow: &Flow, row: RowId) -> bool {
+        let is_over = self.outcomes.len() + 1 >= OUTCOMES_MAX;
+        if is_over {
+            self.end(flow.clone(), End::Unjudged { row, what: "there are too many ways".to_owned() });
+        }
+        is_over || self.goes_on.is_some_and(|goes_on| !goes_on())
     }
 
     /// Finds the port that has the destination's Ethernet address.

@@ -34,7 +34,7 @@ pub(super) const ROUTER_TTL: u8 = 255;
 /// With more destinations than this, all neighbours are looked through.
 const RANGES_MAX: usize = 64;
 /// More outcomes than this for one set are given up on.
-const OUTCOMES_MAX: usize = 200_000;
+pub(super) const OUTCOMES_MAX: usize = 200_000;
 
 /// Something that a packet passes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -325,10 +325,12 @@ pub struct Walker<'n> {
     pub is_thorough: bool,
     /// Where it is remembered what packets are asked about, and in which part of the network.
     pub(super) asked: Option<Asked>,
+    /// Says how long to go on; once it was told to stop, what has come out is not all.
+    pub goes_on: Option<&'n dyn Fn() -> bool>,
     /// An address that the machine at a port has taken on without a row that says so.
     pub claimed: Option<(PortId, IpAddr)>,
     pub(super) kind: Kind,
-    outcomes: Vec<Outcome>,
+    pub(super) outcomes: Vec<Outcome>,
     macs: Vec<OnceCell<HashMap<u64, Vec<PortId>>>>,
     neighbours: Vec<OnceCell<Neighbours>>,
     /// Networks that routers answer for on each switch.
@@ -357,6 +359,7 @@ impl<'n> Walker<'n> {
             reader: Reader::new(sets, network.symbols(), &network.names),
             is_thorough: false,
             asked: None,
+            goes_on: None,
             claimed: None,
             kind: Kind::First,
             outcomes: Vec::new(),
@@ -516,15 +519,6 @@ impl<'n> Walker<'n> {
         }
         flow.meet(Obstacle { row, why });
         Some(flow)
-    }
-
-    /// Whether there are too many outcomes to go on.
-    pub(super) fn gives_up(&mut self, flow: &Flow, row: RowId) -> bool {
-        let is_over = self.outcomes.len() + 1 >= OUTCOMES_MAX;
-        if is_over {
-            self.end(flow.clone(), End::Unjudged { row, what: "there are too many ways".to_owned() });
-        }
-        is_over
     }
 
     /// Which packets a row's match is about, in terms of what they are there.

@@ -17,32 +17,34 @@ use crate::span::Span;
 /// Sets of packets by what may become of them.
 type Fates = BTreeMap<Fate, Set>;
 
-/// What somebody sends, and what the model says of it.
+/// What somebody sends, and what becomes of it on either side.
 pub(super) struct Sent {
     pub(super) from: Spot,
-    pub(super) set: Set,
     /// Those whose answers are asked for.
     pub(super) asking: Set,
     pub(super) regions: Vec<Region>,
+    /// What the rows do with it.
+    pub(super) courses: Vec<Course>,
 }
 
-/// Compares everything that one sender may send.
+/// Compares everything that one sender may send, who stands for `n`.
 pub(super) fn sender(
     checked: &Checked<'_>,
-    done: &mut RowsMeaning<'_>,
-    sent: Sent,
+    done: &RowsMeaning<'_>,
+    sent: &Sent,
+    n: usize,
     report: &mut Report,
     used: &mut BTreeSet<Span>,
 ) {
     let sets = done.sets();
-    let Sent { from, set, asking, regions } = sent;
-    let courses = done.courses(checked, from, set, asking);
+    let Sent { from, asking, regions, courses } = sent;
+    let (from, asking) = (*from, *asking);
     let outcomes = regions.iter().flat_map(|region| region.outcomes.iter().map(|it| (&it.fate, region.set)));
     let (meant, unsaid) = fates(sets, outcomes);
     let (does, unjudged) = fates(sets, courses.iter().map(|course| (&course.fate, course.set)));
     let whys: BTreeSet<&String> = unsaid.keys().chain(unjudged.keys()).collect();
     for why in whys {
-        *report.undetermined.entry(why.clone()).or_default() += 1;
+        *report.undetermined.entry(why.clone()).or_default() += n;
     }
     let open = sets.any(unsaid.values().chain(unjudged.values()).copied());
     let mut differing = Set::NONE;
@@ -53,7 +55,7 @@ pub(super) fn sender(
     }
     differing = sets.minus(differing, open);
     let who = who(checked, from);
-    for region in &regions {
+    for region in regions {
         used.extend(region.outcomes.iter().flat_map(|it| it.reasons.iter().filter_map(|reason| reason.span)));
         detours(checked, sets, region, &who, report);
     }
@@ -66,8 +68,8 @@ pub(super) fn sender(
         let alike =
             alike(sets, sets.and(alike(sets, differing, &meant, &meant_by), differing), &does, &done_by);
         differing = sets.minus(differing, alike);
-        let reasons = reasons(sets, &regions, &witness, &done_by);
-        let rows = rows(done, &courses, &witness, &meant_by);
+        let reasons = reasons(sets, regions, &witness, &done_by);
+        let rows = rows(done, courses, &witness, &meant_by);
         let words =
             |fates: &BTreeSet<Fate>| fates.iter().map(|fate| words(checked, fate, &witness)).collect();
         report.differences.push(Difference {
@@ -78,7 +80,7 @@ pub(super) fn sender(
             done: words(&done_by),
             reasons,
             rows,
-            n_more: 0,
+            n_more: n - 1,
         });
     }
 }
@@ -266,7 +268,7 @@ pub(super) fn together(differences: &mut Vec<Difference>) {
             other.kind == difference.kind && ends == (difference.reasons.last(), difference.rows.last())
         };
         match kept.iter_mut().find(is_same) {
-            Some(other) => other.n_more += 1,
+            Some(other) => other.n_more += 1 + difference.n_more,
             None => kept.push(difference),
         }
     }

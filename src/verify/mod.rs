@@ -3,6 +3,7 @@
 //! The model's is [`crate::meaning`]'s, the rows' is [`crate::reach`]'s. From every machine and from behind every
 //! bridged subnet whole sets of packets are followed, to any address; the two must name the same ends for all of
 //! them, as the same packets, with answers that come back alike. What a machine is told of routes must be the same.
+//! Machines that both sides say are alike are followed once (`verify::classes`).
 //!
 //! | difference | of packets |
 //! |---|---|
@@ -12,6 +13,7 @@
 //! What either side can't judge is left out of the comparison and told, with the reason. Refuses to know how rows
 //! are made, and to look at a clock: whoever calls it says when to stop.
 
+mod classes;
 mod compare;
 mod rows;
 mod tell;
@@ -24,9 +26,10 @@ use crate::meaning::{self, Idle, Meaning, Reason, Spot};
 use crate::progress;
 use crate::reach::header::Header;
 use crate::reach::network::Network;
-use crate::reach::set::Sets;
+use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
+use self::classes::Classes;
 use self::compare::Sent;
 use self::rows::RowsMeaning;
 use self::universe::Universe;
@@ -111,8 +114,10 @@ pub struct Report {
     pub undetermined: BTreeMap<String, usize>,
     /// How many senders there are.
     pub n_senders: usize,
-    /// How many of them were followed: all, unless it was time to stop.
+    /// How many of them are proven: all, unless it was time to stop.
     pub n_followed: usize,
+    /// How many of those were followed, for themselves and for whoever is like them.
+    pub n_classes: usize,
 }
 
 impl Report {
@@ -123,13 +128,15 @@ impl Report {
 }
 
 /// Holds rows against the model that they were made from, sender by sender, as long as `goes_on` says so.
-pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &mut dyn FnMut() -> bool) -> Report {
+pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &dyn Fn() -> bool) -> Report {
     let sets = Sets::default();
     let names = meaning::names(checked);
     let meaning = Meaning::new(checked, network.target, &sets, &names);
-    let mut done = RowsMeaning::new(checked, network, &sets);
+    let mut done = RowsMeaning::new(checked, network, &sets, goes_on);
     let universe = Universe::new(checked, &sets);
     let senders = universe.senders(checked);
+    let classes = Classes::new(checked, &meaning, &done, &sets);
+    let mut proven = BTreeSet::new();
     let mut report = Report { n_senders: senders.len(), ..Report::default() };
     let mut used = BTreeSet::new();
     for sender in progress::along(senders.into_iter(), report.n_senders) {
@@ -140,11 +147,21 @@ pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &mut dyn FnMut(
             let told = compare::told(checked, &meaning, &done, id);
             report.differences.extend(told);
         }
-        let (set, asking) = universe.of(checked, sender);
-        let Some(regions) = meaning.regions(sender, set, asking, goes_on) else { break };
-        let sent = Sent { from: sender, set, asking, regions };
-        compare::sender(checked, &mut done, sent, &mut report, &mut used);
-        report.n_followed += 1;
+        if proven.contains(&sender) {
+            continue;
+        }
+        let all = universe.of(checked, sender);
+        let Some((sent, asked)) = follow(checked, &meaning, &mut done, &classes, (sender, all), goes_on)
+        else {
+            break;
+        };
+        let fellows = classes.fellows(sender, &asked).into_iter().map(Spot::Port);
+        let fellows: Vec<Spot> = fellows.filter(|fellow| !proven.contains(fellow)).collect();
+        let n = 1 + fellows.len();
+        compare::sender(checked, &done, &sent, n, &mut report, &mut used);
+        proven.extend(fellows);
+        report.n_followed += n;
+        report.n_classes += 1;
     }
     compare::together(&mut report.differences);
     if report.is_whole() {
@@ -153,4 +170,31 @@ pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &mut dyn FnMut(
         report.idle = rules.chain(others).collect();
     }
     report
+}
+
+/// Follows what a sender may send, to one of each class and to whoever turns out to be told from that one; with it what
+/// was asked. `None` where it was time to stop.
+fn follow(
+    checked: &Checked<'_>,
+    meaning: &Meaning<'_>,
+    done: &mut RowsMeaning<'_>,
+    classes: &Classes<'_>,
+    (from, (all, asking)): (Spot, (Set, Set)),
+    goes_on: &dyn Fn() -> bool,
+) -> Option<(Sent, BTreeSet<Set>)> {
+    let sets = done.sets();
+    let mut sent = Sent { from, asking, regions: Vec::new(), courses: Vec::new() };
+    let mut asked = BTreeSet::new();
+    let mut others = classes.others(from);
+    let mut set = sets.minus(all, classes.destined(&others));
+    while !set.is_none() {
+        sent.regions.extend(meaning.regions(from, set, asking, goes_on)?);
+        sent.courses.extend(done.courses(checked, from, set, asking)?);
+        asked.extend(meaning.take_asked());
+        asked.extend(done.take_asked(checked, from));
+        let apart = classes.apart(from, &others, &asked);
+        others.retain(|id| !apart.contains(id));
+        set = sets.and(all, classes.destined(&apart));
+    }
+    Some((sent, asked))
 }

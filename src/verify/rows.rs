@@ -2,7 +2,8 @@
 //!
 //! Refuses to judge by itself; [`crate::reach`] does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -10,9 +11,10 @@ use crate::check::Checked;
 use crate::meaning::{Fate, Place, Spot};
 use crate::model::{PortId, SubnetId, VpcId};
 use crate::names;
-use crate::reach::guest::ByHand;
+use crate::reach::alike::Alike;
+use crate::reach::guest::{ByHand, Guests};
 use crate::reach::judge::{self, Judge, Party, Verdict};
-use crate::reach::network::{self, Network, RowId};
+use crate::reach::network::{self, Network, RowId, SwitchId};
 use crate::reach::set::{Set, Sets};
 use crate::reach::walk::{End, Flow, Kind, Outcome, Step};
 
@@ -30,6 +32,9 @@ pub(super) struct Course {
 /// Rows, asked in the words of a model.
 pub(super) struct RowsMeaning<'n> {
     judge: Judge<'n>,
+    told: Guests<'n>,
+    alike: Alike,
+    goes_on: &'n dyn Fn() -> bool,
     ports: HashMap<String, network::PortId>,
     guests: HashMap<String, PortId>,
     wires: HashMap<String, SubnetId>,
@@ -37,7 +42,12 @@ pub(super) struct RowsMeaning<'n> {
 }
 
 impl<'n> RowsMeaning<'n> {
-    pub(super) fn new(checked: &Checked<'_>, network: &'n Network, sets: &'n Sets) -> RowsMeaning<'n> {
+    pub(super) fn new(
+        checked: &Checked<'_>,
+        network: &'n Network,
+        sets: &'n Sets,
+        goes_on: &'n dyn Fn() -> bool,
+    ) -> RowsMeaning<'n> {
         let model = checked.model();
         let ports = network.ports.iter().enumerate();
         let ports: HashMap<String, network::PortId> =
@@ -51,8 +61,11 @@ impl<'n> RowsMeaning<'n> {
         let is_routed = |id: PortId| model.subnet(model.port(id).subnet).routed;
         let each = guests.iter().filter_map(|(name, id)| Some((*ports.get(name)?, is_routed(*id))));
         let each: BTreeMap<network::PortId, bool> = each.collect();
-        let judge = Judge::new(network, sets, ByHand { all: false, each });
-        RowsMeaning { judge, ports, guests, wires, vpcs }
+        let mut judge = Judge::new(network, sets, ByHand { all: false, each });
+        let (alike, told) = (Alike::new(&judge), Guests::new(network, ByHand::default()));
+        alike.watch(&mut judge);
+        judge.walker.goes_on = Some(goes_on);
+        RowsMeaning { judge, told, alike, goes_on, ports, guests, wires, vpcs }
     }
 
     pub(super) fn sets(&self) -> &'n Sets {
@@ -60,27 +73,50 @@ impl<'n> RowsMeaning<'n> {
     }
 
     /// The routes that a machine is told; `None` where it is not in the rows.
-    pub(super) fn told(&self, name: &str) -> Option<Vec<(IpNet, Vec<std::net::IpAddr>)>> {
-        let guests = crate::reach::guest::Guests::new(self.judge.network, ByHand::default());
-        Some(guests.told(*self.ports.get(name)?))
+    pub(super) fn told(&self, name: &str) -> Option<Vec<(IpNet, Vec<IpAddr>)>> {
+        Some(self.told.told(*self.ports.get(name)?))
     }
 
-    /// What becomes of packets; answers are asked for of those in `asking`. `None` where the sender is not there.
+    /// What a machine is like; `None` where it is unlike all others, or not in the rows with these addresses and no
+    /// others.
+    pub(super) fn class(&self, name: &str, addresses: &[IpAddr]) -> Option<(usize, SwitchId)> {
+        let port = *self.ports.get(name)?;
+        let own = self.told.addresses(port);
+        let is_same = own.len() == addresses.len() && own.iter().all(|it| addresses.contains(it));
+        is_same.then(|| self.alike.class(port)).flatten()
+    }
+
+    /// The part of the network that a machine is in; `None` where it is not in the rows.
+    pub(super) fn part(&self, name: &str) -> Option<usize> {
+        Some(self.alike.part(self.judge.network.port(*self.ports.get(name)?).switch))
+    }
+
+    /// What a sender's packets have been asked where classes did not foresee it.
+    pub(super) fn take_asked(&self, checked: &Checked<'_>, from: Spot) -> BTreeSet<Set> {
+        let port = self.sender(checked, from);
+        self.alike.asked_elsewhere(&self.judge, port).into_iter().collect()
+    }
+
+    fn sender(&self, checked: &Checked<'_>, from: Spot) -> Option<network::PortId> {
+        let model = checked.model();
+        match from {
+            Spot::Port(id) => self.ports.get(&model.port(id).name).copied(),
+            Spot::Wire(id) => self.ports.get(&names::localnet(model.subnet(id))).copied(),
+            Spot::Router(_) => None,
+        }
+    }
+
+    /// What becomes of packets; answers are asked for of those in `asking`. `None` where it was time to
+    /// stop.
     pub(super) fn courses(
         &mut self,
         checked: &Checked<'_>,
         from: Spot,
         set: Set,
         asking: Set,
-    ) -> Vec<Course> {
-        let model = checked.model();
-        let name = match from {
-            Spot::Port(id) => model.port(id).name.clone(),
-            Spot::Wire(id) => names::localnet(model.subnet(id)),
-            Spot::Router(_) => return Vec::new(),
-        };
-        let Some(port) = self.ports.get(&name).copied() else {
-            return vec![Course { set, fate: Fate::Lost, rows: Vec::new() }];
+    ) -> Option<Vec<Course>> {
+        let Some(port) = self.sender(checked, from) else {
+            return Some(vec![Course { set, fate: Fate::Lost, rows: Vec::new() }]);
         };
         let flow = Flow::new(set);
         let (requests, place) = match from {
@@ -94,9 +130,12 @@ impl<'n> RowsMeaning<'n> {
         let sender = party(place);
         let mut courses = Vec::new();
         for request in requests {
+            if !(self.goes_on)() {
+                return None;
+            }
             self.course(&sender, request, asking, &mut courses);
         }
-        courses
+        (self.goes_on)().then_some(courses)
     }
 
     fn course(&mut self, from: &Party, request: Outcome, asking: Set, courses: &mut Vec<Course>) {

@@ -1,6 +1,7 @@
 //! The rows of every case mean what its model says, by two readings that share nothing.
 
 mod balancers;
+mod classes;
 mod lints;
 mod mutants;
 mod verb;
@@ -45,7 +46,7 @@ fn compiled_from(sources: &SourceMap, target: Target, look: impl FnOnce(&Checked
 
 /// All of a network's packets compared.
 fn compared(checked: &Checked<'_>, rows: &Rows, target: Target) -> Report {
-    verify(checked, &Network::of_rows(rows, target), &mut || true)
+    verify(checked, &Network::of_rows(rows, target), &|| true)
 }
 
 #[test]

@@ -34,15 +34,15 @@ const SAMPLE: usize = 8;
 const SEED: u64 = 0x6e6f_7274_6863;
 
 /// A change of one row: which, what, and what it is then; without one it is gone.
-struct Mutant {
-    kind: &'static str,
-    key: Key,
-    what: String,
+pub(super) struct Mutant {
+    pub(super) kind: &'static str,
+    pub(super) key: Key,
+    pub(super) what: String,
     becomes: Option<Row>,
 }
 
 /// Rows with one of them changed.
-fn changed(rows: &Rows, mutant: &Mutant) -> Rows {
+pub(super) fn changed(rows: &Rows, mutant: &Mutant) -> Rows {
     let mut made = Rows::new();
     for (key, row) in rows.iter() {
         let row = if *key == mutant.key { mutant.becomes.clone() } else { Some(row.clone()) };
@@ -54,7 +54,7 @@ fn changed(rows: &Rows, mutant: &Mutant) -> Rows {
 }
 
 /// Everything that is broken in a row.
-fn mutants(key: &Key, row: &Row) -> Vec<Mutant> {
+pub(super) fn mutants(key: &Key, row: &Row) -> Vec<Mutant> {
     let mut found = Vec::new();
     let mut add = |kind, what: String, becomes| {
         found.push(Mutant { kind, key: key.clone(), what, becomes });
@@ -173,7 +173,7 @@ fn wider(text: &str) -> Option<String> {
 }
 
 /// Verdicts on everybody to everybody, as if all had their routes.
-fn verdicts(rows: &Rows, target: Target, sets: &Sets) -> BTreeMap<(String, String, Verdict), Set> {
+pub(super) fn verdicts(rows: &Rows, target: Target, sets: &Sets) -> BTreeMap<(String, String, Verdict), Set> {
     let network = Network::of_rows(rows, target);
     let mut judge = Judge::new(&network, sets, ByHand { all: true, ..ByHand::default() });
     let mut all = everybody(&judge);
@@ -275,7 +275,7 @@ const REWORDINGS: [Rewording; 4] = [
     ("behind every rule its opposite stands for nothing", shadowed),
 ];
 
-fn with_acls(rows: &Rows, change: impl Fn(&mut Acl)) -> Rows {
+pub(super) fn with_acls(rows: &Rows, change: impl Fn(&mut Acl)) -> Rows {
     let mut made = Rows::new();
     for (key, row) in rows.iter() {
         let row = match Acl::try_from(row) {

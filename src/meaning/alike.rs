@@ -1,0 +1,107 @@
+//! Machines that the model may take for each other, but for what it asks of their addresses.
+//!
+//! Wherever a packet is asked about an address, that is noted ([`Meaning::take_asked`]): machines of the same traits whose
+//! addresses get the same answers behave alike. What else is asked of a machine is a trait: where it is, who its groups
+//! are, what it may use, what it is told. Whoever is called by name or address (a next hop, a backend, a translated
+//! machine) is like nobody. Refuses to know rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::{Meaning, Told};
+use crate::model::{GroupId, PortId, SubnetId, VpcId};
+use crate::nb::matching::{self, ReferenceKind};
+
+/// What tells machines apart besides their addresses.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Traits {
+    subnet: SubnetId,
+    groups: Vec<GroupId>,
+    is_guarded: bool,
+    told: Vec<Told>,
+    /// The blocks that its addresses are of.
+    blocks: Vec<Option<usize>>,
+}
+
+impl Meaning<'_> {
+    /// The VPCs, by one of them, within which every address is one machine's: those that peerings join.
+    pub fn realm(&self, id: PortId) -> VpcId {
+        self.net.realm_of(self.net.home(id).1.vpc)
+    }
+
+    /// The traits of every machine that may be like another.
+    pub fn traits(&self) -> BTreeMap<PortId, Traits> {
+        let (model, assignment) = (self.net.model, self.net.assignment);
+        let told: BTreeMap<PortId, Vec<Told>> = model.ports().map(|(id, _)| (id, self.told(id))).collect();
+        let named: BTreeSet<PortId> = self.named();
+        let called = self.called(&told);
+        let strange: BTreeSet<SubnetId> =
+            model.subnets().map(|(id, _)| id).filter(|id| self.names_ports(*id)).collect();
+        let mut n_holders: BTreeMap<(VpcId, IpAddr), usize> = BTreeMap::new();
+        for (subnet, address, n) in self.net.held_addresses() {
+            *n_holders.entry((self.net.realm_of(model.subnet(subnet).vpc), address)).or_default() += n;
+        }
+        let is_plain = |id: PortId| {
+            let port = model.port(id);
+            let is_own = |address: &IpAddr| {
+                let key = (self.realm(id), *address);
+                n_holders.get(&key) == Some(&1) && !called.contains(&key)
+            };
+            let is_alone = port.forwards || named.contains(&id) || strange.contains(&port.subnet);
+            let addresses = &assignment.port(id).addresses;
+            !is_alone && addresses.iter().all(is_own) && assignment.allowed(model, id).is_empty()
+        };
+        let alike = told.into_iter().filter(|(id, _)| is_plain(*id)).map(|(id, told)| {
+            let port = model.port(id);
+            let blocks = &model.subnet(port.subnet).blocks;
+            let block = |address: &IpAddr| blocks.iter().position(|it| it.cidr.value.contains(address));
+            let traits = Traits {
+                subnet: port.subnet,
+                groups: port.groups.iter().map(|group| group.value).collect(),
+                is_guarded: port.port_security,
+                told,
+                blocks: assignment.port(id).addresses.iter().map(block).collect(),
+            };
+            (id, traits)
+        });
+        alike.collect()
+    }
+
+    /// Machines that something else says by name: who answers for metadata, who may take a virtual address on.
+    fn named(&self) -> BTreeSet<PortId> {
+        let model = self.net.model;
+        let tellers = model.subnets.iter().filter_map(|subnet| Some(subnet.metadata.as_ref()?.value));
+        tellers.chain(model.vips.iter().flat_map(|vip| vip.parents.iter().copied())).collect()
+    }
+
+    /// Addresses that packets are sent to or get, whoever they were for.
+    fn called(&self, told: &BTreeMap<PortId, Vec<Told>>) -> BTreeSet<(VpcId, IpAddr)> {
+        let (net, model) = (&self.net, self.net.model);
+        let gateways = told.iter().flat_map(|(id, told)| told.iter().map(|(_, by)| (self.realm(*id), *by)));
+        let of_vpcs = model.vpcs().flat_map(|(id, vpc)| {
+            let routes = vpc.static_routes.iter().filter_map(|route| net.assignment.next_hop(route));
+            let policies = vpc.policy_routes.iter().flat_map(|policy| &policy.next_hops).map(|hop| hop.value);
+            let defaults = model.default_routes(id).into_iter().map(|route| route.next_hop);
+            let translated = net.translations[id.0].iter().map(|it| it.inside);
+            let translated = translated.filter(|net| net.prefix_len() == net.max_prefix_len());
+            let served = net.served_by[id.0].iter().flat_map(|it| &it.backends).map(|(to, _)| *to);
+            let all = routes.chain(policies).chain(defaults).chain(translated.map(|net| net.addr()));
+            all.chain(served).map(move |address| (net.realm_of(id), address)).collect::<Vec<_>>()
+        });
+        let spread = net.served_on.iter().flat_map(|(id, served)| {
+            let realm = net.realm_of(model.subnet(*id).vpc);
+            let backends = served.iter().flat_map(|it| &it.backends);
+            backends.map(move |(to, _)| (realm, *to)).collect::<Vec<_>>()
+        });
+        gateways.chain(of_vpcs).chain(spread).collect()
+    }
+
+    /// Whether a rule by hand on a segment calls ports by their names, or by those of groups.
+    fn names_ports(&self, id: SubnetId) -> bool {
+        self.net.model.subnet(id).acls.iter().any(|acl| {
+            let parsed = matching::parse(&acl.matching.value, self.reader.symbols);
+            let is_port = |kind| kind != ReferenceKind::AddressSet;
+            parsed.expr.is_some_and(|expr| expr.references().into_iter().any(|it| is_port(it.kind)))
+        })
+    }
+}

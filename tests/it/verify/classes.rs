@@ -1,0 +1,168 @@
+//! One machine of many alike is broken: it is found, though others are followed for it. And the proof ends in time.
+
+use std::cell::Cell;
+use std::fmt::Write;
+
+use northc::nb::{Atom, Datum, Rows, Table};
+use northc::reach::guest::ByHand;
+use northc::reach::judge::{Judge, service};
+use northc::reach::network::Network;
+use northc::reach::parties::everybody;
+use northc::reach::set::Sets;
+use northc::span::SourceMap;
+use northc::target::Target;
+
+use super::mutants::{changed, mutants, verdicts, with_acls};
+use super::{compared, compiled_from};
+use crate::worlds::{
+    self,
+    world::{Dialect, Size},
+};
+
+fn with_world(text: String, look: impl FnOnce(&northc::check::Checked<'_>, &Rows)) {
+    let mut sources = SourceMap::new();
+    sources.add("world.yaml", text).expect("it is not that long");
+    assert!(compiled_from(&sources, Target::OLDEST, look), "it is good");
+}
+
+#[test]
+fn whoever_is_broken_among_many_alike_is_found() {
+    let size = Size { n_vpcs: 2, n_subnets: 4, n_ports: 24 };
+    with_world(worlds::text(size, 1, Dialect::Native), |checked, rows| {
+        let whole = compared(checked, rows, Target::OLDEST);
+        assert!(whole.is_whole() && whole.differences.is_empty(), "{:#?}", whole.differences);
+        assert!(whole.n_classes * 2 <= whole.n_senders, "{} of {}", whole.n_classes, whole.n_senders);
+        let sets = Sets::default();
+        let before = verdicts(rows, Target::OLDEST, &sets);
+        // One of each VPC that is not the first of its subnet, nor the last.
+        let ports: Vec<&str> = checked.model().ports.iter().map(|port| port.name.as_str()).collect();
+        let middle =
+            |vpc: &str| ports.iter().copied().find(|name| name.starts_with(vpc) && name.ends_with("vm-2"));
+        let broken: Vec<&str> = ["vpc-0", "vpc-1"].into_iter().filter_map(middle).collect();
+        assert_eq!(broken.len(), 2, "{ports:?}");
+        let (mut n_found, mut wrong) = (0, String::new());
+        for mutant in rows.iter().flat_map(|(key, row)| mutants(key, row)) {
+            let is_own = |name: &&str| {
+                let is_port = mutant.key.table == Table::LogicalSwitchPort && *mutant.key.name == **name;
+                is_port || mutant.kind == "member" && mutant.what.contains(*name)
+            };
+            if !broken.iter().any(is_own) && mutant.key.table != Table::Nat {
+                continue;
+            }
+            let other = changed(rows, &mutant);
+            let report = compared(checked, &other, Target::OLDEST);
+            let is_found = !report.differences.is_empty() || report.undetermined != whole.undetermined;
+            n_found += usize::from(is_found);
+            if !is_found && verdicts(&other, Target::OLDEST, &sets) != before {
+                let _ = writeln!(wrong, "{:?}: {}", mutant.key, mutant.what);
+            }
+        }
+        assert!(n_found >= 10, "{n_found} found");
+        assert!(wrong.is_empty(), "these change who reaches whom:\n{wrong}");
+        for name in broken {
+            let report = compared(checked, &elsewhere(rows, name), Target::OLDEST);
+            assert!(!report.differences.is_empty(), "{name} has another address, as all of its row says");
+        }
+    });
+}
+
+/// Rows in which a machine has another address than it was given, and may use that one.
+fn elsewhere(rows: &Rows, name: &str) -> Rows {
+    let mut made = Rows::new();
+    for (key, row) in rows.iter() {
+        let mut row = row.clone();
+        if key.table == Table::LogicalSwitchPort && *key.name == *name {
+            for column in ["addresses", "port_security"] {
+                let Some(Datum::Set(atoms)) = row.get_mut(column) else { panic!("it has {column}") };
+                for atom in atoms {
+                    let Atom::Text(text) = atom else { continue };
+                    let (before, _) = text.rsplit_once('.').expect("an address");
+                    *atom = Atom::Text(format!("{before}.250").into());
+                }
+            }
+        }
+        made.insert(key.clone(), row, rows.origin(key));
+    }
+    made
+}
+
+/// Machines whose addresses go out untranslated, and one elsewhere that lets a single one of them in.
+fn strangers() -> String {
+    let mut text = String::new();
+    let mut add = |kind: &str, api: &str, metadata: &str, spec: &str| {
+        let _ = writeln!(
+            text,
+            "---\n{{apiVersion: {api}, kind: {kind}, metadata: {{{metadata}}}, spec: {spec}}}"
+        );
+    };
+    let node = r#"name: gw1, labels: {ovn.kubernetes.io/external-gw: "true"}, annotations: {ovn.kubernetes.io/chassis: gw1}"#;
+    add("Node", "v1", node, "{}");
+    let ours = "kubeovn.io/v1";
+    add("Vlan", ours, "name: uplink", "{id: 0, provider: physnet1}");
+    let external = "{protocol: IPv4, cidrBlock: 203.0.113.0/24, gateway: 203.0.113.1, vlan: uplink}";
+    add("Subnet", ours, "name: external", external);
+    for vpc in ["a", "b"] {
+        let route = "{cidr: 0.0.0.0/0, nextHopIP: 203.0.113.1, policy: policyDst}";
+        let spec = format!("{{enableExternal: true, staticRoutes: [{route}]}}");
+        add("Vpc", ours, &format!("name: {vpc}"), &spec);
+        let subnet = "protocol: IPv4, cidrBlock: 10.0.0.0/24, enableDHCP: true, private: false";
+        let spec = format!("{{vpc: {vpc}, provider: {vpc}-net.{vpc}.ovn, {subnet}}}");
+        add("Subnet", ours, &format!("name: {vpc}-net"), &spec);
+    }
+    let rule = "{ipVersion: ipv4, protocol: tcp, priority: 1, policy: allow, remoteType: address, \
+                remoteAddress: 10.0.0.7/32, portRangeMin: 443, portRangeMax: 443}";
+    add("SecurityGroup", ours, "name: one", &format!("{{ingressRules: [{rule}]}}"));
+    let machines = (0..10).map(|nth| ("a", format!("a-{nth}"), "")).chain([("b", "b-0".to_owned(), "one")]);
+    for (vpc, name, groups) in machines {
+        let port = format!("{vpc}-net.{vpc}.ovn.kubernetes.io");
+        let joins =
+            if groups.is_empty() { String::new() } else { format!(", {port}/security_groups: {groups}") };
+        let annotations = format!(r#"{{{port}/port_security: "true"{joins}}}"#);
+        let devices = "{interfaces: [{name: default, bridge: {}}]}";
+        let networks = format!("[{{name: default, multus: {{networkName: {vpc}/{vpc}-net}}}}]");
+        let inner = format!("{{domain: {{devices: {devices}}}, networks: {networks}}}");
+        let spec = format!(
+            "{{runStrategy: Always, template: {{metadata: {{annotations: {annotations}}}, spec: {inner}}}}}"
+        );
+        add("VirtualMachine", "kubevirt.io/v1", &format!("name: {name}, namespace: {vpc}"), &spec);
+    }
+    add("OvnEip", ours, "name: b-0", "{externalSubnet: external, type: nat}");
+    add("OvnFip", ours, "name: b-0", "{ovnEip: b-0, ipName: b-0.b.b-net.b.ovn}");
+    text
+}
+
+#[test]
+fn what_is_asked_elsewhere_tells_machines_of_a_class_apart() {
+    with_world(strangers(), |checked, rows| {
+        let whole = compared(checked, rows, Target::OLDEST);
+        assert!(whole.is_whole() && whole.differences.is_empty(), "{:#?}", whole.differences);
+        assert!(whole.n_classes < 6, "{} of {}", whole.n_classes, whole.n_senders);
+        let other = with_acls(rows, |acl| acl.matching = acl.matching.replace("10.0.0.7", "10.0.0.8"));
+        let report = compared(checked, &other, Target::OLDEST);
+        let is_told = |name: &str| report.differences.iter().any(|it| it.from.starts_with(name));
+        // The sixth and the seventh have 10.0.0.7 and 10.0.0.8.
+        assert!(is_told("a-5.") && is_told("a-6."), "{:#?}", report.differences);
+    });
+}
+
+#[test]
+fn the_time_is_looked_at_in_the_middle_of_a_sender() {
+    let size = Size { n_vpcs: 1, n_subnets: 2, n_ports: 12 };
+    with_world(worlds::text(size, 1, Dialect::Native), |_, rows| {
+        let (network, sets) = (Network::of_rows(rows, Target::OLDEST), Sets::default());
+        let n_left = Cell::new(0);
+        let goes_on = || {
+            n_left.set(n_left.get() - 1);
+            n_left.get() > 0
+        };
+        let mut judge = Judge::new(&network, &sets, ByHand::default());
+        judge.walker.goes_on = Some(&goes_on);
+        let (sender, every) = (everybody(&judge).swap_remove(0), service(&sets, None, None));
+        let mut n_ends = |n: i32| {
+            n_left.set(n);
+            judge.requests(&sender, every).len()
+        };
+        let (few, all) = (n_ends(4), n_ends(i32::MAX));
+        assert!(few < all, "{few} of {all} ends");
+    });
+}
