@@ -2,7 +2,6 @@
 //!
 //! Refuses to compare; [`crate::reach::change`] does.
 
-use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use clap::ValueEnum;
@@ -16,13 +15,14 @@ use crate::plan::Plan;
 use crate::plan::effect::outcome;
 use crate::plan::render::Paint;
 use crate::reach::change::{Change, Moment, PAIRS_MAX, TooMany, Turn, compare, show};
+use crate::reach::network::Network;
 use crate::span::{SourceMap, Span};
 
 /// Whether to look at what opens and closes.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "What it opens and closes")]
 pub(super) struct OpeningArgs {
-    /// Look at it, however many machines there are
+    /// Look at it, however few machines are alike
     #[arg(long, conflicts_with = "no_reach")]
     reach: bool,
     /// Do not look at it
@@ -77,19 +77,21 @@ impl OpeningArgs {
             return Opening::Unasked;
         }
         let after = outcome(plan, actual);
-        // Of a large network nobody asks where rows come from: it has too many machines.
-        let new = LazyCell::new(|| origins(desired, |key| plan.uuid(key)));
+        let new = origins(desired, |key| plan.uuid(key));
         let sources = if let Before::Input(old) = before { &old.1 } else { wanted };
-        let old = LazyCell::new(|| match before {
+        let old = match before {
             Before::Database => BTreeMap::new(),
             Before::Input(old) => origins(&old.0, |key| key.uuid(planning.owner())),
-        });
+        };
         let old = |table, uuid| old.get(&(table, uuid)).copied();
         let new = |table, uuid| new.get(&(table, uuid)).copied();
-        let before = Moment { rows: actual, origin: &old, sources };
-        let after = Moment { rows: &after, origin: &new, sources: wanted };
+        let target = planning.input.ovn_version;
+        let network =
+            [Network::of_actual_at(actual, &old, target), Network::of_actual_at(&after, &new, target)];
+        let before = Moment { rows: actual, network: &network[0], sources };
+        let after = Moment { rows: &after, network: &network[1], sources: wanted };
         let pairs_max = if self.insists() { usize::MAX } else { PAIRS_MAX };
-        match compare(&before, &after, planning.input.ovn_version, pairs_max) {
+        match compare(&before, &after, pairs_max) {
             Ok(change) => Opening::Known(change),
             Err(too_many) => Opening::TooMany(too_many),
         }

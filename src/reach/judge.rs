@@ -126,6 +126,14 @@ impl Finding {
     }
 }
 
+/// What becomes of packets, without reasons.
+pub(super) struct Fates {
+    /// They by verdict.
+    pub(super) by_verdict: Vec<(Verdict, Set)>,
+    /// Those that arrive, answered or not, if only by OVN's choice.
+    pub(super) arriving: Set,
+}
+
 /// Judges questions about one network.
 pub struct Judge<'n> {
     /// The network.
@@ -187,15 +195,12 @@ impl<'n> Judge<'n> {
         findings
     }
 
-    /// The same without reasons: the packets by verdict.
-    pub(super) fn verdicts_of(
-        &mut self,
-        from: &Party,
-        to: &Party,
-        requests: &[Outcome],
-    ) -> Vec<(Verdict, Set)> {
+    /// The same without reasons.
+    pub(super) fn fates(&mut self, from: &Party, to: &Party, requests: &[Outcome]) -> Fates {
         let courses = self.courses(from, to, requests);
-        self.verdicts(&courses)
+        let arrives = |course: &&Course| matches!(course.verdict, Verdict::Reachable | Verdict::OneWay);
+        let arriving = self.sets.any(courses.iter().filter(arrives).map(|course| course.set));
+        Fates { by_verdict: self.verdicts(&courses), arriving }
     }
 
     fn courses(&mut self, from: &Party, to: &Party, requests: &[Outcome]) -> Vec<Course> {

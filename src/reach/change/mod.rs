@@ -12,36 +12,40 @@
 //!
 //! Refuses to know where the rows come from.
 
+mod alike;
+mod grouped;
 pub mod show;
+mod touched;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
-use uuid::Uuid;
-
+use self::alike::{Found, Person, Turned};
+use self::grouped::Groups;
+use self::touched::Differences;
 use super::guest::ByHand;
 use super::header::{Field, Header};
-use super::judge::{Finding, Judge, Party, Place, Verdict, service};
+use super::judge::{Finding, Judge, Party, Verdict};
 use super::network::{Network, RowId};
-use super::parties::{INTERNET, everybody, outside, short_name};
+use super::parties::{INTERNET, guest, machines, outside, short_name};
 use super::set::{Set, Sets};
 use super::show::{Writer, services};
-use super::walk::{Outcome, Step};
+use super::walk::Step;
+use crate::nb::Table;
 use crate::nb::actual::Actual;
-use crate::nb::{Row, Table};
 use crate::progress;
-use crate::span::{SourceMap, Span};
-use crate::target::Target;
+use crate::span::SourceMap;
 
-/// More pairs of machines than this are compared only when somebody insists.
-pub const PAIRS_MAX: usize = 10_000;
+/// More pairs of classes of machines than this are compared only when somebody insists.
+pub const PAIRS_MAX: usize = 250_000;
 
-/// A database at one moment, and where its rows were written.
+/// A database at one moment.
 pub struct Moment<'a> {
     /// The rows.
     pub rows: &'a Actual,
-    /// The YAML behind a row, where it is known.
-    pub origin: &'a dyn Fn(Table, Uuid) -> Option<Span>,
-    /// The texts that it points into.
+    /// The network of exactly those rows.
+    pub network: &'a Network,
+    /// The texts that its origins point into.
     pub sources: &'a SourceMap,
 }
 
@@ -63,7 +67,7 @@ pub struct Shift {
     pub turn: Turn,
     /// Who sends, by short names.
     pub from: Vec<String>,
-    /// Who is sent to.
+    /// Who is sent to; nobody sends to itself.
     pub to: Vec<String>,
     /// The protocols and ports.
     pub services: String,
@@ -73,7 +77,7 @@ pub struct Shift {
     pub before: Option<Verdict>,
     /// What becomes of it; likewise.
     pub after: Option<Verdict>,
-    /// What makes the difference: rows that are new, changed or gone.
+    /// What makes the difference to that one: rows that are new, changed or gone.
     pub causes: Vec<Cause>,
 }
 
@@ -93,17 +97,19 @@ pub struct Cause {
 pub struct Change {
     /// In the order of turns, senders and receivers.
     pub shifts: Vec<Shift>,
-    /// Pairs with packets that can't be judged on either side.
+    /// Pairs with packets that can't be judged on either side, where rows that differ can touch them.
     pub n_unjudged: usize,
+    /// Classes of machines in the parts of the network that rows that differ can touch.
+    pub n_classes: usize,
     /// Whether there was no machine before.
     pub is_first: bool,
 }
 
-/// There are too many machines to compare all pairs unasked.
+/// Too few machines are alike to compare all pairs of classes unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany {
-    /// How many there are.
-    pub n_machines: usize,
+    /// How many classes there are in one part of the network.
+    pub n_classes: usize,
 }
 
 impl Change {
@@ -113,65 +119,40 @@ impl Change {
     }
 }
 
-/// Compares two moments; more than `pairs_max` pairs of machines are not compared.
-pub fn compare(
-    before: &Moment<'_>,
-    after: &Moment<'_>,
-    target: Target,
-    pairs_max: usize,
-) -> Result<Change, TooMany> {
+/// Compares two moments; of a part of the network no more than `pairs_max` pairs of classes.
+pub fn compare(before: &Moment<'_>, after: &Moment<'_>, pairs_max: usize) -> Result<Change, TooMany> {
     let _stage = tracing::info_span!("compare reach").entered();
-    if before.rows == after.rows {
+    let rows = [before.rows, after.rows];
+    let differences = Differences::of(rows);
+    if differences.is_empty() && rows[0].beside == rows[1].beside {
         return Ok(Change::default());
     }
-    let networks = [before, after].map(|at| Network::of_actual_at(at.rows, at.origin, target));
+    let parts = touched::parts(rows, [before.network, after.network], &differences);
     let sets = Sets::default();
+    let [old, new] = differences.changed;
     let mut sides = [
-        Side::new(&networks[0], &sets, before.sources, changed(before.rows, after.rows)),
-        Side::new(&networks[1], &sets, after.sources, changed(after.rows, before.rows)),
+        Side::new(before.network, &sets, before.sources, old),
+        Side::new(after.network, &sets, after.sources, new),
     ];
-    let names: BTreeSet<String> = sides.iter().flat_map(|side| side.parties.keys().cloned()).collect();
-    if names.len().saturating_mul(names.len()) > pairs_max {
-        return Err(TooMany { n_machines: names.len() });
+    let mut change = Change { is_first: machines(&sides[0].judge).next().is_none(), ..Change::default() };
+    let mut groups = Groups::default();
+    for part in progress::along(parts.iter(), parts.len()) {
+        let found = alike::compare(&sides, part, pairs_max)?;
+        change.n_unjudged += found.n_unjudged;
+        change.n_classes += found.n_classes;
+        groups.add(&found, &mut |turned| explained(&mut sides, &sets, &found, turned));
     }
-    let mut pairs = Pairs { sides: &mut sides, sets: &sets, found: Vec::new(), n_unjudged: 0 };
-    progress::along(names.iter(), names.len()).for_each(|from| pairs.from(from, &names));
-    let Pairs { found, n_unjudged, .. } = pairs;
-    let is_first = sides[0].parties.keys().all(|name| name == INTERNET);
-    Ok(Change { shifts: grouped(found), n_unjudged, is_first })
-}
-
-/// Rows of one side that the other has not, or has otherwise; what hangs on them apart.
-fn changed(rows: &Actual, others: &Actual) -> BTreeSet<RowId> {
-    let is_same = |row: &Row, other: &Row| {
-        let both = row.columns().zip(other.columns());
-        both.filter(|((column, _), _)| !column.holds_children() && column.name != "external_ids")
-            .all(|((_, a), (_, b))| a == b)
-    };
-    let differs =
-        |uuid: Uuid, row: &Row| others.get(row.table(), uuid).is_none_or(|other| !is_same(row, other));
-    let all = rows.iter().enumerate().filter(|(_, (uuid, row))| differs(*uuid, row));
-    all.map(|(at, _)| RowId(at)).collect()
+    change.shifts = groups.shifts(&|person| name(&sides, person));
+    Ok(change)
 }
 
 /// One of the two networks.
 struct Side<'n> {
     judge: Judge<'n>,
     sources: &'n SourceMap,
-    /// Machines by the names of their ports, and the Internet.
-    parties: BTreeMap<String, Party>,
     /// Rows that the other side has not, or has otherwise.
     changed: BTreeSet<RowId>,
-}
-
-/// Packets of one pair on one side.
-struct Fate {
-    /// They arrive, maybe.
-    some: Set,
-    /// They arrive and are answered.
-    full: Set,
-    /// It can't be said.
-    unknown: Set,
+    outside: OnceCell<Option<Party>>,
 }
 
 impl<'n> Side<'n> {
@@ -182,56 +163,18 @@ impl<'n> Side<'n> {
         changed: BTreeSet<RowId>,
     ) -> Side<'n> {
         let by_hand = ByHand { all: true, ..ByHand::default() };
-        let judge = Judge::new(network, sets, by_hand);
-        let mut parties: BTreeMap<String, Party> = everybody(&judge)
-            .into_iter()
-            .filter_map(|party| match party.place {
-                Place::Guest(port) => Some((network.port(port).name.clone(), party)),
-                Place::Router | Place::Outside | Place::Balanced(_) => None,
-            })
-            .collect();
-        parties.extend(outside(&judge).map(|party| (INTERNET.to_owned(), party)));
-        Side { judge, sources, parties, changed }
+        Side { judge: Judge::new(network, sets, by_hand), sources, changed, outside: OnceCell::new() }
     }
 
-    /// Where packets of a sender end.
-    fn requests(&mut self, from: &str) -> Vec<Outcome> {
-        let Some(sender) = self.parties.get(from) else { return Vec::new() };
-        let sets = self.judge.sets;
-        let everywhere = sets.any(self.parties.values().map(|party| party.known_to(sender)));
-        let set = sets.and(sets.and(sender.sources, everywhere), service(sets, None, None));
-        self.judge.walker.is_thorough = false;
-        self.judge.requests(sender, set)
-    }
-
-    fn fate(&mut self, from: &str, to: &str, requests: &[Outcome]) -> Fate {
-        let (Some(sender), Some(receiver)) = (self.parties.get(from), self.parties.get(to)) else {
-            return Fate { some: Set::NONE, full: Set::NONE, unknown: Set::NONE };
-        };
-        self.judge.walker.is_thorough = false;
-        let findings = self.judge.findings(sender, receiver, requests);
-        let sets = self.judge.sets;
-        let of = |is_meant: &dyn Fn(&Finding) -> bool| {
-            sets.any(findings.iter().filter(|finding| is_meant(finding)).map(|finding| finding.set))
-        };
-        Fate {
-            some: of(&Finding::may_arrive),
-            full: of(&|finding| finding.verdict == Verdict::Reachable),
-            unknown: of(&|finding| finding.verdict == Verdict::Undetermined),
-        }
+    /// What is behind the physical networks.
+    fn outside(&self) -> Option<&Party> {
+        self.outside.get_or_init(|| outside(&self.judge)).as_ref()
     }
 
     /// What becomes of one of some packets, if both ends are there.
-    fn explain(&mut self, from: &str, to: &str, set: Set) -> Option<Finding> {
-        let (sender, receiver) = (self.parties.get(from)?, self.parties.get(to)?);
-        self.judge.explain(sender, receiver, set).into_iter().next()
-    }
-
-    fn name(&self, name: &str) -> Option<String> {
-        match self.parties.get(name)?.place {
-            Place::Guest(port) => Some(short_name(self.judge.network, port)),
-            Place::Router | Place::Outside | Place::Balanced(_) => Some(name.to_owned()),
-        }
+    fn explain(&mut self, ends: &[Option<Party>; 2], set: Set) -> Option<Finding> {
+        let [Some(from), Some(to)] = ends else { return None };
+        self.judge.explain(from, to, set).into_iter().next()
     }
 
     /// What the rows that the other side has not do to a packet.
@@ -291,130 +234,53 @@ fn names(text: &str, sign: char) -> impl Iterator<Item = &str> {
     text.split(sign).skip(1).filter_map(move |rest| rest.split(|c| !is_of_name(c)).next())
 }
 
-/// A pair that takes a turn.
-struct Found {
-    from: String,
-    to: String,
-    shift: Shift,
-}
-
-struct Pairs<'p, 'n> {
-    sides: &'p mut [Side<'n>; 2],
-    sets: &'n Sets,
-    found: Vec<Found>,
-    n_unjudged: usize,
-}
-
-impl Pairs<'_, '_> {
-    fn from(&mut self, from: &str, names: &BTreeSet<String>) {
-        let requests: Vec<Vec<Outcome>> = self.sides.iter_mut().map(|side| side.requests(from)).collect();
-        for to in names.iter().filter(|to| *to != from) {
-            let [old, new] = &mut *self.sides;
-            let before = old.fate(from, to, &requests[0]);
-            let after = new.fate(from, to, &requests[1]);
-            self.pair(from, to, before, after);
+/// Why packets take a turn; between whom is left open.
+fn explained(sides: &mut [Side<'_>; 2], sets: &Sets, found: &Found<'_>, turned: &Turned) -> Option<Shift> {
+    let Turned { turn, set, between, .. } = *turned;
+    let ends = [0, 1].map(|at: usize| {
+        let side = &sides[at];
+        [between.0, between.1].map(|person| match found.people[person] {
+            Person { name: None, .. } => side.outside().cloned(),
+            Person { ports, .. } => ports[at].map(|port| guest(&side.judge, port)),
+        })
+    });
+    let mut explain = |at: usize, set: Set| sides[at].explain(&ends[at], set);
+    // The side on which more is open has the witness.
+    let (told, untold) = if turn == Turn::Closes { (0, 1) } else { (1, 0) };
+    let (first, second) = match explain(told, set) {
+        Some(finding) => {
+            let alike = alike(sets, &finding.witness, set);
+            let other = explain(untold, alike);
+            (Some(finding), other)
+        }
+        None => (None, explain(untold, set)),
+    };
+    let (before, after) = if turn == Turn::Closes { (first, second) } else { (second, first) };
+    let witness = after.as_ref().or(before.as_ref()).map(|finding| finding.witness)?;
+    let mut causes = Vec::new();
+    for (side, finding, is_new) in [(&sides[0], &before, false), (&sides[1], &after, true)] {
+        if let Some(finding) = finding {
+            side.causes(finding, is_new, &mut causes);
         }
     }
-
-    fn pair(&mut self, from: &str, to: &str, before: Fate, after: Fate) {
-        let sets = self.sets;
-        let kept = self.kept(from, to);
-        let same = |set: Set| kept.iter().fold(set, |set, keep| keep.of(sets, set));
-        let [before, after] = [before, after].map(|fate| Fate {
-            some: same(fate.some),
-            full: same(fate.full),
-            unknown: same(fate.unknown),
-        });
-        let both = sets.and(before.unknown, after.unknown);
-        self.n_unjudged += usize::from(!both.is_none());
-        let unclear = sets.minus(sets.or(before.unknown, after.unknown), both);
-        let judged = |set: Set| sets.minus(sets.minus(set, unclear), both);
-        let more =
-            |a: &Fate, b: &Fate| judged(sets.or(sets.minus(a.some, b.some), sets.minus(a.full, b.full)));
-        let turns = [
-            (Turn::Opens, more(&after, &before)),
-            (Turn::Closes, more(&before, &after)),
-            (Turn::Unclear, unclear),
-        ];
-        for (turn, set) in turns.into_iter().filter(|(_, set)| !set.is_none()) {
-            self.shift(turn, from, to, set);
-        }
-    }
-
-    /// What of the addresses can be compared.
-    fn kept(&self, from: &str, to: &str) -> Vec<Keep> {
-        let [old, new] = &*self.sides;
-        let ends = |side: &Side<'_>| {
-            let (sender, receiver) = (side.parties.get(from)?, side.parties.get(to)?);
-            Some((sender.clone(), receiver.known_to(sender)))
-        };
-        let (Some((sender, to_old)), Some((other, to_new))) = (ends(old), ends(new)) else {
-            return Vec::new();
-        };
-        let keep = |is_outside: bool, field, a: Set, b: Set| match () {
-            () if a == b => None,
-            () if is_outside => Some(Keep::Common(self.sets.and(a, b))),
-            () => Some(Keep::Without(field)),
-        };
-        let of_sender = keep(from == INTERNET, Field::IpSrc, sender.sources, other.sources);
-        let of_receiver = keep(to == INTERNET, Field::IpDst, to_old, to_new);
-        of_sender.into_iter().chain(of_receiver).collect()
-    }
-
-    /// Explains packets that take a turn.
-    fn shift(&mut self, turn: Turn, from: &str, to: &str, set: Set) {
-        let [old, new] = &mut *self.sides;
-        // The side on which more is open has the witness.
-        let (told, untold) = if turn == Turn::Closes { (old, new) } else { (new, old) };
-        let (first, second) = match told.explain(from, to, set) {
-            Some(finding) => {
-                let alike = alike(self.sets, &finding.witness, set);
-                let other = untold.explain(from, to, alike);
-                (Some(finding), other)
-            }
-            None => (None, untold.explain(from, to, set)),
-        };
-        let (before, after) = if turn == Turn::Closes { (first, second) } else { (second, first) };
-        let Some(witness) = after.as_ref().or(before.as_ref()).map(|finding| finding.witness) else { return };
-        let mut causes = Vec::new();
-        let [old, new] = &*self.sides;
-        for (side, finding, is_new) in [(old, &before, false), (new, &after, true)] {
-            if let Some(finding) = finding {
-                side.causes(finding, is_new, &mut causes);
-            }
-        }
-        let mut told = BTreeSet::new();
-        causes.retain(|cause| told.insert(cause.clone()));
-        let name = |name: &str| new.name(name).or_else(|| old.name(name)).unwrap_or_default();
-        let shift = Shift {
-            turn,
-            from: vec![name(from)],
-            to: vec![name(to)],
-            services: services(self.sets, set),
-            witness,
-            before: before.map(|finding| finding.verdict),
-            after: after.map(|finding| finding.verdict),
-            causes,
-        };
-        self.found.push(Found { from: from.to_owned(), to: to.to_owned(), shift });
-    }
+    let mut told = BTreeSet::new();
+    causes.retain(|cause| told.insert(cause.clone()));
+    Some(Shift {
+        turn,
+        from: Vec::new(),
+        to: Vec::new(),
+        services: services(sets, set),
+        witness,
+        before: before.map(|finding| finding.verdict),
+        after: after.map(|finding| finding.verdict),
+        causes,
+    })
 }
 
-/// How sets of two sides with other addresses are compared.
-enum Keep {
-    /// Whatever the address.
-    Without(Field),
-    /// Where both have the address.
-    Common(Set),
-}
-
-impl Keep {
-    fn of(&self, sets: &Sets, set: Set) -> Set {
-        match self {
-            Keep::Without(field) => sets.forget(set, *field),
-            Keep::Common(common) => sets.and(set, *common),
-        }
-    }
+/// What people call somebody.
+fn name(sides: &[Side<'_>; 2], person: &Person<'_>) -> String {
+    let of = |at: usize| Some(short_name(sides[at].judge.network, person.ports[at]?));
+    of(1).or_else(|| of(0)).unwrap_or_else(|| INTERNET.to_owned())
 }
 
 /// Packets like one of some: the same but for what the set does not tell apart.
@@ -423,41 +289,4 @@ fn alike(sets: &Sets, witness: &Header, set: Set) -> Set {
     let tells = |field: &Field| sets.forget(set, *field) != set;
     let told = fields.into_iter().filter(tells);
     told.fold(Set::ALL, |alike, field| sets.and(alike, sets.value(field, witness[field])))
-}
-
-/// Pairs with one reason as few rectangles: senders of the same receivers stand together.
-fn grouped(found: Vec<Found>) -> Vec<Shift> {
-    type Reason = (Turn, String, Option<Verdict>, Option<Verdict>, Vec<Cause>);
-    let mut reasons: BTreeMap<Reason, Vec<Found>> = BTreeMap::new();
-    for found in found {
-        let Shift { turn, services, before, after, causes, .. } = &found.shift;
-        // Where a machine is new or gone, its pairs belong together whatever lets them through.
-        let is_there = before.is_some() && after.is_some();
-        let causes = if is_there { causes.clone() } else { Vec::new() };
-        let reason = (*turn, services.clone(), *before, *after, causes);
-        reasons.entry(reason).or_default().push(found);
-    }
-    let mut shifts = Vec::new();
-    for pairs in reasons.into_values() {
-        let mut by_sender: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for pair in &pairs {
-            by_sender.entry(pair.from.clone()).or_default().insert(pair.to.clone());
-        }
-        let mut rectangles: BTreeMap<BTreeSet<String>, Vec<String>> = BTreeMap::new();
-        for (sender, receivers) in by_sender {
-            rectangles.entry(receivers).or_default().push(sender);
-        }
-        for (receivers, senders) in rectangles {
-            let of = |from: &str, to: &str| pairs.iter().find(|pair| pair.from == from && pair.to == to);
-            let Some(first) = receivers.first().and_then(|to| of(&senders[0], to)) else { continue };
-            let from = senders.iter().filter_map(|from| of(from, receivers.first()?));
-            let to = receivers.iter().filter_map(|to| of(&senders[0], to));
-            let mut shift = first.shift.clone();
-            shift.from = from.flat_map(|pair| pair.shift.from.clone()).collect();
-            shift.to = to.flat_map(|pair| pair.shift.to.clone()).collect();
-            shifts.push(shift);
-        }
-    }
-    shifts.sort_by(|a, b| (a.turn, &a.from, &a.to, &a.services).cmp(&(b.turn, &b.from, &b.to, &b.services)));
-    shifts
 }

@@ -52,8 +52,8 @@ impl TooMany {
     /// Why nothing was compared.
     pub fn text(self) -> String {
         format!(
-            "what opens and closes was not looked at: there are {} machines (--reach insists)",
-            self.n_machines
+            "what opens and closes was not looked at: machines are of {} classes (--reach insists)",
+            self.n_classes
         )
     }
 }
@@ -158,7 +158,10 @@ const FIRST: &str = "There was no machine before; `northc reach --all` says who 
 const ROUTED: &str = "machines have their default routes, told or not";
 
 fn headline(shift: &Shift) -> String {
-    format!("{} → {}: {}", names(&shift.from), names(&shift.to), shift.services)
+    match shift.from == shift.to {
+        true => format!("{} among themselves: {}", names(&shift.from), shift.services),
+        false => format!("{} → {}: {}", names(&shift.from), names(&shift.to), shift.services),
+    }
 }
 
 /// `a, b, c and 12 more`

@@ -8,11 +8,12 @@
 //! |---|---|
 //! | groups, names and Ethernet addresses in matches | on their switch |
 //! | networks, sets and addresses in any row | in their own part of the network ([`zones`]) |
-//! | the same, elsewhere | found out while packets are followed ([`super::matrix`]), and then parted ([`parted_by`]) |
+//! | the same, elsewhere | found out while packets are followed ([`follow`]), and then parted ([`parted_by`]) |
 //!
 //! Refuses to follow packets. What it does not understand makes a machine a class by itself.
 
 mod door;
+pub(super) mod follow;
 mod marks;
 mod questions;
 pub(super) mod reduce;
@@ -69,14 +70,16 @@ struct Traits {
 
 /// Numbers of things; those that are equal have the same.
 #[derive(Debug)]
-struct Numbers<T>(HashMap<T, usize>);
+pub(super) struct Numbers<T>(HashMap<T, usize>);
 
 impl<T: Eq + Hash> Numbers<T> {
-    fn new() -> Numbers<T> {
+    /// None yet.
+    pub(super) fn new() -> Numbers<T> {
         Numbers(HashMap::new())
     }
 
-    fn of(&mut self, it: T) -> usize {
+    /// The number of a thing.
+    pub(super) fn of(&mut self, it: T) -> usize {
         let next = self.0.len();
         *self.0.entry(it).or_insert(next)
     }

@@ -136,10 +136,12 @@ fn twins(seed: u64) -> (Rows, Rows) {
     (rows, other)
 }
 
-fn change(before: &Actual, after: &Actual) -> Change {
+pub(super) fn change(before: &Actual, after: &Actual) -> Change {
     let sources = SourceMap::new();
-    let moment = |rows| Moment { rows, origin: &|_, _| None, sources: &sources };
-    compare(&moment(before), &moment(after), Target::OLDEST, usize::MAX).expect("no limit")
+    let networks = [before, after].map(|rows| Network::of_actual(rows, Target::OLDEST));
+    let before = Moment { rows: before, network: &networks[0], sources: &sources };
+    let after = Moment { rows: after, network: &networks[1], sources: &sources };
+    compare(&before, &after, usize::MAX).expect("no limit")
 }
 
 /// Turn, sender, receiver.
@@ -151,7 +153,8 @@ fn pairs(change: &Change, flip: bool) -> BTreeSet<(Turn, String, String)> {
     };
     let pairs = change.shifts.iter().flat_map(|shift| {
         let to = |from: &String| {
-            let pairs = shift.to.iter().map(|to| (turn(shift.turn), from.clone(), to.clone()));
+            let others = shift.to.iter().filter(|to| *to != from);
+            let pairs = others.map(|to| (turn(shift.turn), from.clone(), to.clone()));
             pairs.collect::<Vec<_>>()
         };
         shift.from.iter().flat_map(to).collect::<Vec<_>>()

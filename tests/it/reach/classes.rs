@@ -77,7 +77,7 @@ fn groups_are_alike(matrix: &Matrix, n_parties: usize, what: &str) {
 }
 
 /// The rows, and beside each machine two that are like it.
-fn tripled(world: &World) -> Rows {
+pub(super) fn tripled(world: &World) -> Rows {
     let mut rows = world.rows.clone();
     for machine in &world.machines {
         let key = Key::new(Table::LogicalSwitchPort, machine.port.as_str());

@@ -8,6 +8,7 @@ mod changes;
 mod classes;
 mod expectations;
 mod metamorphic;
+mod pairwise;
 mod random;
 mod saved;
 mod steps;
