@@ -137,6 +137,8 @@ pub struct Meaning<'m> {
     remembering: RefCell<HashMap<SubnetId, bool>>,
     /// Packets from or to members of a group, by the VPC that asks.
     members: RefCell<HashMap<(GroupId, VpcId, Field), Set>>,
+    /// Packets from or to a router's own addresses.
+    own: RefCell<HashMap<(VpcId, Field), Set>>,
     /// Packets to whoever is on a segment.
     held: RefCell<HashMap<SubnetId, Set>>,
     /// Routes of a VPC, those that win first, by their table; `None` is the main one.
@@ -163,6 +165,7 @@ impl<'m> Meaning<'m> {
             decisions: RefCell::default(),
             remembering: RefCell::default(),
             members: RefCell::default(),
+            own: RefCell::default(),
             held: RefCell::default(),
             routes: RefCell::default(),
             asked: RefCell::default(),
@@ -196,6 +199,14 @@ impl<'m> Meaning<'m> {
     /// machines with the same [`Traits`] told apart.
     pub fn take_asked(&self) -> BTreeSet<Set> {
         self.asked.take()
+    }
+
+    /// Packets from (`IpSrc`) or to (`IpDst`) addresses of a router's own.
+    fn own(&self, vpc: VpcId, field: Field) -> Set {
+        *self.own.borrow_mut().entry((vpc, field)).or_insert_with(|| {
+            let own = self.net.sides(vpc).into_iter().map(|(_, own, _)| host(own));
+            any_of(self.sets, field, own)
+        })
     }
 
     /// Packets to whoever is on a segment.

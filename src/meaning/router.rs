@@ -13,7 +13,7 @@ use std::rc::Rc;
 use ipnet::IpNet;
 
 use super::follow::{Ended, Run};
-use super::packet::{Packet, any_of, host, within};
+use super::packet::{Packet, host, within};
 use super::{Side, Spot};
 use crate::model::{NextHop, PolicyAction, PolicyRoute, RouteSelector, Vpc, VpcId};
 use crate::nb::matching;
@@ -62,8 +62,8 @@ impl Run<'_, '_> {
     pub(super) fn enter_router(&mut self, side: Side, packet: Packet) {
         let net = &self.meaning.net;
         let vpc = net.vpc_of(side);
-        let own = net.sides(vpc).into_iter().map(|(_, own, _)| own).filter(IpAddr::is_ipv4).map(host);
-        if self.ask.is(&packet, any_of(self.meaning.sets, Field::IpSrc, own)) {
+        let (sets, own) = (self.meaning.sets, self.meaning.own(vpc, Field::IpSrc));
+        if self.ask.is(&packet, sets.and(own, sets.value(Field::EthType, IPV4))) {
             let what = format!(
                 "the router of VPC `{}` takes nothing back that it has sent",
                 net.model.vpc(vpc).name
@@ -81,9 +81,7 @@ impl Run<'_, '_> {
         packet.visited.push((side, packet.now));
         let net = &self.meaning.net;
         let vpc = net.vpc_of(side);
-        let own: Vec<IpNet> = net.sides(vpc).iter().map(|(_, own, _)| host(*own)).collect();
-        let sets = self.meaning.sets;
-        if self.ask.is(&packet, sets.any(own.iter().map(|own| within(sets, Field::IpDst, *own)))) {
+        if self.ask.is(&packet, self.meaning.own(vpc, Field::IpDst)) {
             if self.is_echo_request(&packet) {
                 return self.end(Ended::Router(side), packet);
             }

@@ -178,8 +178,7 @@ impl Run<'_, '_> {
 
     /// Whether a packet is for an address of the router's own.
     fn is_own(&self, vpc: VpcId, packet: &Packet) -> bool {
-        let own = self.meaning.net.sides(vpc).into_iter().map(|(_, own, _)| host(own));
-        self.ask.is(packet, any_of(self.meaning.sets, Field::IpDst, own))
+        self.ask.is(packet, self.meaning.own(vpc, Field::IpDst))
     }
 
     /// Whether it is for an address that the router shares with what it translates.
