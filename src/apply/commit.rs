@@ -6,7 +6,6 @@
 //! the next ([`vacate`]).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -58,58 +57,29 @@ pub(super) async fn commit(
     if batches.is_empty() {
         batches.push(Vec::new());
     }
-    let n_transactions = batches.len();
     if batches.iter().any(|steps| vacate::brings(steps)) {
         super::settle::round(session, options, on_event).await;
     }
-    let mut others = others(session, plan).await?;
-    let mut before = plan.base.clone();
+    let (others, before) = (others(session, plan).await?, plan.base.clone());
+    let mut making = Making { session, plan, id, options, ending, batches: &batches, others, before };
+    let n_transactions = batches.len();
     let mut nb_cfg = None;
-    // The routers and switches that go where others come, which northd must have seen by then.
-    let is_last_apart = n_transactions > 1 && batches.last().is_some_and(|steps| vacate::is_removal(steps));
-    let mut prepare = |at: usize| -> Option<Transaction<'_>> {
-        let steps = batches.get(at)?;
-        let is_last = at + 1 == n_transactions;
-        let after = match (is_last, ending) {
-            (true, Ending::Leave) => None,
-            (true, Ending::Keep) | (false, _) => {
-                Some(record_after(plan, id, at, is_last, options.is_provisional))
-            }
-        };
-        let mut ops = record_operations(&plan.owner, before.as_ref(), after.as_ref());
-        ops.extend(operations(plan, steps));
-        ops.extend(others.guards(steps, &plan.owner));
-        ops.push(Op::Comment(format!("northc {id}: owner {}, {} of {n_transactions}", plan.owner, at + 1)));
-        if is_last {
-            ops.push(Op::CommitDurable);
-        }
-        // Whoever brings others waits for the number of what goes.
-        let is_numbered = vacate::takes(steps)
-            || is_last && options.wait != Wait::None
-            || is_last_apart && at + 2 == n_transactions;
-        if is_numbered {
-            ops.extend(next_number());
-        }
-        let encoded = session.encode(&ops);
-        let before = std::mem::replace(&mut before, after.clone());
-        Some(Transaction { plan, ops, encoded, before, after, n_committed: at, is_numbered })
-    };
-    let mut next = prepare(0);
-    for (at, steps) in batches.iter().enumerate() {
-        let Some(txn) = next else { break };
-        if is_last_apart && at + 1 == n_transactions {
+    let mut next = making.transaction(0);
+    while let Some(txn) = next {
+        if making.is_apart(txn.at) {
             super::settle::round(session, options, on_event).await;
         }
         let start = Instant::now();
         // The next is made while the server works on this one.
         let ahead = async {
             tokio::task::yield_now().await;
-            prepare(at + 1)
+            making.transaction(txn.at + 1)
         };
         let (results, prepared) = tokio::join!(txn.send(session, on_event), ahead);
         next = prepared;
         let results = results?;
-        on_event(committed(at + 1, n_transactions, steps, start.elapsed()));
+        let (number, n_steps) = (txn.at + 1, batches[txn.at].len());
+        on_event(Event::Committed { number, n_transactions, n_steps, took: start.elapsed() });
         if txn.is_numbered {
             nb_cfg = match results.as_deref().and_then(number_of) {
                 Some(number) => Some(number),
@@ -120,15 +90,61 @@ pub(super) async fn commit(
     Ok(Committed { n_transactions, nb_cfg })
 }
 
+/// The plan's transactions, made one after the other.
+struct Making<'t> {
+    session: &'t Session,
+    plan: &'t Plan,
+    id: &'t str,
+    options: &'t Options,
+    ending: Ending,
+    batches: &'t [Vec<Step>],
+    others: Others,
+    /// The record as the transaction before leaves it.
+    before: Option<Record>,
+}
+
+impl<'t> Making<'t> {
+    /// Number `at`, after the one before it.
+    fn transaction(&mut self, at: usize) -> Option<Transaction<'t>> {
+        let (plan, n_transactions) = (self.plan, self.batches.len());
+        let steps = self.batches.get(at)?;
+        let is_last = at + 1 == n_transactions;
+        let after = match (is_last, self.ending) {
+            (true, Ending::Leave) => None,
+            (true, Ending::Keep) | (false, _) => {
+                Some(record_after(plan, self.id, at, is_last, self.options.is_provisional))
+            }
+        };
+        let mut ops = record_operations(&plan.owner, self.before.as_ref(), after.as_ref());
+        ops.extend(operations(plan, steps));
+        ops.extend(self.others.guards(steps, &plan.owner));
+        let (id, number) = (self.id, at + 1);
+        ops.push(Op::Comment(format!("northc {id}: owner {}, {number} of {n_transactions}", plan.owner)));
+        if is_last {
+            ops.push(Op::CommitDurable);
+        }
+        // Whoever brings others waits for the number of what goes.
+        let is_numbered =
+            vacate::takes(steps) || is_last && self.options.wait != Wait::None || self.is_apart(at + 1);
+        if is_numbered {
+            ops.extend(next_number());
+        }
+        let encoded = self.session.encode(&ops);
+        let before = std::mem::replace(&mut self.before, after.clone());
+        Some(Transaction { plan, ops, encoded, before, after, at, is_numbered })
+    }
+
+    /// Whether transaction `at` takes away, where others came, what northd must have seen empty by then.
+    fn is_apart(&self, at: usize) -> bool {
+        at > 0 && at + 1 == self.batches.len() && vacate::is_removal(&self.batches[at])
+    }
+}
+
 /// Who else has routers and switches; a name that the plan gives must not be among theirs.
 async fn others(session: &Session, plan: &Plan) -> Result<Others, Failure> {
     let actual = session.actual().await.map_err(|fault| Failure::Fault(Box::new(fault), 0))?;
     let taken = effect::namesakes(plan, &actual);
     if taken.is_empty() { Ok(Others::new(&actual, &plan.owner)) } else { Err(Failure::Stale(taken, 0)) }
-}
-
-fn committed(number: usize, n_transactions: usize, steps: &[Step], took: Duration) -> Event {
-    Event::Committed { number, n_transactions, n_steps: steps.len(), took }
 }
 
 /// The record as transaction `at` leaves it.
@@ -164,7 +180,8 @@ struct Transaction<'t> {
     encoded: Encoded,
     before: Option<Record>,
     after: Option<Record>,
-    n_committed: usize,
+    /// How many come before it.
+    at: usize,
     is_numbered: bool,
 }
 
@@ -218,17 +235,17 @@ impl Transaction<'_> {
 
     async fn failure(&self, session: &Session, fault: Fault) -> Failure {
         let Fault::Refused(refusal) = &fault else {
-            return Failure::Fault(Box::new(fault), self.n_committed);
+            return Failure::Fault(Box::new(fault), self.at);
         };
         if fault.remedy() != Remedy::Resync {
-            return Failure::Fault(Box::new(fault), self.n_committed);
+            return Failure::Fault(Box::new(fault), self.at);
         }
         let changed = match session.actual().await {
-            Ok(actual) if self.n_committed == 0 => effect::changed_since(self.plan, &actual),
+            Ok(actual) if self.at == 0 => effect::changed_since(self.plan, &actual),
             Ok(_) | Err(_) => Vec::new(),
         };
         let changed = if changed.is_empty() { vec![refusal.to_string()] } else { changed };
-        Failure::Stale(changed, self.n_committed)
+        Failure::Stale(changed, self.at)
     }
 
     /// True when the database shows that this transaction was committed.
