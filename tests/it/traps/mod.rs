@@ -44,8 +44,8 @@ const DEADLY: [Trap; 8] = [
         &[Told("N0402", "peer-one-sided"), Never("links"), Never("texts")],
     ),
     (
-        "a router or a switch that goes in one transaction with another that comes (26.03.1, about every third time)",
-        &[Otherwise("it is emptied with the change, and taken away once northd has seen that")],
+        "a router or a switch that goes in one round of northd with another one that comes (26.03.1)",
+        &[Otherwise("it is emptied with the change, and taken away once northd has seen that; nothing comes before northd has seen what went")],
     ),
 ];
 
