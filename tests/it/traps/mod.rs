@@ -45,7 +45,9 @@ const DEADLY: [Trap; 8] = [
     ),
     (
         "a router or a switch that goes in one round of northd with another one that comes (26.03.1)",
-        &[Otherwise("it is emptied with the change, and taken away once northd has seen that; nothing comes before northd has seen what went")],
+        &[Otherwise(
+            "it is emptied with the change and goes once northd has seen that; nothing comes before northd has seen what went",
+        )],
     ),
 ];
 
