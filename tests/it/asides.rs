@@ -149,10 +149,16 @@ fn watching_says_it_again_when_a_file_changes_or_comes() {
     assert!(before.contains("exit 0"), "{before}");
     let subnet = "{apiVersion: northc.io/v1alpha1, kind: Subnet, metadata: {name: s}, \
                   spec: {vpc: w, cidrs: 10.0.0.0/24}}\n";
-    fs::write(dir.path().join("more.yaml"), subnet).expect("written");
+    // At once, so that nobody sees it half written.
+    let aside = tempfile::tempdir().expect("a directory");
+    let put = |text: &str| {
+        let (from, to) = (aside.path().join("more.yaml"), dir.path().join("more.yaml"));
+        fs::write(&from, text).and_then(|()| fs::rename(from, to)).expect("written");
+    };
+    put(subnet);
     let after = watcher.until("watching 2 files");
     assert!(after.contains("exit 1") && after.contains("did you mean `v`?"), "{after}");
-    fs::write(dir.path().join("more.yaml"), subnet.replace("vpc: w", "vpc: v")).expect("written");
+    put(&subnet.replace("vpc: w", "vpc: v"));
     let mended = watcher.until("watching 2 files");
     assert!(mended.contains("exit 0"), "{mended}");
     assert!(err(northc(&["check", "--watch", "-"])).contains("standard input only once"));
