@@ -136,7 +136,10 @@ impl<'t> Making<'t> {
 
     /// Whether transaction `at` takes away, where others came, what northd must have seen empty by then.
     fn is_apart(&self, at: usize) -> bool {
-        at > 0 && at + 1 == self.batches.len() && vacate::is_removal(&self.batches[at])
+        let brings = |steps: &Vec<Step>| vacate::brings(steps);
+        at + 1 == self.batches.len()
+            && vacate::is_removal(&self.batches[at])
+            && self.batches[..at].iter().any(brings)
     }
 }
 

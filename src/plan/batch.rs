@@ -189,15 +189,21 @@ impl<'p> Index<'p> {
         part.iter().all(|at| matches!(self.steps[*at].action, Action::Insert(_)))
     }
 
-    /// New rows in transactions of about so many: those that are no children first, since rules name some of them, and
-    /// then the children of each.
-    fn cut(&self, frame: &[usize], n_max: usize) -> Vec<Vec<usize>> {
-        let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
-        for &at in frame {
+    /// The step, of these, whose row holds the row of another one as its child.
+    fn holders(&self, steps: &[usize]) -> BTreeMap<usize, usize> {
+        let mut holders = BTreeMap::new();
+        for &at in steps {
             let children = stored_refs(&self.steps[at], Column::holds_children);
             let children = children.iter().filter_map(|atom| self.steps_by_ref.get(atom));
             holders.extend(children.map(|child| (*child, at)));
         }
+        holders
+    }
+
+    /// New rows in transactions of about so many: those that are no children first, since rules name some of them, and
+    /// then the children of each.
+    fn cut(&self, frame: &[usize], n_max: usize) -> Vec<Vec<usize>> {
+        let holders = self.holders(frame);
         let top = |mut at: usize| {
             while let Some(holder) = holders.get(&at) {
                 at = *holder;
@@ -257,12 +263,7 @@ impl<'p> Index<'p> {
     /// Deletions that cannot be parted: a parent with its children, which go with it. What refers
     /// to a row goes before the row; members of a weak set go before the set, which may be what closes them.
     fn blocks(&self, deletes: &[usize]) -> Vec<Vec<usize>> {
-        let mut holders: BTreeMap<usize, usize> = BTreeMap::new();
-        for &at in deletes {
-            let children = children_of(&self.steps[at]);
-            let children = children.iter().filter_map(|atom| self.steps_by_ref.get(atom));
-            holders.extend(children.map(|child| (*child, at)));
-        }
+        let holders = self.holders(deletes);
         let block_of = |at: usize| holders.get(&at).copied().unwrap_or(at);
         let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut referrers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
