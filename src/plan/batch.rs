@@ -311,6 +311,9 @@ impl<'p> Index<'p> {
                 later[batch].entry(at).or_default().push(change);
             }
             let due = |atom: &Atom| self.steps_by_ref.get(atom).map_or(0, |to| turn[*to]).max(turn[at]);
+            let goes_before =
+                |atom: &Atom| self.steps_by_ref.get(atom).is_some_and(|to| turn[*to] < turn[at]);
+            let step = bereaved(step, &goes_before);
             let freed = waits.get(&at).into_iter().flatten().map(|to| turn[*to]).max().unwrap_or(0);
             let (step, renumbered) = renumber(&step, freed > turn[at]);
             let (now, mut deferred) = defer(&step, turn[at], &due);
@@ -438,6 +441,26 @@ fn leave<'s>(
     });
     let action = Action::Delete(Row::new(row.table(), data.collect()));
     (Cow::Owned(Step { action, ..step.clone_without_action() }), changes(left))
+}
+
+/// The deletion of what is left of a row by then: with a row that went before it, the server dropped weak references to it
+/// (RFC 7047 §3.2), and a guard on them would take that for somebody else's hand.
+fn bereaved<'s>(step: Cow<'s, Step>, goes_before: &impl Fn(&Atom) -> bool) -> Cow<'s, Step> {
+    let Action::Delete(row) = &step.action else { return step };
+    let is_gone = |column: &Column, datum: &Datum| {
+        column.is_weak && datum.refs().any(|to| goes_before(&Atom::Ref(to.clone())))
+    };
+    if !row.set_columns().any(|(column, datum)| is_gone(column, datum)) {
+        return step;
+    }
+    let data = row.columns().map(|(column, datum)| match datum {
+        Datum::Set(atoms) if column.is_weak => {
+            Datum::Set(atoms.iter().filter(|atom| !goes_before(atom)).cloned().collect())
+        }
+        Datum::Set(_) | Datum::Map(_) => datum.clone(),
+    });
+    let action = Action::Delete(Row::new(row.table(), data.collect()));
+    Cow::Owned(Step { action, ..step.clone_without_action() })
 }
 
 /// The step as it is executed in transaction `turn`, and what waits for a later one.

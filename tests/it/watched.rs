@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use northc::apply::Done;
+use northc::apply::{Done, Event};
 use northc::nb::actual::Actual;
 use northc::nb::{Rows, Table};
 use northc::ovsdb::frame::Framer;
@@ -104,9 +104,13 @@ fn watched(
         seen.sights.clear();
         Sight::of(&seen.rows)
     };
+    let mut events = Vec::new();
     let made: Result<Option<Done>, _> =
-        block_on(bring(&connect(remote), rows, owner, &options(1, 2), &mut Vec::new()));
+        block_on(bring(&connect(remote), rows, owner, &options(1, 2), &mut events));
     made.map_err(|failure| format!("{failure:?}"))?;
+    if let Some(raced) = events.iter().find(|event| matches!(event, Event::Raced(_))) {
+        return Err(format!("nobody else wrote: {raced:?}"));
+    }
     let now = block_on(connect(&server.remote()).actual()).expect("rows");
     ovn::wait_for("the last update", || seen.lock().expect("held briefly").rows == now);
     let seen = seen.lock().expect("held briefly");
