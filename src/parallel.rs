@@ -51,6 +51,12 @@ pub(crate) fn map<T: Send, R: Send>(things: Vec<T>, work: impl Fn(T) -> R + Sync
     made
 }
 
+/// What comes of each part of the things, in their order. A part has at least `min` of them, which is some
+/// milliseconds' work.
+pub(crate) fn map_parts<T: Sync, R: Send>(all: &[T], min: usize, work: impl Fn(&[T]) -> R + Sync) -> Vec<R> {
+    map(all.chunks(part(all.len(), min)).collect(), work)
+}
+
 /// Gives what comes of each to the caller's `each`, in the order of the things, while others are worked on; two for
 /// each thread are there at once, or a few more.
 pub(crate) fn in_order<T: Send, R: Send>(

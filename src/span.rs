@@ -104,10 +104,14 @@ const MARK_EVERY: usize = 4096;
 impl Source {
     /// 1-based line, and 1-based column in characters, of a byte offset.
     pub fn line_col(&self, offset: u32) -> (usize, usize) {
-        let line = self.lines().at(offset);
         let start = self.line_start(offset);
         let upto = (offset as usize).min(self.text.len());
-        (line + 1, self.n_chars(upto).saturating_sub(self.n_chars(start)) + 1)
+        (self.line(offset), self.n_chars(upto).saturating_sub(self.n_chars(start)) + 1)
+    }
+
+    /// 1-based line of a byte offset.
+    pub fn line(&self, offset: u32) -> usize {
+        self.lines().at(offset) + 1
     }
 
     /// The line that a byte offset is on, without its end.
@@ -189,6 +193,6 @@ impl SourceMap {
     /// `file:line`, for comments in generated text.
     pub fn line(&self, span: Span) -> String {
         let source = self.get(span.file);
-        format!("{}:{}", source.name, source.line_col(span.start).0)
+        format!("{}:{}", source.name, source.line(span.start))
     }
 }

@@ -89,7 +89,7 @@ fn snippets<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Vec<Eleme
             elements.extend(excerpt(label, kind, source));
             continue;
         }
-        let line = source.line_col(label.span.start).0;
+        let line = source.line(label.span.start);
         let near = |s: &&mut Stretch<'a>| {
             s.file == label.span.file && s.first.min(line) + SNIPPET_LINES_MAX > s.last.max(line)
         };
@@ -160,7 +160,7 @@ impl<'a> Stretch<'a> {
         });
         Snippet::source(quiet(window))
             .path(visible(&source.name).into_owned())
-            .line_start(source.line_col(from as u32).0)
+            .line_start(source.line(from as u32))
             .fold(true)
             .annotations(annotations)
     }

@@ -154,7 +154,7 @@ pub fn junit(outcomes: &[Outcome<'_>], sources: &SourceMap) -> String {
     for outcome in outcomes {
         let span = outcome.expectation.expected.span;
         let source = sources.get(span.file);
-        let (line, _) = source.line_col(span.start);
+        let line = source.line(span.start);
         let (name, file) = (xml(&outcome.expectation.name.value), xml(&source.name));
         let case = format!(
             "<testcase classname=\"{file}\" name=\"{name}\" file=\"{file}\" line=\"{line}\" time=\"0\""

@@ -169,7 +169,7 @@ impl Ctx<'_> {
     /// The lines around a place, no further than its YAML document, its own line marked.
     fn excerpt(&self, span: Span) -> String {
         let source = self.behind.sources.get(span.file);
-        let (line, _) = source.line_col(span.start);
+        let line = source.line(span.start);
         let lines: Vec<&str> = source.text.lines().collect();
         let at = (line - 1).min(lines.len());
         let is_border = |line: &&str| line.starts_with("---");

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::beside::Beside;
 use super::value::{Atom, Datum, Ref};
-use super::{Key, Row, Rows, Table, stamp};
+use super::{Key, ROWS_MIN, Row, Rows, Table, stamp};
+use crate::parallel;
 
 /// A table or column that northc writes and the server does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -215,7 +216,7 @@ impl View {
     /// proves it. Of several rows with one key, the one with the derived UUID is the row, else the
     /// one with the lowest.
     pub fn new(actual: &Actual, owner: &str, desired: &Rows) -> View {
-        let wanted: Vec<(&Key, Uuid)> = desired.iter().map(|(key, _)| (key, key.uuid(owner))).collect();
+        let wanted = with_uuids(desired, owner);
         let derived: HashMap<(Table, Uuid), usize> =
             wanted.iter().enumerate().map(|(at, (key, uuid))| ((key.table, *uuid), at)).collect();
         let mut is_there = vec![false; wanted.len()];
@@ -278,11 +279,22 @@ impl View {
     }
 
     /// Copies the owner's rows with references to its own rows turned into keys.
-    fn fill<'k>(&mut self, actual: &Actual, key_of: impl Fn((Table, Uuid)) -> Option<&'k Key>) {
+    fn fill<'k>(&mut self, actual: &Actual, key_of: impl Fn((Table, Uuid)) -> Option<&'k Key> + Sync) {
         let row = |key: &Key, uuid| Some(by_key(actual.get(key.table, uuid)?, &key_of));
-        let rows = self.uuids.iter().filter_map(|(key, uuid)| Some((key.clone(), row(key, *uuid)?)));
-        self.rows = Rows::in_order(rows);
+        let all: Vec<(&Key, &Uuid)> = self.uuids.iter().collect();
+        let rows = parallel::map_parts(&all, ROWS_MIN, |part| {
+            let rows = part.iter().filter_map(|(key, uuid)| Some(((*key).clone(), row(key, **uuid)?)));
+            rows.collect::<Vec<_>>()
+        });
+        self.rows = Rows::in_order(rows.into_iter().flatten());
     }
+}
+
+/// The rows' UUIDs where nothing is odd.
+fn with_uuids<'r>(rows: &'r Rows, owner: &str) -> Vec<(&'r Key, Uuid)> {
+    let keys: Vec<&Key> = rows.iter().map(|(key, _)| key).collect();
+    let with_uuid = |part: &[&'r Key]| part.iter().map(|key| (*key, key.uuid(owner))).collect::<Vec<_>>();
+    parallel::map_parts(&keys, ROWS_MIN, with_uuid).into_iter().flatten().collect()
 }
 
 /// The row with references to rows that have a key turned into that.

@@ -17,8 +17,7 @@ pub fn problems(rows: &Rows) -> Vec<String> {
     // By place and not by name: with texts to compare, this check took a tenth of a compilation.
     let nth: ByPlace<usize> = all.iter().enumerate().map(|(nth, (key, _))| (key.place(), nth)).collect();
     let parents = Parents { rows, nth, numbers: all.iter().map(|_| AtomicUsize::new(0)).collect() };
-    let parts = all.chunks(parallel::part(all.len(), ROWS_MIN)).collect();
-    let found = parallel::map(parts, |part: &[(&Key, &Row)]| {
+    let found = parallel::map_parts(&all, ROWS_MIN, |part| {
         let mut problems = Vec::new();
         part.iter().for_each(|(key, row)| parents.look(key, row, &mut problems));
         problems

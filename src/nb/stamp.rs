@@ -115,9 +115,13 @@ pub struct Sum(u64);
 impl Sum {
     /// That of these rows.
     pub fn of(rows: &Rows) -> Sum {
-        let mut sum = Sum::default();
-        rows.iter().for_each(|(key, row)| sum.add(key, row));
-        sum
+        let all: Vec<(&Key, &Row)> = rows.iter().collect();
+        let sums = parallel::map_parts(&all, ROWS_MIN, |part| {
+            let mut sum = Sum::default();
+            part.iter().for_each(|(key, row)| sum.add(key, row));
+            sum.0
+        });
+        Sum(sums.into_iter().fold(0, u64::wrapping_add))
     }
 
     /// With this row beside those that it is of.

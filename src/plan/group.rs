@@ -4,7 +4,7 @@
 //! options to the switch whose port uses it first, a port group to the switch of its first port. Refuses to
 //! know VPCs otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::ownership::own_key;
 use crate::nb::{Atom, Datum, Key, Ref, Row, Rows, Table};
@@ -12,8 +12,8 @@ use crate::nb::{Atom, Datum, Key, Ref, Row, Rows, Table};
 /// The root row that stands for each row's group.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    parents: BTreeMap<Key, Key>,
-    routers: BTreeMap<Key, Key>,
+    parents: HashMap<Key, Key>,
+    routers: HashMap<Key, Key>,
 }
 
 impl Groups {

@@ -25,7 +25,8 @@ use uuid::Uuid;
 
 use crate::nb::actual::{Actual, Lack, View};
 use crate::nb::record::{self, Record};
-use crate::nb::{Atom, Datum, Key, Kind, Ref, Row, Rows, Table, stamp};
+use crate::nb::{Atom, Datum, Key, Kind, ROWS_MIN, Ref, Row, Rows, Table, stamp};
+use crate::parallel;
 use crate::span::SourceMap;
 
 use group::Groups;
@@ -266,14 +267,16 @@ struct Ctx<'a> {
 
 impl Ctx<'_> {
     fn steps(&self) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for (key, wanted, live) in self.desired.beside(&self.view.rows) {
-            match (wanted, live) {
-                (Some(wanted), None) => steps.push(self.insert(key, wanted)),
-                (Some(wanted), Some(live)) => steps.extend(self.update(key, wanted, live)),
-                (None, _) => {}
-            }
-        }
+        let all: Vec<_> = self.desired.beside(&self.view.rows).collect();
+        let steps = parallel::map_parts(&all, ROWS_MIN, |part| {
+            let step = |(key, wanted, live): &(&Key, Option<&Row>, Option<&Row>)| match (wanted, live) {
+                (Some(wanted), None) => Some(self.insert(key, wanted)),
+                (Some(wanted), Some(live)) => self.update(key, wanted, live),
+                (None, _) => None,
+            };
+            part.iter().filter_map(step).collect::<Vec<_>>()
+        });
+        let mut steps: Vec<Step> = steps.into_iter().flatten().collect();
         steps.extend(self.doomed.iter().filter_map(|(at, key)| self.delete(*at, key)));
         steps
     }

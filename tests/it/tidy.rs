@@ -31,7 +31,7 @@ const IMPORTS: [(&str, &str); 30] = [
     ("lower", "assign check digest model names nb parallel priority progress span"),
     ("compile", "assign check diag lower model nb source span target"),
     ("graph", "check model span"),
-    ("plan", "nb span visible"),
+    ("plan", "nb parallel span visible"),
     ("ovsdb", "nb visible"),
     ("reach", "nb nearest progress span target"),
     ("meaning", "assign check model names nb reach span target"),
