@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use common::server::Server;
 use common::world::{self, Dialect, Size};
-use common::{Anything, Measured, process_time, seconds, table};
+use common::{Anything, Measured, seconds, spent, table};
 use northc::apply::{Options, Wait, apply, destroy, execute, follow};
 use northc::compile::{self, compile};
 use northc::diag::Sink;
@@ -206,14 +206,14 @@ struct Clock<'s> {
 
 impl Clock<'_> {
     fn start(server: &Server) -> Anything<Clock<'_>> {
-        let (servers, ours) = (server.time()?, process_time(std::process::id())?);
+        let (servers, ours) = (server.time()?, spent());
         Ok(Clock { server, start: Instant::now(), servers, ours })
     }
 
     fn stop(self, what: &str, measured: &mut Measured) -> Anything<()> {
         let took = self.start.elapsed();
         let servers = self.server.time()? - self.servers;
-        let ours = process_time(std::process::id())?.saturating_sub(self.ours);
+        let ours = spent() - self.ours;
         measured.add(what, took.as_secs_f64());
         measured.add(&format!("{what}, server"), servers.as_secs_f64());
         measured.add(&format!("{what}, ours"), ours.as_secs_f64());
@@ -272,8 +272,8 @@ impl Wire {
     }
 }
 
-/// A line for each step, and the goals: ratios of processor time, the server's and ours together, since those of
-/// the clock are the neighbours' on a machine that has any.
+/// A line for each step, and the goals: ratios by the clock, which are the neighbours' on a machine that has any, and of
+/// processor time, the server's and ours together.
 fn tell(measured: &Measured, title: &str) -> Anything<()> {
     let parts = [", server", ", ours"];
     let steps: Vec<&String> =
@@ -288,15 +288,24 @@ fn tell(measured: &Measured, title: &str) -> Anything<()> {
         lines.push([step.clone()].into_iter().chain(cells).collect());
     }
     table(&head.map(str::to_owned), &lines)?;
-    let floor = SIZES.map(|size| both(&replay_of(size))).into_iter().fold(f64::MAX, f64::min);
-    let plan = both("connect and read") + both("plan with nothing to do");
-    let ratios = [
-        ("apply by the best raw replay", both(APPLY) / floor),
-        ("apply by the replay to a client that monitors", both(APPLY) / both(TOLD[0].0)),
-        ("plan by the dump", plan / both(DUMP)),
+    let clock = |step: &str| measured.median(step);
+    let ratios = |of: &dyn Fn(&str) -> f64| {
+        let floor = SIZES.map(|size| of(&replay_of(size))).into_iter().fold(f64::MAX, f64::min);
+        let plan = of("connect and read") + of("plan with nothing to do");
+        [of(APPLY) / floor, of(APPLY) / of(TOLD[0].0), plan / of(DUMP)]
+    };
+    let what = [
+        "apply by the best raw replay",
+        "apply by the replay to a client that monitors",
+        "plan with nothing to do by the dump",
     ];
-    let lines = ratios.map(|(what, ratio)| vec![what.to_owned(), format!("{ratio:.2} ×")]);
-    table(&["processor time".to_owned(), "ratio".to_owned()], &lines)
+    let lines = what.iter().zip(ratios(&clock)).zip(ratios(&both));
+    let lines: Vec<_> = lines
+        .map(|((what, clock), both)| {
+            vec![(*what).to_owned(), format!("{clock:.2} ×"), format!("{both:.2} ×")]
+        })
+        .collect();
+    table(&["ratios", "clock", "processor time"].map(str::to_owned), &lines)
 }
 
 fn replay_of(size: usize) -> String {

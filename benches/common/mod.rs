@@ -12,6 +12,8 @@ use std::io::{self, Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 #[cfg(feature = "live")]
 pub(crate) mod server;
 #[path = "../../examples/generate/world.rs"]
@@ -24,19 +26,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub(crate) type Anything<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Processor time of this thread so far, by the scheduler's own clock.
-pub(crate) fn thread_time() -> Anything<Duration> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanos = text.split_whitespace().next().and_then(|first| first.parse().ok());
-    Ok(Duration::from_nanos(nanos.ok_or("schedstat begins with a number")?))
+/// Processor time of this thread so far.
+pub(crate) fn thread_time() -> Duration {
+    time(ClockId::ThreadCPUTime)
 }
 
-/// Processor time of this process so far, with that of threads that have ended, in hundredths of a second (proc(5)).
-pub(crate) fn spent() -> Anything<Duration> {
-    let text = fs::read_to_string("/proc/self/stat")?;
-    let (_, fields) = text.rsplit_once(')').ok_or("a name in parentheses")?;
-    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    Ok(Duration::from_millis(10 * ticks.sum::<Result<u64, _>>()?))
+/// Processor time of this process so far, with that of threads that have ended.
+pub(crate) fn spent() -> Duration {
+    time(ClockId::ProcessCPUTime)
+}
+
+fn time(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Processor time of a process so far, its threads that live together.
