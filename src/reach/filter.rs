@@ -7,7 +7,8 @@
 //! Refuses to guess about that part, and to know where matches stand.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 
 use super::header::Field;
 use super::set::{Set, Sets};
@@ -113,12 +114,15 @@ pub struct Reader<'a> {
     unjudged: RefCell<BTreeSet<String>>,
     /// Whether ports are not known.
     is_anywhere: Cell<bool>,
+    /// Texts of OVN's own, as they were read.
+    texts: RefCell<HashMap<&'static str, Rc<Option<Expr>>>>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader whose sets live in `sets`.
     pub fn new(sets: &'a Sets, symbols: SymbolSet, names: &'a Names) -> Reader<'a> {
-        Reader { sets, symbols, names, unjudged: RefCell::default(), is_anywhere: Cell::new(false) }
+        let (unjudged, texts) = (RefCell::default(), RefCell::default());
+        Reader { sets, symbols, names, unjudged, is_anywhere: Cell::new(false), texts }
     }
 
     /// The packets that match, and what of the match could not be judged.
@@ -188,9 +192,15 @@ impl<'a> Reader<'a> {
     }
 
     /// A text of OVN's own: what a predicate stands for, what a field requires.
-    fn text(&self, text: &str, around: &Surroundings<'_>) -> Truth {
-        match matching::parse(text, self.symbols).expr {
-            Some(expr) => self.truth(&expr, true, around),
+    fn text(&self, text: &'static str, around: &Surroundings<'_>) -> Truth {
+        let known = self.texts.borrow().get(text).cloned();
+        let expr = known.unwrap_or_else(|| {
+            let expr = Rc::new(matching::parse(text, self.symbols).expr);
+            self.texts.borrow_mut().insert(text, expr.clone());
+            expr
+        });
+        match &*expr {
+            Some(expr) => self.truth(expr, true, around),
             None => self.unknown(format!("`{text}`")),
         }
     }

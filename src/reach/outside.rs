@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::header::{Field, IPV4, IPV6};
 use super::network::{RouterId, SwitchId};
 use super::set::{Set, Sets};
-use super::walk::{Flow, Walker, Why, within_any};
+use super::walk::{Fixed, Flow, Walker, Why, within_any};
 
 /// Networks that nobody routes on the Internet (RFC 6890, RFC 4291).
 pub(super) const NOT_PUBLIC: [&str; 14] = [
@@ -86,8 +86,11 @@ impl Walker<'_> {
     /// Takes out what the Internet would send to private addresses.
     pub(super) fn sendable(&mut self, switch: SwitchId, mut flow: Flow) -> Flow {
         let sets = self.sets;
-        let far = sets.minus(public(sets, Field::IpSrc), self.physical(Field::IpSrc));
-        let lost = self.part(&flow, sets.and(far, self.private(Field::IpDst)));
+        let unsendable = self.fixed(Fixed::Unsendable, || {
+            let far = sets.minus(public(sets, Field::IpSrc), self.physical(Field::IpSrc));
+            sets.and(far, self.private(Field::IpDst))
+        });
+        let lost = self.part(&flow, unsendable);
         self.stop_some(&mut flow, lost, self.network.switch(switch).row, Why::Private);
         flow
     }

@@ -137,6 +137,7 @@ fn passed(edges: &[Edge], high: u128) -> usize {
 struct Store {
     /// Node `n` is set `n + 2`.
     nodes: Vec<Node>,
+    n_edges: usize,
     numbers: Quickly<Node, Set>,
     done: Quickly<(Op, Set, Set), Set>,
 }
@@ -307,6 +308,11 @@ impl Sets {
     pub fn n_nodes(&self) -> usize {
         self.0.borrow().nodes.len()
     }
+
+    /// How many edges all nodes have together: what memory they take, 32 bytes each.
+    pub fn n_edges(&self) -> usize {
+        self.0.borrow().n_edges
+    }
 }
 
 impl Node {
@@ -338,6 +344,7 @@ impl Store {
             return *set;
         }
         let number = u32::try_from(self.nodes.len() + 2).expect("fewer nodes than fit into memory");
+        self.n_edges += node.edges.len();
         self.nodes.push(node.clone());
         self.numbers.insert(node, Set(number));
         Set(number)
@@ -407,11 +414,19 @@ impl Store {
         let made = match rewrite[node.field] {
             Origin::Value(value) => self.before(node.child(value), rewrite, done),
             Origin::Field(field) => {
+                let rests =
+                    node.edges.iter().map(|(high, child)| (*high, self.before(*child, rewrite, done)));
+                let rests: Vec<Edge> = rests.collect();
+                let is_later = |(_, rest): &Edge| self.get(*rest).is_none_or(|node| node.field > field);
+                if rests.iter().all(is_later) {
+                    let made = self.node(field, rests);
+                    done.insert(set, made);
+                    return made;
+                }
                 let mut low = 0;
                 let mut all = Set::NONE;
-                for (high, child) in node.edges.iter() {
-                    let rest = self.before(*child, rewrite, done);
-                    let mut edges = vec![(*high, Set::ALL), (u128::MAX, Set::NONE)];
+                for (high, rest) in rests {
+                    let mut edges = vec![(high, Set::ALL), (u128::MAX, Set::NONE)];
                     if low > 0 {
                         edges.insert(0, (low - 1, Set::NONE));
                     }

@@ -296,6 +296,8 @@ pub(super) enum Fixed {
     Shared(RouterId),
     /// From an address that a gateway lends.
     Lent(RouterPortId),
+    /// What the Internet would send to private addresses.
+    Unsendable,
     /// Echo requests.
     Echo,
 }
@@ -676,7 +678,7 @@ pub(super) fn within(sets: &Sets, field: Field, net: &IpNet) -> Set {
 }
 
 /// Packets whose address lies in one of some networks.
-pub(super) fn within_any(sets: &Sets, field: Field, nets: impl IntoIterator<Item = IpNet>) -> Set {
+pub(crate) fn within_any(sets: &Sets, field: Field, nets: impl IntoIterator<Item = IpNet>) -> Set {
     let (mut v4, mut v6) = (Vec::new(), Vec::new());
     for net in nets {
         let range = (bits(net.network()), bits(net.broadcast()));
