@@ -21,7 +21,7 @@ mod rules;
 mod segment;
 mod translate;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -128,7 +128,7 @@ pub struct Region {
 
 /// The meaning of one model.
 pub struct Meaning<'m> {
-    net: Network<'m>,
+    net: Rc<Network<'m>>,
     sets: &'m Sets,
     reader: Reader<'m>,
     target: Target,
@@ -141,6 +141,8 @@ pub struct Meaning<'m> {
     own: RefCell<HashMap<(VpcId, Field), Set>>,
     /// Packets to whoever is on a segment.
     held: RefCell<HashMap<SubnetId, Set>>,
+    /// What somebody behind a bridged subnet knows a way for.
+    sendable: OnceCell<Set>,
     /// Routes of a VPC, those that win first, by their table; `None` is the main one.
     routes: RefCell<HashMap<(VpcId, Option<String>), Routes>>,
     /// What packets were asked.
@@ -157,16 +159,30 @@ impl<'m> Meaning<'m> {
     pub fn new(checked: &'m Checked<'m>, target: Target, sets: &'m Sets, names: &'m Names) -> Meaning<'m> {
         let known = |symbols: &SymbolSet| symbols.to_string().parse::<Target>().is_ok_and(|v| v <= target);
         let symbols = SymbolSet::ALL.into_iter().filter(known).max().unwrap_or(SymbolSet::V23_03);
+        Meaning::of(Rc::new(Network::new(checked)), target, Reader::new(sets, symbols, names))
+    }
+
+    /// The same, whose sets live elsewhere.
+    pub fn with<'s>(&self, sets: &'s Sets) -> Meaning<'s>
+    where
+        'm: 's,
+    {
+        let Reader { symbols, names, .. } = self.reader;
+        Meaning::of(self.net.clone(), self.target, Reader::new(sets, symbols, names))
+    }
+
+    fn of(net: Rc<Network<'m>>, target: Target, reader: Reader<'m>) -> Meaning<'m> {
         Meaning {
-            net: Network::new(checked),
-            sets,
-            reader: Reader::new(sets, symbols, names),
+            net,
+            sets: reader.sets,
+            reader,
             target,
             decisions: RefCell::default(),
             remembering: RefCell::default(),
             members: RefCell::default(),
             own: RefCell::default(),
             held: RefCell::default(),
+            sendable: OnceCell::new(),
             routes: RefCell::default(),
             asked: RefCell::default(),
         }

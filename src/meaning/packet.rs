@@ -11,8 +11,9 @@ use ipnet::IpNet;
 use super::{Reason, Side, Spot};
 use crate::model::VpcId;
 use crate::reach::filter::Tracked;
-use crate::reach::header::{Field, Header, Rewrite, bits, eth_type};
+use crate::reach::header::{Field, Header, Rewrite};
 use crate::reach::set::{Set, Sets};
+use crate::reach::walk::within_any;
 use crate::span::Span;
 
 /// Which end of a connection has been written over.
@@ -176,13 +177,12 @@ impl<'s> Asker<'s> {
 
 /// Packets whose address lies in a network.
 pub(super) fn within(sets: &Sets, field: Field, net: IpNet) -> Set {
-    let family = sets.value(Field::EthType, eth_type(net.addr()));
-    sets.and(family, sets.range(field, bits(net.network()), bits(net.broadcast())))
+    within_any(sets, field, [net])
 }
 
 /// Packets whose address is one of these.
 pub(super) fn any_of(sets: &Sets, field: Field, nets: impl IntoIterator<Item = IpNet>) -> Set {
-    sets.any(nets.into_iter().map(|net| within(sets, field, net)))
+    within_any(sets, field, nets)
 }
 
 /// A host as a network.

@@ -85,13 +85,14 @@ impl Run<'_, '_> {
     /// Whether somebody out there knows a way: a neighbour does, and everybody to public addresses.
     fn is_sendable(&self, packet: &Packet) -> bool {
         let (sets, model) = (self.meaning.sets, self.meaning.net.model);
-        let bridged = || {
-            let wired = model.subnets.iter().filter(|subnet| subnet.underlay.is_some());
-            wired.flat_map(|subnet| subnet.blocks.iter().map(|block| block.cidr.value))
-        };
-        let far = sets.minus(public(sets, Field::IpSrc), any_of(sets, Field::IpSrc, bridged()));
-        let known = sets.or(public(sets, Field::IpDst), any_of(sets, Field::IpDst, bridged()));
-        self.ask.is(packet, sets.or(sets.not(far), known))
+        let sendable = self.meaning.sendable.get_or_init(|| {
+            let wired = || model.subnets.iter().filter(|subnet| subnet.underlay.is_some());
+            let bridged = || wired().flat_map(|subnet| subnet.blocks.iter().map(|block| block.cidr.value));
+            let far = sets.minus(public(sets, Field::IpSrc), any_of(sets, Field::IpSrc, bridged()));
+            let known = sets.or(public(sets, Field::IpDst), any_of(sets, Field::IpDst, bridged()));
+            sets.or(sets.not(far), known)
+        });
+        self.ask.is(packet, *sendable)
     }
 
     /// Whoever has the packet's destination on a segment, or another address.

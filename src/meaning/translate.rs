@@ -110,15 +110,14 @@ impl Run<'_, '_> {
         let sets = self.meaning.sets;
         let here = self.translations(vpc, gateway);
         let machines = here.iter().filter(|it| it.is_inward).map(|it| it.inside);
-        if self.ask.is(&packet, any_of(sets, Field::IpSrc, machines))
-            && let Some(answer) = self.undone(Keeper::Router(vpc), End::Destination, &packet)
-        {
+        let is_machine = self.ask.is(&packet, any_of(sets, Field::IpSrc, machines));
+        if is_machine && let Some(answer) = self.undone(Keeper::Router(vpc), End::Destination, &packet) {
             return answer;
         }
         if self.is_noted(vpc, &packet) {
             return packet;
         }
-        let mut here: Vec<&Translation> = here.iter().collect();
+        let mut here: Vec<&Translation> = here.iter().filter(|it| is_machine || !it.is_inward).collect();
         here.sort_by_key(|it| std::cmp::Reverse(it.inside.prefix_len()));
         for it in here {
             let inside = within(sets, Field::IpSrc, it.inside);

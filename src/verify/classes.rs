@@ -35,13 +35,18 @@ struct Class {
 /// Machines by class.
 pub(super) struct Classes<'s> {
     sets: &'s Sets,
+    sorted: Rc<Sorted>,
+    /// The classes of a place that a question about a field may part.
+    parted: RefCell<HashMap<Asked, Rc<[usize]>>>,
+}
+
+/// Machines as they were sorted before a packet was followed.
+struct Sorted {
     addresses: Vec<Vec<IpAddr>>,
     classes: Vec<Class>,
     of: BTreeMap<PortId, usize>,
     places: BTreeMap<Place, Vec<usize>>,
     place_of: BTreeMap<PortId, Place>,
-    /// The classes of a place that a question about a field may part.
-    parted: RefCell<HashMap<Asked, Rc<[usize]>>>,
 }
 
 impl<'s> Classes<'s> {
@@ -73,27 +78,30 @@ impl<'s> Classes<'s> {
                 *span = (span.0.min(own), span.1.max(own));
             }
         }
-        let mut made = Classes {
-            sets,
+        let mut made = Sorted {
             addresses,
             classes: by_kind.into_values().filter(|class| class.members.len() > 1).collect(),
             of: BTreeMap::new(),
             places: BTreeMap::new(),
             place_of,
-            parted: RefCell::default(),
         };
         for (at, class) in made.classes.iter().enumerate() {
             made.of.extend(class.members.iter().map(|id| (*id, at)));
             made.places.entry(class.place).or_default().push(at);
         }
-        made
+        Classes { sets, sorted: Rc::new(made), parted: RefCell::default() }
+    }
+
+    /// The same, asked about sets that live elsewhere.
+    pub(super) fn with<'o>(&self, sets: &'o Sets) -> Classes<'o> {
+        Classes { sets, sorted: self.sorted.clone(), parted: RefCell::default() }
     }
 
     /// The machines that a sender need not send to: of each class there is another, beside itself.
     pub(super) fn others(&self, from: Spot) -> BTreeSet<PortId> {
         let Some(from) = machine(from) else { return BTreeSet::new() };
-        let of_place = self.place_of.get(&from).and_then(|place| self.places.get(place));
-        let classes = of_place.into_iter().flatten().map(|at| &self.classes[*at]);
+        let of_place = self.sorted.place_of.get(&from).and_then(|place| self.sorted.places.get(place));
+        let classes = of_place.into_iter().flatten().map(|at| &self.sorted.classes[*at]);
         let others = classes.flat_map(|class| class.members.iter().filter(|id| **id != from).skip(1));
         others.copied().collect()
     }
@@ -106,10 +114,10 @@ impl<'s> Classes<'s> {
         asked: &BTreeSet<Set>,
     ) -> BTreeSet<PortId> {
         let Some(from) = machine(from) else { return BTreeSet::new() };
-        let Some(place) = self.place_of.get(&from) else { return BTreeSet::new() };
+        let Some(place) = self.sorted.place_of.get(&from) else { return BTreeSet::new() };
         let mut told = BTreeSet::new();
         for set in asked {
-            for class in self.parted(*place, *set, Field::IpDst).iter().map(|at| &self.classes[*at]) {
+            for class in self.parted(*place, *set, Field::IpDst).iter().map(|at| &self.sorted.classes[*at]) {
                 let seen = class.members.iter().find(|id| **id != from && !others.contains(id));
                 told.extend(seen.into_iter().flat_map(|seen| self.told(class, *seen, Field::IpDst, *set)));
             }
@@ -120,10 +128,10 @@ impl<'s> Classes<'s> {
 
     /// Who else of a sender's class sends alike.
     pub(super) fn fellows(&self, from: Spot, asked: &BTreeSet<Set>) -> Vec<PortId> {
-        let Some((from, at)) = machine(from).and_then(|id| Some((id, self.of.get(&id)?))) else {
+        let Some((from, at)) = machine(from).and_then(|id| Some((id, self.sorted.of.get(&id)?))) else {
             return Vec::new();
         };
-        let class = &self.classes[*at];
+        let class = &self.sorted.classes[*at];
         let asked = asked.iter().filter(|set| self.parted(class.place, **set, Field::IpSrc).contains(at));
         let told: BTreeSet<PortId> =
             asked.flat_map(|set| self.told(class, from, Field::IpSrc, *set)).collect();
@@ -132,7 +140,7 @@ impl<'s> Classes<'s> {
 
     /// Packets to any of these.
     pub(super) fn destined(&self, machines: &BTreeSet<PortId>) -> Set {
-        let addresses = || machines.iter().flat_map(|id| &self.addresses[id.0]);
+        let addresses = || machines.iter().flat_map(|id| &self.sorted.addresses[id.0]);
         let of = |family, v4: bool| {
             let own = addresses().filter(|address| address.is_ipv4() == v4).map(|it| (bits(*it), bits(*it)));
             self.sets.and(self.sets.value(Field::EthType, family), self.sets.ranges(Field::IpDst, own))
@@ -144,12 +152,12 @@ impl<'s> Classes<'s> {
     fn told(&self, class: &Class, like: PortId, field: Field, set: Set) -> Vec<PortId> {
         let starts = self.starts(set, field);
         let answers = |id: PortId| -> Vec<Set> {
-            self.addresses[id.0].iter().map(|own| self.answer(set, field, *own)).collect()
+            self.sorted.addresses[id.0].iter().map(|own| self.answer(set, field, *own)).collect()
         };
         let expected = answers(like);
         let mut is_told: HashMap<Vec<usize>, bool> = HashMap::new();
         let mut tells = |id: PortId| {
-            let atoms = self.addresses[id.0].iter().map(|own| atom(&starts, bits(*own))).collect();
+            let atoms = self.sorted.addresses[id.0].iter().map(|own| atom(&starts, bits(*own))).collect();
             *is_told.entry(atoms).or_insert_with(|| answers(id) != expected)
         };
         class.members.iter().copied().filter(|id| tells(*id)).collect()
@@ -161,10 +169,10 @@ impl<'s> Classes<'s> {
         known.unwrap_or_else(|| {
             let starts = self.starts(set, field);
             let is_parted = |at: &usize| {
-                let spans = &self.classes[*at].spans;
+                let spans = &self.sorted.classes[*at].spans;
                 spans.iter().any(|(first, last)| atom(&starts, *first) != atom(&starts, *last))
             };
-            let of_place = self.places.get(&place).map_or(&[][..], Vec::as_slice);
+            let of_place = self.sorted.places.get(&place).map_or(&[][..], Vec::as_slice);
             let parted: Rc<[usize]> = of_place.iter().copied().filter(is_parted).collect();
             self.parted.borrow_mut().insert((place, set, field), parted.clone());
             parted

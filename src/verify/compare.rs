@@ -106,15 +106,18 @@ fn detours(checked: &Checked<'_>, sets: &Sets, region: &Region, who: &str, repor
 
 /// Sets by fate, and apart from them what can't be said, by reason.
 fn fates<'f>(sets: &Sets, found: impl Iterator<Item = (&'f Fate, Set)>) -> (Fates, BTreeMap<String, Set>) {
-    let (mut fates, mut unsaid) = (Fates::new(), BTreeMap::new());
+    let mut by_fate: BTreeMap<&Fate, Vec<Set>> = BTreeMap::new();
     for (fate, set) in found {
-        let known = match fate {
-            Fate::Unsaid(why) => unsaid.entry(why.clone()).or_insert(Set::NONE),
+        by_fate.entry(fate).or_default().push(set);
+    }
+    let (mut fates, mut unsaid) = (Fates::new(), BTreeMap::new());
+    for (fate, all) in by_fate {
+        match fate {
+            Fate::Unsaid(why) => drop(unsaid.insert(why.clone(), sets.any(all))),
             Fate::Lost | Fate::Refused | Fate::Arrives { .. } => {
-                fates.entry(fate.clone()).or_insert(Set::NONE)
+                fates.insert(fate.clone(), sets.any(all));
             }
-        };
-        *known = sets.or(*known, set);
+        }
     }
     (fates, unsaid)
 }

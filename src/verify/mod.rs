@@ -129,47 +129,90 @@ impl Report {
 
 /// Holds rows against the model that they were made from, sender by sender, as long as `goes_on` says so.
 pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &dyn Fn() -> bool) -> Report {
-    let sets = Sets::default();
-    let names = meaning::names(checked);
+    verify_within(checked, network, goes_on, EDGES_MAX)
+}
+
+/// The same; with more edges of sets than `n_edges` all sets are let go before the next sender.
+pub fn verify_within(
+    checked: &Checked<'_>,
+    network: &Network,
+    goes_on: &dyn Fn() -> bool,
+    n_edges: usize,
+) -> Report {
+    let (sets, names) = (Sets::default(), meaning::names(checked));
     let meaning = Meaning::new(checked, network.target, &sets, &names);
-    let mut done = RowsMeaning::new(checked, network, &sets, goes_on);
-    let universe = Universe::new(checked, &sets);
-    let senders = universe.senders(checked);
+    let done = RowsMeaning::new(checked, network, &sets, goes_on);
     let classes = Classes::new(checked, &meaning, &done, &sets);
-    let mut proven = BTreeSet::new();
-    let mut report = Report { n_senders: senders.len(), ..Report::default() };
-    let mut used = BTreeSet::new();
-    for sender in progress::along(senders.into_iter(), report.n_senders) {
-        if !goes_on() {
-            break;
-        }
-        if let Spot::Port(id) = sender {
-            let told = compare::told(checked, &meaning, &done, id);
-            report.differences.extend(told);
-        }
-        if proven.contains(&sender) {
-            continue;
-        }
-        let all = universe.of(checked, sender);
-        let Some((sent, asked)) = follow(checked, &meaning, &mut done, &classes, (sender, all), goes_on)
-        else {
-            break;
-        };
-        let fellows = classes.fellows(sender, &asked).into_iter().map(Spot::Port);
-        let fellows: Vec<Spot> = fellows.filter(|fellow| !proven.contains(fellow)).collect();
-        let n = 1 + fellows.len();
-        compare::sender(checked, &done, &sent, n, &mut report, &mut used);
-        proven.extend(fellows);
-        report.n_followed += n;
-        report.n_classes += 1;
+    let senders = Universe::senders(checked.model());
+    let report = Report { n_senders: senders.len(), ..Report::default() };
+    let (proven, used, is_used) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    let mut proof = Proof { checked, goes_on, proven, report, used, is_used };
+    let mut senders = progress::along(senders.into_iter(), proof.report.n_senders).peekable();
+    while senders.peek().is_some() && goes_on() {
+        let sets = Sets::default();
+        proof.go_on(&meaning.with(&sets), done.with(&sets), &classes.with(&sets), n_edges, &mut senders);
     }
+    let Proof { mut report, used, is_used, .. } = proof;
     compare::together(&mut report.differences);
     if report.is_whole() {
-        let rules = meaning.idle_rules().into_iter().map(|span| (Idle::Rule, span));
+        let rules = meaning.idle_rules(is_used).into_iter().map(|span| (Idle::Rule, span));
         let others = meaning.written().into_iter().filter(|(_, span)| !used.contains(span));
         report.idle = rules.chain(others).collect();
     }
     report
+}
+
+/// So many are kept for what asks for them again: 64 MiB.
+const EDGES_MAX: usize = 1 << 21;
+
+/// What is proven so far.
+struct Proof<'p> {
+    checked: &'p Checked<'p>,
+    goes_on: &'p dyn Fn() -> bool,
+    proven: BTreeSet<Spot>,
+    report: Report,
+    /// What decided about packets.
+    used: BTreeSet<Span>,
+    /// Rules that were asked, and whether any packet was left to them.
+    is_used: BTreeMap<Span, bool>,
+}
+
+impl Proof<'_> {
+    /// Follows senders until there are too many sets, or it is time to stop.
+    fn go_on(
+        &mut self,
+        meaning: &Meaning<'_>,
+        mut done: RowsMeaning<'_>,
+        classes: &Classes<'_>,
+        n_edges: usize,
+        senders: &mut impl Iterator<Item = Spot>,
+    ) {
+        let (checked, goes_on, report) = (self.checked, self.goes_on, &mut self.report);
+        let (sets, mut is_fresh) = (done.sets(), true);
+        let universe = Universe::new(checked, sets);
+        while goes_on()
+            && (std::mem::take(&mut is_fresh) || sets.n_edges() <= n_edges)
+            && let Some(sender) = senders.next()
+        {
+            if let Spot::Port(id) = sender {
+                report.differences.extend(compare::told(checked, meaning, &done, id));
+            }
+            if self.proven.contains(&sender) {
+                continue;
+            }
+            let all = universe.of(checked, sender);
+            let followed = follow(checked, meaning, &mut done, classes, (sender, all), goes_on);
+            let Some((sent, asked)) = followed else { break };
+            let fellows = classes.fellows(sender, &asked).into_iter().map(Spot::Port);
+            let fellows: Vec<Spot> = fellows.filter(|fellow| !self.proven.contains(fellow)).collect();
+            let n = 1 + fellows.len();
+            compare::sender(checked, &done, &sent, n, report, &mut self.used);
+            self.proven.extend(fellows);
+            report.n_followed += n;
+            report.n_classes += 1;
+        }
+        meaning.note_asked(&mut self.is_used);
+    }
 }
 
 /// Follows what a sender may send, to one of each class and to whoever turns out to be told from that one; with it what

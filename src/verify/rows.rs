@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ipnet::IpNet;
 
@@ -32,9 +33,15 @@ pub(super) struct Course {
 /// Rows, asked in the words of a model.
 pub(super) struct RowsMeaning<'n> {
     judge: Judge<'n>,
+    goes_on: &'n dyn Fn() -> bool,
+    known: Rc<Known<'n>>,
+}
+
+/// What is known without a packet.
+struct Known<'n> {
+    by_hand: ByHand,
     told: Guests<'n>,
     alike: Alike,
-    goes_on: &'n dyn Fn() -> bool,
     ports: HashMap<String, network::PortId>,
     guests: HashMap<String, PortId>,
     wires: HashMap<String, SubnetId>,
@@ -61,11 +68,31 @@ impl<'n> RowsMeaning<'n> {
         let is_routed = |id: PortId| model.subnet(model.port(id).subnet).routed;
         let each = guests.iter().filter_map(|(name, id)| Some((*ports.get(name)?, is_routed(*id))));
         let each: BTreeMap<network::PortId, bool> = each.collect();
-        let mut judge = Judge::new(network, sets, ByHand { all: false, each });
-        let (alike, told) = (Alike::new(&judge), Guests::new(network, ByHand::default()));
-        alike.watch(&mut judge);
+        let by_hand = ByHand { all: false, each };
+        let alike = Alike::new(&Judge::new(network, sets, by_hand.clone()));
+        let told = Guests::new(network, ByHand::default());
+        let known = Known { by_hand, told, alike, ports, guests, wires, vpcs };
+        RowsMeaning::of(network, sets, goes_on, Rc::new(known))
+    }
+
+    /// The same, whose sets live elsewhere.
+    pub(super) fn with<'s>(&self, sets: &'s Sets) -> RowsMeaning<'s>
+    where
+        'n: 's,
+    {
+        RowsMeaning::of(self.judge.network, sets, self.goes_on, self.known.clone())
+    }
+
+    fn of(
+        network: &'n Network,
+        sets: &'n Sets,
+        goes_on: &'n dyn Fn() -> bool,
+        known: Rc<Known<'n>>,
+    ) -> RowsMeaning<'n> {
+        let mut judge = Judge::new(network, sets, known.by_hand.clone());
+        known.alike.watch(&mut judge);
         judge.walker.goes_on = Some(goes_on);
-        RowsMeaning { judge, told, alike, goes_on, ports, guests, wires, vpcs }
+        RowsMeaning { judge, goes_on, known }
     }
 
     pub(super) fn sets(&self) -> &'n Sets {
@@ -74,34 +101,34 @@ impl<'n> RowsMeaning<'n> {
 
     /// The routes that a machine is told; `None` where it is not in the rows.
     pub(super) fn told(&self, name: &str) -> Option<Vec<(IpNet, Vec<IpAddr>)>> {
-        Some(self.told.told(*self.ports.get(name)?))
+        Some(self.known.told.told(*self.known.ports.get(name)?))
     }
 
     /// What a machine is like; `None` where it is unlike all others, or not in the rows with these addresses and no
     /// others.
     pub(super) fn class(&self, name: &str, addresses: &[IpAddr]) -> Option<(usize, SwitchId)> {
-        let port = *self.ports.get(name)?;
-        let own = self.told.addresses(port);
+        let port = *self.known.ports.get(name)?;
+        let own = self.known.told.addresses(port);
         let is_same = own.len() == addresses.len() && own.iter().all(|it| addresses.contains(it));
-        is_same.then(|| self.alike.class(port)).flatten()
+        is_same.then(|| self.known.alike.class(port)).flatten()
     }
 
     /// The part of the network that a machine is in; `None` where it is not in the rows.
     pub(super) fn part(&self, name: &str) -> Option<usize> {
-        Some(self.alike.part(self.judge.network.port(*self.ports.get(name)?).switch))
+        Some(self.known.alike.part(self.judge.network.port(*self.known.ports.get(name)?).switch))
     }
 
     /// What a sender's packets have been asked where classes did not foresee it.
     pub(super) fn take_asked(&self, checked: &Checked<'_>, from: Spot) -> BTreeSet<Set> {
         let port = self.sender(checked, from);
-        self.alike.asked_elsewhere(&self.judge, port).into_iter().collect()
+        self.known.alike.asked_elsewhere(&self.judge, port).into_iter().collect()
     }
 
     fn sender(&self, checked: &Checked<'_>, from: Spot) -> Option<network::PortId> {
         let model = checked.model();
         match from {
-            Spot::Port(id) => self.ports.get(&model.port(id).name).copied(),
-            Spot::Wire(id) => self.ports.get(&names::localnet(model.subnet(id))).copied(),
+            Spot::Port(id) => self.known.ports.get(&model.port(id).name).copied(),
+            Spot::Wire(id) => self.known.ports.get(&names::localnet(model.subnet(id))).copied(),
             Spot::Router(_) => None,
         }
     }
@@ -149,17 +176,17 @@ impl<'n> RowsMeaning<'n> {
         let (place, to) = match &request.end {
             End::Port(id) => {
                 let name = &network.port(*id).name;
-                let place = self.guests.get(name).map(|id| Place::Port(*id));
+                let place = self.known.guests.get(name).map(|id| Place::Port(*id));
                 (place.unwrap_or_else(|| Place::Stranger(name.clone())), judge::Place::Guest(*id))
             }
             End::Outside(id) => {
                 let name = &network.port(*id).name;
-                let place = self.wires.get(name).map(|id| Place::Wire(*id));
+                let place = self.known.wires.get(name).map(|id| Place::Wire(*id));
                 (place.unwrap_or_else(|| Place::Stranger(name.clone())), judge::Place::Outside)
             }
             End::Router(id) => {
                 let name = &network.router(network.router_port(*id).router).name;
-                let place = self.vpcs.get(name).map(|id| Place::Vpc(*id));
+                let place = self.known.vpcs.get(name).map(|id| Place::Vpc(*id));
                 (place.unwrap_or_else(|| Place::Stranger(name.clone())), judge::Place::Router)
             }
             End::Nowhere => {

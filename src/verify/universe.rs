@@ -14,10 +14,11 @@ use ipnet::IpNet;
 use crate::check::Checked;
 use crate::meaning::Spot;
 use crate::model::{GroupId, Model, PortId, SubnetId};
-use crate::reach::header::{Field, IPV4, IPV6, bits, eth_type};
+use crate::reach::header::{Field, IPV4, IPV6};
 use crate::reach::judge::service;
 use crate::reach::outside::public;
 use crate::reach::set::{Set, Sets};
+use crate::reach::walk::within_any;
 
 /// What nobody sends to, or from: not unicast, not beyond one machine or link.
 const NOBODY: [&str; 6] = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"];
@@ -47,28 +48,28 @@ impl<'s> Universe<'s> {
         let protocols = sets.range(Field::IpProto, 0, u8::MAX.into());
         let all = sets.and(sets.or(v4, v6), sets.and(protocols, sets.and(ports[0], ports[1])));
         let nobody = NOBODY.iter().map(|net| net.parse::<IpNet>().expect("a network"));
-        let nobody =
-            nobody.flat_map(|net| [Field::IpSrc, Field::IpDst].map(|field| within(sets, field, net)));
-        let all = sets.minus(all, sets.any(nobody.chain(edges(sets, model))));
+        let nobody: Vec<IpNet> = nobody.chain(edges(model)).collect();
+        let nobody = [Field::IpSrc, Field::IpDst].map(|field| within_any(sets, field, nobody.clone()));
         // A router forwards nothing that says to come from itself.
-        let routers = routers(checked).into_iter().map(|own| within(sets, Field::IpSrc, own.into()));
-        let all = sets.minus(all, sets.any(routers));
-        let known = known(checked).into_iter().map(|net| within(sets, Field::IpSrc, net));
+        let routers = within_any(sets, Field::IpSrc, routers(checked).into_iter().map(IpNet::from));
+        let all = sets.minus(all, sets.any(nobody.into_iter().chain([routers])));
+        let known = within_any(sets, Field::IpSrc, known(checked));
         let bridged = model.subnets().filter(|(_, subnet)| subnet.underlay.is_some()).map(|(id, subnet)| {
-            let blocks = subnet.blocks.iter().map(|block| within(sets, Field::IpSrc, block.cidr.value));
-            (id, sets.any(blocks))
+            let blocks = subnet.blocks.iter().map(|block| block.cidr.value);
+            (id, within_any(sets, Field::IpSrc, blocks))
         });
         let bridged = bridged.collect();
-        let (service, known) = (service(sets, None, None), sets.any(known));
+        let service = service(sets, None, None);
         Universe { sets, all, service, known, public: public(sets, Field::IpSrc), bridged }
     }
 
     /// Everybody who sends. Those who are least alike come first: if the time is over, most has been seen. What is
     /// behind a bridged subnet takes longest, since it may reach whatever has a public address.
-    pub(super) fn senders(&self, checked: &Checked<'_>) -> Vec<Spot> {
+    pub(super) fn senders(model: &Model) -> Vec<Spot> {
         let mut seen: HashMap<(SubnetId, Vec<GroupId>), usize> = HashMap::new();
-        let wires = self.bridged.iter().map(|(id, _)| (2, Spot::Wire(*id)));
-        let ports = checked.model().ports().map(|(id, port)| {
+        let bridged = model.subnets().filter(|(_, subnet)| subnet.underlay.is_some());
+        let wires = bridged.map(|(id, _)| (2, Spot::Wire(id)));
+        let ports = model.ports().map(|(id, port)| {
             let groups = port.groups.iter().map(|group| group.value).collect();
             let nth = seen.entry((port.subnet, groups)).or_default();
             *nth += 1;
@@ -84,7 +85,7 @@ impl<'s> Universe<'s> {
         let sets = self.sets;
         match sender {
             Spot::Port(id) => {
-                let own = sets.any(own(checked, id).into_iter().map(|net| within(sets, Field::IpSrc, net)));
+                let own = within_any(sets, Field::IpSrc, own(checked, id));
                 let is_guarded = checked.model().port(id).port_security;
                 let strange = sets.minus(self.public, self.known);
                 let sources = if is_guarded { Set::ALL } else { sets.or(own, strange) };
@@ -102,13 +103,12 @@ impl<'s> Universe<'s> {
 }
 
 /// The first and the last address of an IPv4 block, which nobody has.
-fn edges<'s>(sets: &'s Sets, model: &'s Model) -> impl Iterator<Item = Set> + 's {
+fn edges(model: &Model) -> impl Iterator<Item = IpNet> {
     let blocks = model.subnets.iter().flat_map(|subnet| &subnet.blocks).map(|block| block.cidr.value);
     let links = model.vpcs.iter().flat_map(|vpc| &vpc.peerings).flat_map(|peering| &peering.addresses);
     let blocks = blocks.chain(links.map(|link| link.value.trunc()));
     let blocks = blocks.filter(|net| net.addr().is_ipv4() && net.prefix_len() < 31);
-    let ends = blocks.flat_map(|net| [net.network(), net.broadcast()]);
-    ends.flat_map(|end| [Field::IpSrc, Field::IpDst].map(|field| within(sets, field, end.into())))
+    blocks.flat_map(|net| [net.network(), net.broadcast()]).map(IpNet::from)
 }
 
 /// The addresses of routers.
@@ -151,9 +151,4 @@ fn known(checked: &Checked<'_>) -> Vec<IpNet> {
     let pairs = model.ports.iter().flat_map(|port| &port.allowed_pairs).map(|pair| pair.value);
     nets.extend(pairs.filter(|pair| pair.prefix_len() > 0));
     nets
-}
-
-fn within(sets: &Sets, field: Field, net: IpNet) -> Set {
-    let family = sets.value(Field::EthType, eth_type(net.addr()));
-    sets.and(family, sets.range(field, bits(net.network()), bits(net.broadcast())))
 }

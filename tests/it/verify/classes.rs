@@ -11,6 +11,7 @@ use northc::reach::parties::everybody;
 use northc::reach::set::Sets;
 use northc::span::SourceMap;
 use northc::target::Target;
+use northc::verify::verify_within;
 
 use super::mutants::{changed, mutants, verdicts, with_acls};
 use super::{compared, compiled_from};
@@ -23,6 +24,24 @@ fn with_world(text: String, look: impl FnOnce(&northc::check::Checked<'_>, &Rows
     let mut sources = SourceMap::new();
     sources.add("world.yaml", text).expect("it is not that long");
     assert!(compiled_from(&sources, Target::OLDEST, look), "it is good");
+}
+
+#[test]
+fn sets_that_are_let_go_change_nothing() {
+    let size = Size { n_vpcs: 2, n_subnets: 4, n_ports: 24 };
+    with_world(worlds::text(size, 1, Dialect::Native), |checked, rows| {
+        let acls = rows.table(Table::Acl).flat_map(|(key, row)| mutants(key, row));
+        let broken = acls.step_by(7).map(|mutant| changed(rows, &mutant));
+        let (mut n_wrong, mut n_idle) = (0, 0);
+        for rows in std::iter::once(rows.clone()).chain(broken) {
+            let network = Network::of_rows(&rows, Target::OLDEST);
+            let [kept, let_go] = [usize::MAX, 0].map(|n| verify_within(checked, &network, &|| true, n));
+            assert_eq!(format!("{kept:?}"), format!("{let_go:?}"));
+            n_wrong += usize::from(!kept.differences.is_empty());
+            n_idle += kept.idle.len();
+        }
+        assert!(n_wrong > 3, "{n_wrong} wrong, {n_idle} idle");
+    });
 }
 
 #[test]
