@@ -3,7 +3,8 @@
 //!
 //! `cargo bench --bench reach -- 50 100000` makes a world of so many VPCs and ports in northc's own kinds
 //! (`examples/generate`), compiles it, reads its rows, and answers: one pair, and all pairs. With `verify` behind it, the
-//! rows are held against the model instead. Times are processor times.
+//! rows are held against the model instead; with `change`, a rule is turned into its opposite, and it is asked what that
+//! opens and closes. Times are processor times.
 //! Refuses to judge the numbers; docs/performance.md has them.
 
 use std::io::{Write, stdout};
@@ -14,6 +15,8 @@ use northc::check::Checked;
 use northc::compile::{Options, compile_and};
 use northc::diag::Sink;
 use northc::nb::{Acl, Rows, Table};
+use northc::plan::as_if_applied;
+use northc::reach::change::{Moment, PAIRS_MAX, compare};
 use northc::reach::guest::ByHand;
 use northc::reach::judge::{Judge, Proto, service};
 use northc::reach::matrix::Matrix;
@@ -29,6 +32,8 @@ mod common;
 use common::world::{self, Dialect, Size};
 use common::{Anything, forget_peak, peak, resident, thread_time};
 
+/// Whose rows they are.
+const OWNER: &str = "bench";
 /// So many single pairs are asked for: the clock tells no less.
 const N_PAIRS: usize = 1000;
 
@@ -46,6 +51,9 @@ fn main() -> Anything<()> {
         return done;
     }
     let rows = compiled(size, |_, _| ())?;
+    if std::env::args().any(|arg| arg == "change") {
+        return changed(rows);
+    }
     forget_peak()?;
     let before = peak()?;
     let network = timed("read rows", || Network::of_rows(&rows, Target::OLDEST))?;
@@ -84,6 +92,33 @@ fn verified(checked: &Checked<'_>, rows: &Rows) -> Anything<()> {
     report(&format!("{} KiB at most", peak()? / 1024), None)
 }
 
+/// Turns a rule of a VPC that is joined with nobody, and one of a VPC that has a peer and a way out, and asks what that
+/// opens and closes, with the network of before loaded.
+fn changed(rows: Rows) -> Anything<()> {
+    let before = as_if_applied(&rows, OWNER);
+    let network = timed("read rows", || Network::of_actual(&before, Target::OLDEST))?;
+    for vpc in ["vpc_2", "vpc_0"] {
+        let of_vpc = format!("ovn.sg.{vpc}_web..{vpc}/to-lport/");
+        let key = rows.table(Table::Acl).map(|(key, _)| key).find(|key| key.name.starts_with(&of_vpc));
+        let key = key.ok_or("the VPC has a rule")?;
+        let mut after = before.clone();
+        let row = after.get_mut(Table::Acl, key.uuid(OWNER)).ok_or("it is in the database")?;
+        let mut rule = Acl::try_from(&*row)?;
+        rule.action = "drop".to_owned();
+        *row = rule.into();
+        report(&format!("{} now drops", key.name), None)?;
+        let other = timed("read rows with it", || Network::of_actual(&after, Target::OLDEST))?;
+        let sources = SourceMap::new();
+        let before = Moment { rows: &before, network: &network, sources: &sources };
+        let after = Moment { rows: &after, network: &other, sources: &sources };
+        let change = timed("what it opens and closes", || compare(&before, &after, PAIRS_MAX))?;
+        let change = change.map_err(|too_many| too_many.text())?;
+        let (n_classes, n_shifts) = (change.n_classes, change.shifts.len());
+        report(&format!("{n_classes} classes that it can touch, {n_shifts} shifts"), None)?;
+    }
+    Ok(())
+}
+
 /// The rows of a world; somebody looks at them beside what was meant.
 fn compiled(size: Size, look: impl FnOnce(&Checked<'_>, &Rows)) -> Anything<Rows> {
     let mut text = String::new();
@@ -91,7 +126,7 @@ fn compiled(size: Size, look: impl FnOnce(&Checked<'_>, &Rows)) -> Anything<Rows
     let mut sources = SourceMap::new();
     sources.add("world.yaml", text).ok_or("the world is too long")?;
     let (remembered, gateway_chassis) = (Remembered::new(), Vec::new());
-    let options = Options { owner: "bench".to_owned(), target: Target::OLDEST, remembered, gateway_chassis };
+    let options = Options { owner: OWNER.to_owned(), target: Target::OLDEST, remembered, gateway_chassis };
     let compiled = compile_and(&sources, &options, &mut Sink::new(), |checked, rows, _| look(checked, rows));
     let compiled = compiled.ok_or("the world does not compile")?;
     let n_rules = compiled.rows.table(Table::Acl).filter(|(_, row)| Acl::try_from(*row).is_ok()).count();
