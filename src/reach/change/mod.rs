@@ -18,6 +18,7 @@ pub mod show;
 mod touched;
 
 use std::cell::OnceCell;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use self::alike::{Found, Person, Turned};
@@ -127,7 +128,9 @@ pub fn compare(before: &Moment<'_>, after: &Moment<'_>, pairs_max: usize) -> Res
     if differences.is_empty() && rows[0].beside == rows[1].beside {
         return Ok(Change::default());
     }
-    let parts = touched::parts(rows, [before.network, after.network], &differences);
+    let mut parts = touched::parts(rows, [before.network, after.network], &differences);
+    // If any has too many classes it is the largest.
+    parts.sort_by_key(|part| Reverse(part.iter().map(|side| side.switches.len()).max()));
     let sets = Sets::default();
     let [old, new] = differences.changed;
     let mut sides = [
