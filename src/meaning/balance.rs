@@ -14,9 +14,10 @@
 
 use super::follow::{Ended, Run};
 use super::network::Served;
-use super::packet::{End, Keeper, Packet, host, within};
+use super::packet::{End, Keeper, Packet, host};
 use super::{Side, Spot};
 use crate::model::{SubnetId, VpcId};
+use crate::reach::address::within;
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, Origin, bits};
 use crate::target::Target;

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use super::Meaning;
-use super::packet::{any_of, host, within};
+use super::packet::host;
 use super::rules::{Ranked, Says};
 use crate::check::Checked;
 use crate::model::{
     Direction, Family, GroupId, GroupRule, Port, PortId, PortRange, Protocol, Remote, Verdict, VpcId,
 };
 use crate::names as minted;
+use crate::reach::address::{within, within_any};
 use crate::reach::filter::{Member, Names};
 use crate::reach::header::{Field, ICMP, ICMP6, SCTP, TCP, UDP, bits};
 use crate::reach::set::Set;
@@ -97,7 +98,7 @@ impl Meaning<'_> {
             };
             let ports = model.ports().filter(|(_, port)| is_one(port));
             let addresses = ports.flat_map(|(id, _)| &self.net.assignment.port(id).addresses);
-            any_of(self.sets, field, addresses.copied().map(host))
+            within_any(self.sets, field, addresses.copied().map(host))
         })
     }
 

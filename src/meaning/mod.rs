@@ -28,6 +28,7 @@ use std::rc::Rc;
 use crate::check::Checked;
 use crate::model::{GatewayId, GroupId, PortId, SubnetId, VpcId};
 use crate::nb::matching::SymbolSet;
+use crate::reach::address::within_any;
 use crate::reach::filter::{Names, Reader};
 use crate::reach::header::{Field, Rewrite};
 use crate::reach::set::{Set, Sets};
@@ -38,7 +39,7 @@ pub use self::alike::Traits;
 pub use self::guest::Told;
 pub use self::idle::Idle;
 use self::network::Network;
-use self::packet::{any_of, host};
+use self::packet::host;
 use self::router::Routes;
 use self::rules::{Decision, StageKey};
 
@@ -221,7 +222,7 @@ impl<'m> Meaning<'m> {
     fn own(&self, vpc: VpcId, field: Field) -> Set {
         *self.own.borrow_mut().entry((vpc, field)).or_insert_with(|| {
             let own = self.net.sides(vpc).into_iter().map(|(_, own, _)| host(own));
-            any_of(self.sets, field, own)
+            within_any(self.sets, field, own)
         })
     }
 
@@ -229,7 +230,7 @@ impl<'m> Meaning<'m> {
     fn held(&self, id: SubnetId) -> Set {
         *self.held.borrow_mut().entry(id).or_insert_with(|| {
             let holders = self.net.holders.get(&id).into_iter().flat_map(|holders| holders.keys());
-            any_of(self.sets, Field::IpDst, holders.copied().map(host))
+            within_any(self.sets, Field::IpDst, holders.copied().map(host))
         })
     }
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::packet::{any_of, host, within};
+use super::packet::host;
 use super::{Side, Spot};
 use crate::assign::Assignment;
 use crate::check::Checked;
@@ -15,6 +15,7 @@ use crate::model::{
     Balancer, Gateway, GatewayId, Model, NatRule, PortId, Public, Subnet, SubnetId, Transport, VpcId,
 };
 use crate::names;
+use crate::reach::address::{within, within_any};
 use crate::reach::header::{Field, SCTP, TCP, UDP};
 use crate::reach::set::{Set, Sets};
 use crate::span::{Span, Spanned};
@@ -115,7 +116,7 @@ impl Translation {
         for rule in &self.rules {
             let about = |field: Field, nets: &[IpNet]| match nets {
                 [] => Set::ALL,
-                nets => any_of(sets, field, nets.iter().copied()),
+                nets => within_any(sets, field, nets.iter().copied()),
             };
             let about = sets.and(about(inside, &rule.inside), about(outside, &rule.outside));
             if !rule.is_translated {

@@ -10,10 +10,10 @@ use ipnet::IpNet;
 
 use super::{Reason, Side, Spot};
 use crate::model::VpcId;
+use crate::reach::address::within;
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, Header, Rewrite};
 use crate::reach::set::{Set, Sets};
-use crate::reach::walk::within_any;
 use crate::span::Span;
 
 /// Which end of a connection has been written over.
@@ -173,16 +173,6 @@ impl<'s> Asker<'s> {
         });
         self.was(same)
     }
-}
-
-/// Packets whose address lies in a network.
-pub(super) fn within(sets: &Sets, field: Field, net: IpNet) -> Set {
-    within_any(sets, field, [net])
-}
-
-/// Packets whose address is one of these.
-pub(super) fn any_of(sets: &Sets, field: Field, nets: impl IntoIterator<Item = IpNet>) -> Set {
-    within_any(sets, field, nets)
 }
 
 /// A host as a network.

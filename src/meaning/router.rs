@@ -13,10 +13,11 @@ use std::rc::Rc;
 use ipnet::IpNet;
 
 use super::follow::{Ended, Run};
-use super::packet::{Packet, host, within};
+use super::packet::{Packet, host};
 use super::{Side, Spot};
 use crate::model::{NextHop, PolicyAction, PolicyRoute, RouteSelector, Vpc, VpcId};
 use crate::nb::matching;
+use crate::reach::address::within;
 use crate::reach::filter::{Surroundings, Tracked};
 use crate::reach::header::{Field, ICMP, ICMP6, IPV4, IPV6};
 use crate::reach::set::Set;

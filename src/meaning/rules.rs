@@ -20,10 +20,11 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
-use super::packet::{any_of, host, within};
+use super::packet::host;
 use super::{Meaning, Side, Spot};
 use crate::model::{AclAction, Direction, Family, Subnet, SubnetId, Verdict};
 use crate::nb::matching;
+use crate::reach::address::{within, within_any};
 use crate::reach::filter::{Surroundings, Tracked};
 use crate::reach::header::{ARP, Field, Header, IPV4, IPV6};
 use crate::reach::set::{Set, Sets};
@@ -260,7 +261,7 @@ impl Meaning<'_> {
             let inside = own.into_iter().chain(subnet.allow.iter().map(|net| net.value)).chain(v6);
             let families: Vec<Family> = blocks(subnet).into_iter().map(Family::of).collect();
             let inside = inside.filter(|net| families.contains(&Family::of(*net)));
-            let set = self.sets.minus(self.ip(None), any_of(self.sets, Field::IpSrc, inside));
+            let set = self.sets.minus(self.ip(None), within_any(self.sets, Field::IpSrc, inside));
             let what = format!("subnet `{}` is private", subnet.name);
             rules.push(Ranked { tier: 0, rank: 20_000, set, says: Says::Drop, span: Some(span), what });
         }
@@ -276,7 +277,7 @@ impl Meaning<'_> {
             let link = block.gateway.value.is_ipv6().then(|| net("fe80::/64"));
             link.into_iter().chain([host(block.gateway.value)])
         });
-        let set = any_of(self.sets, Field::IpSrc, gateways);
+        let set = within_any(self.sets, Field::IpSrc, gateways);
         let span = Some(named.span);
         rules.push(Ranked {
             tier: 0,
@@ -307,7 +308,7 @@ impl Meaning<'_> {
         let mut rules = vec![Ranked {
             tier: 0,
             rank: 31_000,
-            set: any_of(self.sets, Field::IpDst, near),
+            set: within_any(self.sets, Field::IpDst, near),
             says: Says::Pass,
             span: Some(named.span),
             what: format!("subnet `{}` itself", subnet.name),

@@ -9,10 +9,11 @@
 
 use super::balance::Sent;
 use super::follow::{Ended, Run};
-use super::packet::{End, Keeper, Packet, any_of, host};
+use super::packet::{End, Keeper, Packet, host};
 use super::rules::StageKey;
 use super::{Side, Spot};
 use crate::model::{Direction, PortId, SubnetId};
+use crate::reach::address::within_any;
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, IPV4, eth_type};
 use crate::reach::outside::public;
@@ -27,7 +28,7 @@ impl Run<'_, '_> {
         let addresses = &net.assignment.port(id).addresses;
         let is_sized = |own: &&IpAddr| net.is_sized(segment, own.is_ipv4());
         let blocks = addresses.iter().filter(is_sized).filter_map(|own| subnet.block_for(*own));
-        let blocks = any_of(self.meaning.sets, Field::IpDst, blocks.map(|block| block.cidr.value));
+        let blocks = within_any(self.meaning.sets, Field::IpDst, blocks.map(|block| block.cidr.value));
         let families = self
             .meaning
             .sets
@@ -61,7 +62,7 @@ impl Run<'_, '_> {
         let net = &self.meaning.net;
         let subnet = net.model.subnet(id);
         let routers = net.routers_on(id);
-        let near = any_of(self.meaning.sets, Field::IpDst, subnet.blocks.iter().map(|it| it.cidr.value));
+        let near = within_any(self.meaning.sets, Field::IpDst, subnet.blocks.iter().map(|it| it.cidr.value));
         if routers.is_empty() || self.ask.is(&packet, near) {
             let what = format!("nobody on subnet `{}` has the address", subnet.name);
             return self.lose(packet, Some(subnet.name.span), what);
@@ -88,8 +89,8 @@ impl Run<'_, '_> {
         let sendable = self.meaning.sendable.get_or_init(|| {
             let wired = || model.subnets.iter().filter(|subnet| subnet.underlay.is_some());
             let bridged = || wired().flat_map(|subnet| subnet.blocks.iter().map(|block| block.cidr.value));
-            let far = sets.minus(public(sets, Field::IpSrc), any_of(sets, Field::IpSrc, bridged()));
-            let known = sets.or(public(sets, Field::IpDst), any_of(sets, Field::IpDst, bridged()));
+            let far = sets.minus(public(sets, Field::IpSrc), within_any(sets, Field::IpSrc, bridged()));
+            let known = sets.or(public(sets, Field::IpDst), within_any(sets, Field::IpDst, bridged()));
             sets.or(sets.not(far), known)
         });
         self.ask.is(packet, *sendable)
@@ -232,7 +233,7 @@ impl Run<'_, '_> {
         }
         let own = self.meaning.net.assignment.port(id).addresses.iter().copied().map(host);
         let pairs = self.meaning.net.assignment.allowed(self.meaning.net.model, id);
-        let own = any_of(self.meaning.sets, field, own.chain(pairs));
+        let own = within_any(self.meaning.sets, field, own.chain(pairs));
         match self.is_near(Spot::Port(id)) {
             true => self.ask.is_somebodys(packet, own),
             false => self.ask.is(packet, own),
@@ -243,7 +244,7 @@ impl Run<'_, '_> {
     fn is_for(&self, spots: &[Spot], packet: &Packet, address: ipnet::IpNet) -> bool {
         match spots {
             [only] if self.is_near(*only) => {
-                self.ask.is_somebodys(packet, any_of(self.meaning.sets, Field::IpDst, [address]))
+                self.ask.is_somebodys(packet, within_any(self.meaning.sets, Field::IpDst, [address]))
             }
             _ => self.ask.goes_to(packet, address),
         }

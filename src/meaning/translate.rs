@@ -11,9 +11,10 @@
 use super::Side;
 use super::follow::Run;
 use super::network::Translation;
-use super::packet::{End, Keeper, Memory, Packet, any_of, host, within};
+use super::packet::{End, Keeper, Memory, Packet, host};
 use super::router::Exit;
 use crate::model::{GatewayId, VpcId};
+use crate::reach::address::{within, within_any};
 use crate::reach::header::{Field, Origin, bits};
 use crate::reach::set::Set;
 use crate::target::Target;
@@ -43,7 +44,7 @@ impl Run<'_, '_> {
         let Side::Gateway(gateway) = side else { return vec![packet] };
         let here = self.translations(vpc, gateway);
         let inward: Vec<&Translation> = here.iter().filter(|it| it.is_inward).collect();
-        let outside = any_of(self.meaning.sets, Field::IpDst, inward.iter().map(|it| host(it.outside)));
+        let outside = within_any(self.meaning.sets, Field::IpDst, inward.iter().map(|it| host(it.outside)));
         if !self.ask.is(&packet, outside) {
             return vec![packet];
         }
@@ -66,7 +67,7 @@ impl Run<'_, '_> {
         };
         let (vpc, sets) = (self.meaning.net.vpc_of(exit.out), self.meaning.sets);
         let here = self.translations(vpc, gateway);
-        let outside = any_of(sets, Field::IpDst, here.iter().map(|it| host(it.outside)));
+        let outside = within_any(sets, Field::IpDst, here.iter().map(|it| host(it.outside)));
         if exit.inside == exit.out && self.ask.is(&packet, outside) {
             return self.lose(
                 packet,
@@ -110,7 +111,7 @@ impl Run<'_, '_> {
         let sets = self.meaning.sets;
         let here = self.translations(vpc, gateway);
         let machines = here.iter().filter(|it| it.is_inward).map(|it| it.inside);
-        let is_machine = self.ask.is(&packet, any_of(sets, Field::IpSrc, machines));
+        let is_machine = self.ask.is(&packet, within_any(sets, Field::IpSrc, machines));
         if is_machine && let Some(answer) = self.undone(Keeper::Router(vpc), End::Destination, &packet) {
             return answer;
         }
@@ -185,6 +186,6 @@ impl Run<'_, '_> {
         let net = &self.meaning.net;
         let shared = net.translations[vpc.0].iter().filter(|it| !it.is_inward).map(|it| it.outside);
         let shared = shared.chain(net.served_by[vpc.0].iter().map(|it| it.address)).map(host);
-        self.ask.is(packet, any_of(self.meaning.sets, Field::IpDst, shared))
+        self.ask.is(packet, within_any(self.meaning.sets, Field::IpDst, shared))
     }
 }

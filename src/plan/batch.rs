@@ -453,13 +453,13 @@ fn bereaved<'s>(step: Cow<'s, Step>, goes_before: &impl Fn(&Atom) -> bool) -> Co
     if !row.set_columns().any(|(column, datum)| is_gone(column, datum)) {
         return step;
     }
-    let data = row.columns().map(|(column, datum)| match datum {
+    let left = row.map(|column, datum| match datum {
         Datum::Set(atoms) if column.is_weak => {
             Datum::Set(atoms.iter().filter(|atom| !goes_before(atom)).cloned().collect())
         }
         Datum::Set(_) | Datum::Map(_) => datum.clone(),
     });
-    let action = Action::Delete(Row::new(row.table(), data.collect()));
+    let action = Action::Delete(left);
     Cow::Owned(Step { action, ..step.clone_without_action() })
 }
 

@@ -55,11 +55,10 @@ fn is_empty(row: &Row) -> bool {
 }
 
 fn emptied(row: &Row) -> Row {
-    let data = row.columns().map(|(column, datum)| match column.target {
+    row.map(|column, datum| match column.target {
         Some(_) => column.kind.unset().clone(),
         None => datum.clone(),
-    });
-    Row::new(row.table(), data.collect())
+    })
 }
 
 /// The change that takes everything out of the column. It is guarded by what was there, as a deletion is.

@@ -8,11 +8,12 @@
 
 use std::rc::Rc;
 
+use super::address::within;
 use super::header::{Field, Rewrite, SCTP, TCP, UDP};
 use super::network::{RouterId, RouterPort, RouterPortId, RowId};
 use super::router::{To, Via, scoped};
 use super::set::Set;
-use super::walk::{End, Flow, Kind, Walker, within};
+use super::walk::{End, Flow, Kind, Walker};
 
 /// From whom a connection came in that a route answers to the same (`ecmp_symmetric_reply`).
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ impl Walker<'_> {
             return;
         }
         for group in self.routes_of(router).iter().filter(|group| group.symmetric.contains(&inport)) {
-            let mut from = within(self.sets, Field::IpSrc, &group.net);
+            let mut from = within(self.sets, Field::IpSrc, group.net);
             if self.network.target < scoped() {
                 let of = |proto| self.sets.value(Field::IpProto, proto);
                 from = self.sets.and(from, self.sets.any([TCP, UDP, SCTP].map(of)));

@@ -15,13 +15,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::address::within;
 use super::filter::Tracked;
 use super::header::{Field, eth_type};
 use super::nat::{Change, Does, Keeper, Rule, Sources, Zone};
 use super::network::{Direction, PortId, RouterPortId, Vip};
 use super::set::Set;
 use super::switch::Stage;
-use super::walk::{Flow, Kind, Walker, Why, within};
+use super::walk::{Flow, Kind, Walker, Why};
 use crate::target::Target;
 
 /// Sources that are kept, and those that are given, win over translations of one chassis' router.
@@ -54,7 +55,7 @@ impl<'n> Walker<'n> {
 
     fn end_of(&self, field: Field, tp: Field, vip: &Vip, (address, port): (IpAddr, Option<u16>)) -> Set {
         let sets = self.sets;
-        let at = within(sets, field, &address.into());
+        let at = within(sets, field, address.into());
         let Some(port) = port else { return at };
         let service = sets.and(sets.value(Field::IpProto, vip.proto), sets.value(tp, port.into()));
         sets.and(at, service)
@@ -138,7 +139,7 @@ impl<'n> Walker<'n> {
             let ports = port.map(|port| (port, port));
             let change = Change { row: vip.row, to: *to, ports, mac: None, is_remembered: true };
             let own = match keeper {
-                Keeper::Port(_) => self.part(&flow, within(self.sets, Field::IpSrc, &(*to).into())),
+                Keeper::Port(_) => self.part(&flow, within(self.sets, Field::IpSrc, (*to).into())),
                 Keeper::Router(_) => Set::NONE,
             };
             let others = Flow { set: self.sets.minus(flow.set, own), ..flow.clone() };

@@ -37,6 +37,7 @@
 //!
 //! Refuses to share code with what makes the rows, and to know what they were meant to do.
 
+pub(crate) mod address;
 pub mod alike;
 mod back;
 mod balance;

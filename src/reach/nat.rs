@@ -17,11 +17,12 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use super::address::{within, within_any};
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, Origin, Rewrite, SCTP, TCP, UDP, bits};
 use super::network::{Peers, PortId, RouterId, RouterPortId, RowId, Translation, Unfollowed, Vip};
 use super::set::Set;
-use super::walk::{End, Fixed, Flow, Kind, Step, TTL, Walker, Why, within, within_any};
+use super::walk::{End, Fixed, Flow, Kind, Step, TTL, Walker, Why};
 use crate::target::Target;
 
 /// Where conntrack remembers a connection.
@@ -157,7 +158,7 @@ impl<'n> Walker<'n> {
             .unfollowed
             .iter()
             .filter(|_| is_gateway)
-            .filter_map(|it| Some((it, within(self.sets, Field::IpSrc, &it.sources?))));
+            .filter_map(|it| Some((it, within(self.sets, Field::IpSrc, it.sources?))));
         let Some(flow) = self.followed(unfollowed.collect(), flow) else { return Vec::new() };
         let here: Vec<&Translation> = router.translations.iter().filter(|it| it.is_at(out)).collect();
         let inward = here.iter().filter(|it| it.is_inward && !it.is_stateless);
@@ -180,7 +181,7 @@ impl<'n> Walker<'n> {
             if router.is_gateway { length } else { length + DISTRIBUTED }
         };
         for translation in here.into_iter().filter(|it| it.is_outward && it.has_chassis) {
-            let matching = within(self.sets, Field::IpSrc, &translation.logical);
+            let matching = within(self.sets, Field::IpSrc, translation.logical);
             let does = Does::Translate(translation);
             let rule = Rule { priority: priority(translation), matching, does };
             self.rules(rule, Some(Field::IpDst), translation, &place, &mut rules);
@@ -208,8 +209,7 @@ impl<'n> Walker<'n> {
         if particular.is_empty() || router.is_gateway || !router.ports.iter().any(|id| is_gateway(*id)) {
             return flow;
         }
-        let from =
-            |nets: &[IpNet]| self.sets.any(nets.iter().map(|net| within(self.sets, Field::IpSrc, net)));
+        let from = |nets: &[IpNet]| within_any(self.sets, Field::IpSrc, nets.iter().copied());
         let own = router.translations.iter().filter(|it| it.mac.is_some() && it.gateway == Some(out));
         let own = from(&own.map(|it| it.logical).collect::<Vec<_>>());
         let (mut allowed, mut n_only) = (Set::NONE, 0);
@@ -312,7 +312,7 @@ impl<'n> Walker<'n> {
 
     /// Those of some packets whose other end a translation is for.
     fn with_peers(&self, matching: Set, peer: Field, translation: &Translation) -> Set {
-        let peers = |nets: &[IpNet]| self.sets.any(nets.iter().map(|net| within(self.sets, peer, net)));
+        let peers = |nets: &[IpNet]| within_any(self.sets, peer, nets.iter().copied());
         match &translation.peers {
             Peers::All => matching,
             Peers::Only(nets) => self.sets.and(matching, peers(nets)),

@@ -10,10 +10,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::address::within_any;
 use super::header::{Field, IPV4, IPV6};
 use super::network::{RouterId, SwitchId};
 use super::set::{Set, Sets};
-use super::walk::{Fixed, Flow, Walker, Why, within_any};
+use super::walk::{Fixed, Flow, Walker, Why};
 
 /// Networks that nobody routes on the Internet (RFC 6890, RFC 4291).
 pub(super) const NOT_PUBLIC: [&str; 14] = [

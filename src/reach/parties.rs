@@ -11,13 +11,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::address::within_any;
 use super::header::{Field, Header, bits, eth_type};
 use super::judge::{Judge, Party, Place};
 use super::network::{Link, Network, PortId, PortKind, RowId, SwitchId, Vip};
 use super::outside::public;
 use super::selector::Selector;
 use super::set::Sets;
-use super::walk::within_any;
 use crate::nearest::nearest;
 
 /// What stands for everything that is on none of the networks.

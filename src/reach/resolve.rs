@@ -15,13 +15,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::address::within;
 use super::filter::{Surroundings, Tracked};
 use super::header::{ARP, Field};
 use super::network::{Direction, Link, PortId, PortKind, SwitchId};
 use super::router::{Via, port_addresses};
 use super::set::Set;
 use super::switch::Stage;
-use super::walk::{End, Flow, Obstacle, TTL, Walker, within};
+use super::walk::{End, Flow, Obstacle, TTL, Walker};
 
 /// The Ethernet address of everybody.
 const BROADCAST: u64 = 0xffff_ffff_ffff;
@@ -194,7 +195,7 @@ impl Walker<'_> {
     pub(super) fn send_to_proxies(&mut self, port: PortId, own: Option<u64>, flow: Flow) -> Flow {
         let mut left = flow;
         for (net, mac) in self.proxies(self.network.port(port).switch).to_vec() {
-            let set = self.sets.and(left.set, self.part(&left, within(self.sets, Field::IpDst, &net)));
+            let set = self.sets.and(left.set, self.part(&left, within(self.sets, Field::IpDst, net)));
             if set.is_none() {
                 continue;
             }

@@ -16,12 +16,13 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use super::address::{within, within_any};
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, ICMP, ICMP6, IPV4, IPV6};
 use super::nat::Sources;
 use super::network::{Link, Network, PortId, Router, RouterId, RouterPortId, RowId};
 use super::set::Set;
-use super::walk::{End, Fixed, Flow, Step, Walker, Why, within, within_any};
+use super::walk::{End, Fixed, Flow, Step, Walker, Why};
 use crate::nb::{LogicalRouterPolicy, LogicalRouterStaticRoute};
 use crate::target::Target;
 
@@ -483,7 +484,7 @@ impl<'n> Walker<'n> {
             let mut add = |net: IpNet, inport| {
                 groups.push(RouteGroup {
                     priority: (net.prefix_len(), Rank::Connected),
-                    matching: within(self.sets, Field::IpDst, &net),
+                    matching: within(self.sets, Field::IpDst, net),
                     table: None,
                     inport,
                     ways: vec![way.clone()],
@@ -539,7 +540,7 @@ impl<'n> Walker<'n> {
                 }
                 None if ways.is_empty() => {}
                 None => {
-                    let matching = within(self.sets, field, &net);
+                    let matching = within(self.sets, field, net);
                     let inport = None;
                     let group =
                         RouteGroup { priority, matching, table, inport, net, ways, may_be_down, symmetric };

@@ -17,6 +17,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::address::within;
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::nat::Zone;
@@ -26,7 +27,7 @@ use super::network::{
 };
 use super::router::external_macs;
 use super::set::{Set, Sets};
-use super::walk::{End, Flow, Kind, Neighbours, OUTCOMES_MAX, Step, Walker, Why, within};
+use super::walk::{End, Flow, Kind, Neighbours, OUTCOMES_MAX, Step, Walker, Why};
 
 /// Which ports have an Ethernet address.
 pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<PortId>> {
@@ -422,9 +423,9 @@ fn allowed(sets: &Sets, port: &Port, mac: Option<u64>, field: Field) -> Set {
             // A network stands for all of its addresses only where it is written as one.
             let is_network = net.addr() == net.network();
             let own = if is_network { *net } else { net.addr().into() };
-            allowed = sets.or(allowed, within(sets, field, &own));
+            allowed = sets.or(allowed, within(sets, field, own));
             if field == Field::IpDst && net.prefix_len() < net.max_prefix_len() && net.addr().is_ipv4() {
-                allowed = sets.or(allowed, within(sets, field, &net.broadcast().into()));
+                allowed = sets.or(allowed, within(sets, field, net.broadcast().into()));
             }
         }
         let families: Vec<&str> = match field {
@@ -434,10 +435,10 @@ fn allowed(sets: &Sets, port: &Port, mac: Option<u64>, field: Field) -> Set {
         let has = |is_ipv6: bool| entry.ips.iter().any(|net| net.addr().is_ipv6() == is_ipv6);
         let many = families.iter().filter_map(|net| net.parse::<ipnet::IpNet>().ok());
         let many = many.filter(|net| has(net.addr().is_ipv6()));
-        allowed = many.fold(allowed, |allowed, net| sets.or(allowed, within(sets, field, &net)));
+        allowed = many.fold(allowed, |allowed, net| sets.or(allowed, within(sets, field, net)));
         if has(true) {
             let link_local = ipnet::IpNet::from(std::net::IpAddr::V6(link_local_of(entry.mac)));
-            allowed = sets.or(allowed, within(sets, field, &link_local));
+            allowed = sets.or(allowed, within(sets, field, link_local));
         }
         if has(false) && field == Field::IpSrc {
             allowed = sets.or(allowed, discover(sets));

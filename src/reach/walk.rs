@@ -15,11 +15,12 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
+use super::address::within;
 use super::back::WayBack;
 use super::classes::zones::Asked;
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
-use super::header::{Field, Header, IPV4, IPV6, Origin, Rewrite, address, bits};
+use super::header::{Field, Header, IPV4, Origin, Rewrite, address};
 use super::nat::{Memory, Sources};
 use super::network::{AccessRule, AclId, Network, PortId, PortKind, RouterId, RouterPortId, RowId, SwitchId};
 use super::resolve::{Answer, Question};
@@ -668,25 +669,6 @@ impl<'n> Walker<'n> {
 
     /// Packets for addresses of a network.
     pub(super) fn destined(&self, net: &IpNet) -> Set {
-        within(self.sets, Field::IpDst, net)
+        within(self.sets, Field::IpDst, *net)
     }
-}
-
-/// Packets whose address lies in a network.
-pub(super) fn within(sets: &Sets, field: Field, net: &IpNet) -> Set {
-    within_any(sets, field, [*net])
-}
-
-/// Packets whose address lies in one of some networks.
-pub(crate) fn within_any(sets: &Sets, field: Field, nets: impl IntoIterator<Item = IpNet>) -> Set {
-    let (mut v4, mut v6) = (Vec::new(), Vec::new());
-    for net in nets {
-        let range = (bits(net.network()), bits(net.broadcast()));
-        if net.addr().is_ipv6() { v6.push(range) } else { v4.push(range) }
-    }
-    let of = |family, ranges: Vec<(u128, u128)>| match ranges.is_empty() {
-        true => Set::NONE,
-        false => sets.and(sets.value(Field::EthType, family), sets.ranges(field, ranges)),
-    };
-    sets.or(of(IPV4, v4), of(IPV6, v6))
 }

@@ -14,11 +14,11 @@ use ipnet::IpNet;
 use crate::check::Checked;
 use crate::meaning::Spot;
 use crate::model::{GroupId, Model, PortId, SubnetId};
+use crate::reach::address::within_any;
 use crate::reach::header::{Field, IPV4, IPV6};
 use crate::reach::judge::service;
 use crate::reach::outside::public;
 use crate::reach::set::{Set, Sets};
-use crate::reach::walk::within_any;
 
 /// What nobody sends to, or from: not unicast, not beyond one machine or link.
 const NOBODY: [&str; 6] = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"];

@@ -32,7 +32,7 @@ fn takes(pid: u32) -> [usize; 2] {
 
 /// Run by the test below in a process of its own, where nobody else opens files.
 #[test]
-#[ignore = "part of memory_and_handles_stay_flat"]
+#[ignore = "run by memory_and_handles_stay_flat, in a process of its own"]
 fn a_client_of_its_own() {
     let Ok(remote) = std::env::var("NORTHC_LOAD_REMOTE") else { return };
     let pid: u32 = std::env::var("NORTHC_LOAD_SERVER").expect("a number").parse().expect("a number");

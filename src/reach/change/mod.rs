@@ -129,7 +129,7 @@ pub fn compare(before: &Moment<'_>, after: &Moment<'_>, pairs_max: usize) -> Res
         return Ok(Change::default());
     }
     let mut parts = touched::parts(rows, [before.network, after.network], &differences);
-    // If any has too many classes it is the largest.
+    // The largest is the likeliest to have too many classes, and then the others were compared for nothing.
     parts.sort_by_key(|part| Reverse(part.iter().map(|side| side.switches.len()).max()));
     let sets = Sets::default();
     let [old, new] = differences.changed;

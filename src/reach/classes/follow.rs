@@ -12,13 +12,14 @@ use ipnet::IpNet;
 use super::zones::{Asked, Zones};
 use super::{Home, Member, reduce};
 use crate::progress;
+use crate::reach::address::within_any;
 use crate::reach::guest::ByHand;
 use crate::reach::header::{Field, Origin, Rewrite, bits, eth_type};
 use crate::reach::judge::{Fates, Judge, Party, Place, Verdict};
 use crate::reach::network::{PortId, SwitchId};
 use crate::reach::parties::{Who, externals, public_of};
 use crate::reach::set::{Set, Sets};
-use crate::reach::walk::{End, Outcome, Step, within_any};
+use crate::reach::walk::{End, Outcome, Step};
 
 /// Whether two machines of classes are on the same switch, where their classes leave that open.
 pub(in crate::reach) type IsNear = bool;

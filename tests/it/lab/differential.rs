@@ -16,14 +16,14 @@ const N_PACKETS: &str = "600";
 const INSIDE: &str = "mkdir -p /var/run/ovn /var/run/openvswitch";
 
 #[test]
-#[ignore = "needs containers"]
+#[ignore = "needs Docker and minutes; scripts/test runs it"]
 fn every_ovn_sends_packets_where_we_say() {
     on_every_ovn(&VERSIONS, "against_ovn::", " packets: ");
 }
 
 /// The oldest is asked by `cargo test` on a machine as old; on a newer one its image could not run this program.
 #[test]
-#[ignore = "needs containers"]
+#[ignore = "needs Docker and minutes; scripts/test runs it"]
 fn every_northd_lives_on_what_hostile_input_compiles_to() {
     on_every_ovn(&VERSIONS[1..], "doors::no_door_leads_to_a_trap", " lives on ");
 }

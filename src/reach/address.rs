@@ -1,0 +1,27 @@
+//! Packets by the networks that their addresses lie in.
+//!
+//! Refuses to know whose networks they are.
+
+use ipnet::IpNet;
+
+use super::header::{Field, IPV4, IPV6, bits};
+use super::set::{Set, Sets};
+
+/// Packets whose address lies in a network.
+pub(crate) fn within(sets: &Sets, field: Field, net: IpNet) -> Set {
+    within_any(sets, field, [net])
+}
+
+/// Packets whose address lies in one of some networks, of which there may be many.
+pub(crate) fn within_any(sets: &Sets, field: Field, nets: impl IntoIterator<Item = IpNet>) -> Set {
+    let (mut v4, mut v6) = (Vec::new(), Vec::new());
+    for net in nets {
+        let range = (bits(net.network()), bits(net.broadcast()));
+        if net.addr().is_ipv6() { v6.push(range) } else { v4.push(range) }
+    }
+    let of = |family, ranges: Vec<(u128, u128)>| match ranges.is_empty() {
+        true => Set::NONE,
+        false => sets.and(sets.value(Field::EthType, family), sets.ranges(field, ranges)),
+    };
+    sets.or(of(IPV4, v4), of(IPV6, v6))
+}
