@@ -18,7 +18,6 @@ pub mod show;
 mod touched;
 
 use std::cell::OnceCell;
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use self::alike::{Found, Person, Turned};
@@ -128,9 +127,7 @@ pub fn compare(before: &Moment<'_>, after: &Moment<'_>, pairs_max: usize) -> Res
     if differences.is_empty() && rows[0].beside == rows[1].beside {
         return Ok(Change::default());
     }
-    let mut parts = touched::parts(rows, [before.network, after.network], &differences);
-    // The largest is the likeliest to have too many classes, and then the others were compared for nothing.
-    parts.sort_by_key(|part| Reverse(part.iter().map(|side| side.switches.len()).max()));
+    let parts = touched::parts(rows, [before.network, after.network], &differences);
     let sets = Sets::default();
     let [old, new] = differences.changed;
     let mut sides = [
