@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::iter;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -17,7 +18,11 @@ use crate::model::{
     NextHop, PoolId, Port, PortId, Public, SourceNat, StaticRoute, SubnetId, VpcId,
 };
 use crate::names;
+use crate::parallel;
 use crate::span::Spanned;
+
+/// From so many ports on, their MAC addresses are worth a thread.
+const PORTS_MIN: usize = 4096;
 
 /// Addresses given out before, by the name of the port or virtual address.
 pub type Remembered = BTreeMap<String, Vec<IpAddr>>;
@@ -288,6 +293,9 @@ pub fn assign(model: &Model, remembered: &Remembered) -> (Assignment, Vec<Exhaus
     };
     let claimed: Vec<Vec<IpAddr>> = claims(model).map(remembered).collect();
     let mut full: BTreeMap<(SubnetId, Option<PoolId>), Exhausted> = BTreeMap::new();
+    // Each is a digest, which all threads make.
+    let derived = |part: &[Port]| part.iter().map(|port| nth_mac("port", &port.name, 0)).collect::<Vec<_>>();
+    let derived = parallel::map_parts(&model.ports, PORTS_MIN, derived).concat();
     let mut macs = Macs::new(model);
     let mut got = Assignment::default();
     for (Claim { holder, subnet, pool, .. }, mut addresses) in claims(model).zip(claimed) {
@@ -304,7 +312,7 @@ pub fn assign(model: &Model, remembered: &Remembered) -> (Assignment, Vec<Exhaus
             Holder::ElasticIp(_) => got.elastic_ips.push(addresses),
             Holder::Vip(_) => got.vips.push(addresses),
             Holder::Port(id) => {
-                got.ports.push(PortAssignment { mac: macs.of(&model.ports[id.0]), addresses })
+                got.ports.push(PortAssignment { mac: macs.of(&model.ports[id.0], derived[id.0]), addresses })
             }
             Holder::Probe(subnet) => drop(got.probes.insert(subnet, addresses)),
         }
@@ -333,21 +341,19 @@ struct Macs {
 impl Macs {
     fn new(model: &Model) -> Macs {
         let given = model.ports.iter().filter_map(|p| Some((p.subnet, p.mac.as_ref()?.value)));
-        Macs { used: given.collect() }
+        let mut used = HashSet::with_capacity(model.ports.len());
+        used.extend(given);
+        Macs { used }
     }
 
-    fn of(&mut self, port: &Port) -> Mac {
+    /// The one given by hand, or the first derived one that nobody has.
+    fn of(&mut self, port: &Port, first: Mac) -> Mac {
         if let Some(mac) = &port.mac {
             return mac.value;
         }
-        let mut n = 0;
-        loop {
-            let mac = nth_mac("port", &port.name, n);
-            if self.used.insert((port.subnet, mac)) {
-                return mac;
-            }
-            n += 1;
-        }
+        let mut candidates = iter::once(first).chain((1..).map(|n| nth_mac("port", &port.name, n)));
+        let free = candidates.find(|mac| self.used.insert((port.subnet, *mac)));
+        free.expect("there are more addresses than ports")
     }
 }
 

@@ -160,7 +160,7 @@ impl fmt::Display for What<'_> {
             What::Localnet(subnet) => {
                 write!(f, "the port of subnet `{}` towards its physical network", subnet.name)
             }
-            What::Interface(port) => write!(f, "the interface of {}", port.owner),
+            What::Interface(port) => write!(f, "the interface of {}", port.owner()),
             What::Vip(vip) => write!(f, "the virtual address `{}`", vip.name),
             What::Filtered(vpc) => {
                 write!(f, "the ports of VPC `{}` that are in security groups", vpc.name)

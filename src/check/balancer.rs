@@ -173,7 +173,7 @@ fn in_subnet(
     if let Some(id) = ports.get(&(balancer.vpc, address.value)) {
         let port = model.port(*id);
         let span = port.addresses.iter().find(|a| a.value == address.value).map_or(port.span, |a| a.span);
-        return Some(refuse(format!("is that of {}", port.owner)).label(span, "the other"));
+        return Some(refuse(format!("is that of {}", port.owner())).label(span, "the other"));
     }
     let held = |(at, vip): &(usize, &crate::model::Vip)| {
         vip.subnet == id && !vip.parents.is_empty() && ctx.assignment.vip(*at).contains(&address.value)
@@ -222,7 +222,7 @@ fn reachable(ctx: &mut Ctx<'_>, balancer: &Balancer, backend: &Spanned<Backend>)
     let model = ctx.model;
     let own = &model.vpc(balancer.vpc).name;
     let (subnet, what) = match backend.value {
-        Backend::Port(id) => (Some(model.port(id).subnet), model.port(id).owner.clone()),
+        Backend::Port(id) => (Some(model.port(id).subnet), model.port(id).owner().into_owned()),
         Backend::Address(address) => {
             let elsewhere = || ctx.by_vpc.iter().find_map(|subnets| model.subnet_around(subnets, address));
             let here = model.subnet_around(&ctx.by_vpc[balancer.vpc.0], address);
@@ -274,7 +274,7 @@ fn watched(ctx: &mut Ctx<'_>, ports: &Ports, balancer: &Balancer) {
         };
         if let Some(port) = id.map(|id| model.port(id)).filter(|port| port.name.contains(':')) {
             let message =
-                format!("the name of {} holds a colon, so nobody can ask if it is alive", port.owner);
+                format!("the name of {} holds a colon, so nobody can ask if it is alive", port.owner());
             ctx.report(
                 Diagnostic::new(Code::BadName, backend.span, message)
                     .label(health.span, "OVN puts a colon between the name and the address to ask from")

@@ -68,7 +68,7 @@ fn differs(
     let backends: Vec<To> =
         backends.map(|address| (address, ports.get(&(balancer.vpc, address)).copied())).collect();
     let may_send = to_balancer().any(|judged| judged.is_allowed());
-    let (owner, name) = (&model.port(port).owner, &balancer.name);
+    let (owner, name) = (&model.port(port).owner(), &balancer.name);
     let mut judged = backends.iter().map(|to| (to.0, judge(*to, listener.target_port.value)));
     if may_send {
         let (address, Judged::Dropped(rule)) =

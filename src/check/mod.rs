@@ -186,7 +186,7 @@ fn full(ctx: &mut Ctx<'_>, full: &[Exhausted]) {
         let diagnostic = Diagnostic::new(Code::SubnetFull, place, message);
         let model = ctx.model;
         let (span, who) = match exhausted.holder {
-            Holder::Port(id) => (model.ports[id.0].span, model.ports[id.0].owner.clone()),
+            Holder::Port(id) => (model.ports[id.0].span, model.ports[id.0].owner().into_owned()),
             Holder::Vip(at) => {
                 (model.vips[at].span, format!("the virtual address `{}`", model.vips[at].name))
             }

@@ -95,7 +95,8 @@ fn holders(ctx: &mut Ctx<'_>) {
         for port in vip.parents.iter().map(|id| &model.ports[id.0]).filter(|port| port.name.contains(',')) {
             let message = format!(
                 "the name of {} holds a comma, so it can't hold the virtual address `{}`",
-                port.owner, vip.name
+                port.owner(),
+                vip.name
             );
             ctx.report(
                 Diagnostic::new(Code::BadName, port.span, message)

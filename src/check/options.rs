@@ -54,8 +54,10 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
             let block = if v4 { subnet.v4() } else { subnet.v6() };
             if block.is_none() && subnet.whole && !own.settings.is_empty() {
                 let family = if v4 { "IPv4" } else { "IPv6" };
-                let message =
-                    format!("options for {family} have no effect here: {} has no address of it", port.owner);
+                let message = format!(
+                    "options for {family} have no effect here: {} has no address of it",
+                    port.owner()
+                );
                 ctx.report(
                     Diagnostic::new(Code::FieldWithoutEffect, own.span, message)
                         .label(subnet.name.span, format!("has no {family} block")),

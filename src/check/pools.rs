@@ -28,7 +28,7 @@ pub(super) fn check(ctx: &mut Ctx<'_>) {
         if pool.subnet != port.subnet {
             let (own, other) = (&model.subnet(port.subnet).name, &model.subnet(pool.subnet).name);
             let message =
-                format!("{} is on subnet `{own}`, and pool `{}` on `{other}`", port.owner, pool.name);
+                format!("{} is on subnet `{own}`, and pool `{}` on `{other}`", port.owner(), pool.name);
             ctx.report(
                 Diagnostic::new(Code::PoolElsewhere, id.span, message).label(pool.name.span, "declared here"),
             );

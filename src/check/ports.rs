@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use super::{Ctx, addressing, full};
 use crate::assign::{Exhausted, derived_mac};
 use crate::diag::{Code, Diagnostic};
-use crate::model::{Dhcp, ElasticIpId, Mac, Port, Public, Setting, Subnet, SubnetId, Told};
+use crate::model::{Dhcp, ElasticIpId, Mac, Port, Public, Setting, Subnet, SubnetId, Told, Vip};
 use crate::names;
 use crate::span::{Span, Spanned};
 
@@ -43,17 +43,16 @@ pub(super) fn check(ctx: &mut Ctx<'_>, exhausted: &[Exhausted]) {
 
 fn addresses(ctx: &mut Ctx<'_>) {
     let model = ctx.model;
-    let ports = model.ports.iter().map(|p| (p.subnet, p.owner.as_str(), &p.addresses));
-    let holders: Vec<String> =
-        model.vips.iter().map(|v| format!("the virtual address `{}`", v.name)).collect();
-    let vips = model.vips.iter().zip(&holders).map(|(v, holder)| (v.subnet, holder.as_str(), &v.addresses));
+    let ports = model.ports.iter().filter(|p| !p.addresses.is_empty());
+    let ports = ports.map(|p| (p.subnet, p.owner(), &p.addresses));
+    let holder = |vip: &Vip| -> Cow<'_, str> { Cow::Owned(format!("the virtual address `{}`", vip.name)) };
+    let vips = model.vips.iter().map(|v| (v.subnet, holder(v), &v.addresses));
     let public = model.gateways().map(|(id, g)| (g.external, Public::Gateway(id), &g.addresses));
     let elastic = model.elastic_ips.iter().enumerate();
     let elastic = elastic.map(|(at, e)| (e.external, Public::ElasticIp(ElasticIpId(at)), &e.addresses));
-    let public: Vec<_> =
-        public.chain(elastic).map(|(subnet, public, a)| (subnet, model.public_name(public), a)).collect();
-    let public = public.iter().map(|(subnet, name, addresses)| (*subnet, name.as_str(), *addresses));
-    let mut seen: BTreeMap<(SubnetId, IpAddr), (Span, &str)> = BTreeMap::new();
+    let name = |public| -> Cow<'_, str> { Cow::Owned(model.public_name(public)) };
+    let public = public.chain(elastic).map(|(subnet, public, a)| (subnet, name(public), a));
+    let mut seen: BTreeMap<(SubnetId, IpAddr), (Span, Cow<'_, str>)> = BTreeMap::new();
     for (id, owner, addresses) in ports.chain(vips).chain(public) {
         let subnet = model.subnet(id);
         for (nth, address) in addresses.iter().enumerate() {
@@ -67,7 +66,7 @@ fn addresses(ctx: &mut Ctx<'_>) {
                 );
                 continue;
             }
-            if !fits(ctx, subnet, owner, address) {
+            if !fits(ctx, subnet, &owner, address) {
                 continue;
             }
             if let Some((span, other)) = seen.get(&(id, address.value)) {
@@ -75,7 +74,7 @@ fn addresses(ctx: &mut Ctx<'_>) {
                 let (first, second) = (address.span.min(*span), address.span.max(*span));
                 ctx.report(Diagnostic::new(Code::AddressTaken, second, message).label(first, "first here"));
             } else {
-                seen.insert((id, address.value), (address.span, owner));
+                seen.insert((id, address.value), (address.span, owner.clone()));
             }
         }
     }
@@ -122,7 +121,7 @@ fn macs(ctx: &mut Ctx<'_>) {
     for (id, gateway) in model.gateways().filter(|(_, gateway)| gateway.mac.is_none()) {
         routers.insert((gateway.external, ctx.assignment.gateway(id).mac), gateway.span);
     }
-    let ports = model.ports.iter().map(|p| (p.subnet, p.mac, Cow::Borrowed(p.owner.as_str())));
+    let ports = model.ports.iter().filter(|p| p.mac.is_some()).map(|p| (p.subnet, p.mac, p.owner()));
     let name = |public| -> Cow<'_, str> { Cow::Owned(model.public_name(public)) };
     let gateways = model.gateways().map(|(id, g)| (g.external, g.mac, name(Public::Gateway(id))));
     let elastic = model.elastic_ips.iter().enumerate();
@@ -155,7 +154,7 @@ fn guest_addresses(ctx: &mut Ctx<'_>, port: &Port, assigned: &[IpAddr]) {
         else {
             continue;
         };
-        let message = format!("cloud-init gives {} the address {said}, its port has {given}", port.owner);
+        let message = format!("cloud-init gives {} the address {said}, its port has {given}", port.owner());
         let diagnostic = Diagnostic::new(Code::GuestAddressDiffers, said.span, message)
             .note("with port security the port drops what the guest sends; without it, replies go astray");
         let by_hand = port.addresses.iter().find(|a| a.value == *given);
@@ -199,8 +198,8 @@ fn default_route(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[&Port]) {
     let Some(first) = without.next() else { return };
     let gateway = subnet.blocks[0].gateway.value;
     let who = match without.count() {
-        0 => format!("{} on subnet `{}` learns", first.owner, subnet.name),
-        n => format!("{} and {n} more on subnet `{}` learn", first.owner, subnet.name),
+        0 => format!("{} on subnet `{}` learns", first.owner(), subnet.name),
+        n => format!("{} and {n} more on subnet `{}` learn", first.owner(), subnet.name),
     };
     let message = format!("{who} no default route");
     // DHCPv6 tells no router (RFC 8415); advertisements do.

@@ -92,7 +92,7 @@ fn over_subnets(ctx: &mut Ctx<'_>, seen: &Seen<'_>) {
         let Some((other, of_subnet)) = seen.get(&(QosTarget::Subnet(port.subnet), *direction)) else {
             continue;
         };
-        let message = format!("{} comes before {} for {}", policy.name, of_subnet.name, port.owner);
+        let message = format!("{} comes before {} for {}", policy.name, of_subnet.name, port.owner());
         ctx.report(
             Diagnostic::new(Code::QosShadowed, *span, message)
                 .label(*other, "its subnet's")

@@ -187,7 +187,7 @@ fn of_one_family(ctx: &mut Ctx<'_>, route: &StaticRoute, hop: Option<IpAddr>) ->
         (NextHop::Discard, _) => return true,
         (_, Some(hop)) if hop.is_ipv4() == route.prefix.value.addr().is_ipv4() => return true,
         (NextHop::Port(id), _) => {
-            let owner = &ctx.model.port(id).owner;
+            let owner = &ctx.model.port(id).owner();
             format!("{owner} has no address of the family of {}", route.prefix)
         }
         (NextHop::Address(hop), _) => format!("next hop {hop} is not of the family of {}", route.prefix),
@@ -203,7 +203,8 @@ fn guard(ctx: &mut Ctx<'_>, route: &StaticRoute, port: &Port) {
     let prefix = route.prefix.value;
     let sends = port.allowed_pairs.iter().any(|pair| pair.value.contains(&prefix));
     if route.selector == RouteSelector::Destination && !sends {
-        let message = format!("{} is a next hop, and port security drops what {prefix} answers", port.owner);
+        let message =
+            format!("{} is a next hop, and port security drops what {prefix} answers", port.owner());
         ctx.report(
             Diagnostic::new(Code::NextHopGuarded, route.next_hop.span, message)
                 .label(port.span, "may send from its own addresses alone")

@@ -92,7 +92,7 @@ fn proxied(ctx: &mut Ctx<'_>, subnet: &Subnet, ports: &[PortId]) {
         });
         let taken = match (gateway, port) {
             (Some(block), _) => Some(("the gateway's".to_owned(), block.gateway.span)),
-            (None, Some(port)) => Some((format!("{}'s", model.port(*port).owner), model.port(*port).span)),
+            (None, Some(port)) => Some((format!("{}'s", model.port(*port).owner()), model.port(*port).span)),
             (None, None) => None,
         };
         if let Some((whose, span)) = taken {

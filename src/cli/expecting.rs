@@ -13,7 +13,7 @@ use crate::target::Target;
 /// The network of rows, whose machines have the labels of what was meant.
 pub(super) fn network(rows: &Rows, model: &Model, target: Target) -> Network {
     let mut network = Network::of_rows(rows, target);
-    network.label(model.ports.iter().map(|port| (port.name.as_str(), port.labels.as_slice())));
+    network.label(model.ports.iter().map(|port| (port.name.as_str(), &*port.labels)));
     network
 }
 

@@ -57,7 +57,7 @@ pub fn record_operations(owner: &str, before: Option<&Record>, after: Option<&Re
         (Some(_), Some(after)) => {
             let fields = [record::TXN, record::ROWS, record::PENDING, record::CONFIRM];
             let old = Datum::set(fields.map(text));
-            let new = after.to_row(owner).get(EXTERNAL_IDS).cloned().unwrap_or(Datum::Map(Vec::new()));
+            let new = after.to_row(owner).get(EXTERNAL_IDS).cloned().unwrap_or(Datum::Map(Box::default()));
             let mutations = vec![
                 (EXTERNAL_IDS.into(), Mutator::Delete, old),
                 (EXTERNAL_IDS.into(), Mutator::Insert, new),

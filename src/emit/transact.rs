@@ -35,7 +35,11 @@ pub fn write(to: &mut dyn io::Write, rows: &Rows, owner: &str) -> io::Result<()>
     let pieces: Vec<(usize, &[(&Key, &Row)])> = (0..).step_by(piece).zip(all.chunks(piece)).collect();
     // A port's UUID stands in its row, its switch's and those of its groups, and each time anew it would be a
     // digest: that was a tenth of a compilation.
-    let uuids: ByPlace<Uuid> = all.iter().map(|(key, _)| (key.place(), key.uuid(owner))).collect();
+    let mut uuids: ByPlace<Uuid> = ByPlace::with_capacity_and_hasher(all.len(), Default::default());
+    let derived = |part: &[(&Key, &Row)]| {
+        part.iter().map(|(key, _)| (key.place(), key.uuid(owner))).collect::<Vec<_>>()
+    };
+    parallel::map_parts(&all, ROWS_MIN, derived).into_iter().for_each(|part| uuids.extend(part));
     let uuid = |key: &Key| uuids.get(&key.place()).copied().unwrap_or_else(|| key.uuid(owner));
     let mut out = vec![b'['];
     write_text(&mut out, DATABASE);

@@ -184,7 +184,7 @@ impl Ctx<'_> {
                 let port = &model.ports[id.0];
                 let kind = if port.is_machine { WorkloadKind::Machine } else { WorkloadKind::Container };
                 Workload {
-                    name: visible(short_owner(&port.owner)),
+                    name: visible(short_owner(&port.owner())),
                     kind,
                     addresses: texts(&self.checked.assignment().port(id).addresses),
                     port: port.name.clone(),

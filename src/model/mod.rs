@@ -5,6 +5,7 @@
 pub mod balancer;
 pub mod dns;
 pub mod expectation;
+pub mod few;
 pub mod filter;
 pub mod gateway;
 pub mod pool;
@@ -23,6 +24,7 @@ use crate::span::Spanned;
 pub use balancer::{Backend, Balancer, HealthCheck, Listener};
 pub use dns::{DnsRecord, DnsZone};
 pub use expectation::{Expectation, Expected, Service};
+pub use few::Few;
 pub use filter::{
     Family, GroupRule, Log, Members, NetworkAcl, PortRange, Protocol, Remote, SecurityGroup, Severity,
     Verdict,
@@ -32,7 +34,7 @@ pub use gateway::{
     Transport, everything,
 };
 pub use pool::AddressPool;
-pub use port::{Mac, OwnOptions, Port, PortDhcp, Told, Vip};
+pub use port::{Mac, OwnOptions, Owner, Port, PortDhcp, Told, Vip};
 pub use qos::{QosPolicy, QosRule, QosTarget};
 pub use subnet::{
     Acl, AclAction, AddressRange, Block, Dhcp, Direction, NatRule, Provider, Setting, Snooping, Subnet,

@@ -2,13 +2,14 @@
 //!
 //! Refuses to choose addresses; `assign` does.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use super::{GroupId, PoolId, PortId, Setting, SubnetId};
+use super::{Few, GroupId, PoolId, PortId, Setting, SubnetId};
 use crate::span::{Span, Spanned};
 
 /// An Ethernet address.
@@ -61,10 +62,10 @@ pub struct Port {
     pub name: String,
     /// Where the interface is declared.
     pub span: Span,
-    /// What it belongs to, for people: `VirtualMachine default/web-1`.
-    pub owner: String,
+    /// What it belongs to.
+    pub owner: Owner,
     /// Labels of that.
-    pub labels: Vec<(String, String)>,
+    pub labels: Few<(String, String)>,
     /// Where it is plugged in.
     pub subnet: SubnetId,
     /// Given by hand, or derived from the name.
@@ -78,44 +79,68 @@ pub struct Port {
     /// Whether the port may only send from its own addresses.
     pub port_security: bool,
     /// Further addresses that it may send from.
-    pub allowed_pairs: Vec<Spanned<IpNet>>,
+    pub allowed_pairs: Few<Spanned<IpNet>>,
     /// The security groups that it joins, each once; with none it is open.
     pub groups: Vec<Spanned<GroupId>>,
     /// Whether it forwards frames for others, so that unknown destinations go to it.
     pub forwards: bool,
     /// The address that cloud-init configures in the guest.
-    pub guest_addresses: Vec<Spanned<IpAddr>>,
+    pub guest_addresses: Few<Spanned<IpAddr>>,
     /// Whether the guest is given a default route by other means than DHCP and advertisements.
     pub guest_default_route: bool,
     /// The chassis that it may be bound to, the present one first; any where there is none.
-    pub requested_chassis: Vec<Spanned<String>>,
+    pub requested_chassis: Few<Spanned<String>>,
     /// What it is told when it asks for its address.
     pub dhcp: PortDhcp,
     /// Where it says that on a further chassis it is silent until the guest announces itself there (RARP).
     pub activated: Option<Span>,
 }
 
+/// What a port belongs to, as people call it.
+#[derive(Debug)]
+pub enum Owner {
+    /// Nothing: a `NetworkInterface` of the port's name declares it alone.
+    Itself,
+    /// `VirtualMachine default/web-1`
+    Other(Box<str>),
+}
+
+impl Owner {
+    /// That of the port `name`, for people.
+    pub fn told<'o>(&'o self, name: &str) -> Cow<'o, str> {
+        match self {
+            Owner::Itself => Cow::Owned(format!("NetworkInterface {name}")),
+            Owner::Other(owner) => Cow::Borrowed(owner),
+        }
+    }
+}
+
 impl Port {
+    /// What it belongs to, for people: `VirtualMachine default/web-1`.
+    pub fn owner(&self) -> Cow<'_, str> {
+        self.owner.told(&self.name)
+    }
+
     /// A port that nothing is known of but its name, what it belongs to and where it is: no machine's, and open.
     #[must_use]
     pub fn bare(name: Spanned<String>, owner: String, subnet: SubnetId) -> Self {
         Self {
             name: name.value,
             span: name.span,
-            owner,
-            labels: Vec::new(),
+            owner: Owner::Other(owner.into()),
+            labels: Few::default(),
             subnet,
             mac: None,
             addresses: Vec::new(),
             pool: None,
             is_machine: false,
             port_security: false,
-            allowed_pairs: Vec::new(),
+            allowed_pairs: Few::default(),
             groups: Vec::new(),
             forwards: false,
-            guest_addresses: Vec::new(),
+            guest_addresses: Few::default(),
             guest_default_route: false,
-            requested_chassis: Vec::new(),
+            requested_chassis: Few::default(),
             dhcp: PortDhcp::default(),
             activated: None,
         }

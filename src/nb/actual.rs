@@ -365,7 +365,7 @@ mod tests {
         let port = actual.get(key.table, key.uuid("me")).expect("stored").as_ref().clone();
         actual.insert(Uuid::nil(), port);
         let ours = actual.get_mut(key.table, key.uuid("me")).expect("stored");
-        *ours.get_mut("external_ids").expect("a column") = Datum::Map(Vec::new());
+        *ours.get_mut("external_ids").expect("a column") = Datum::Map(Box::default());
         let view = View::new(&actual, "me", &rows);
         assert_eq!(view.uuids[&key], key.uuid("me"));
         assert_eq!(view.extra[&(key.table, Uuid::nil())], Some(key.clone()));

@@ -79,8 +79,15 @@ pub(crate) fn write_list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMu
     out.push(b']');
 }
 
-/// Writes a JSON string.
+/// Writes a JSON string. Most texts stand there as they are, which is seen many bytes at a time.
 pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
+    let is_odd = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    if !text.bytes().fold(false, |odd, byte| odd | is_odd(byte)) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     serde_json::to_writer(out, text).expect("a Vec takes every write and a str is always JSON");
 }
 
@@ -96,7 +103,7 @@ pub fn from_json(kind: Kind, json: &Value) -> Option<Datum> {
     }
     match tagged(json, "set") {
         Some(atoms) => Some(Datum::set(atoms.iter().map(atom_from_json).collect::<Option<Vec<_>>>()?)),
-        None => Some(Datum::Set(vec![atom_from_json(json)?])),
+        None => Some(Datum::Set(atom_from_json(json)?.into())),
     }
 }
 

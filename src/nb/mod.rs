@@ -28,7 +28,7 @@ pub use table::{
     LoadBalancerHealthCheck, LogicalRouter, LogicalRouterPolicy, LogicalRouterPort, LogicalRouterStaticRoute,
     LogicalSwitch, LogicalSwitchPort, Meter, MeterBand, Nat, PortGroup, Qos, Table,
 };
-pub use value::{Atom, Datum, Kind, Ref};
+pub use value::{Atom, Atoms, Datum, Kind, Ref};
 
 /// A row: the values of its table's managed columns, in the order of [`Table::columns`].
 ///
@@ -113,6 +113,8 @@ impl Row {
         let (at, column) = self.table.columns().iter().enumerate().find(|(_, c)| c.name == column)?;
         let nth = self.nth(at);
         if !self.keeps(at) {
+            // Most rows get their marks so, and none after them.
+            self.data.reserve_exact(1);
             self.data.insert(nth, column.kind.default());
             self.kept |= 1 << at;
         }
@@ -140,7 +142,7 @@ impl Row {
         let mut before = name;
         for datum in &mut self.data {
             let Datum::Set(atoms) = datum else { continue };
-            let [Atom::Text(text)] = atoms.as_mut_slice() else { continue };
+            let [Atom::Text(text)] = &mut **atoms else { continue };
             match [name, before].into_iter().find(|known| *known == text) {
                 Some(known) => *text = Arc::clone(known),
                 None => before = text,
@@ -194,11 +196,13 @@ impl Rows {
         (key, Placed { row, origin })
     }
 
-    /// Adds rows of keys that nobody has. All at once they need no search each, and less room; best in the order of
-    /// keys. Panics as [`Rows::insert`] does.
+    /// Adds many rows of keys that nobody has, more than there are. All at once they need no search each, and less
+    /// room; best in the order of keys. Panics as [`Rows::insert`] does.
     pub(crate) fn append(&mut self, rows: Vec<(Key, Placed)>) {
         let n = self.rows.len() + rows.len();
-        self.rows.append(&mut rows.into_iter().collect());
+        // Those that are there go among them: the other way round, all would be moved once more.
+        let few = std::mem::replace(&mut self.rows, rows.into_iter().collect());
+        self.rows.extend(few);
         assert_eq!(self.rows.len(), n, "checks keep keys apart");
     }
 

@@ -3,6 +3,8 @@
 //! Refuses to know tables, JSON, or where a value came from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, LazyLock};
 
 use uuid::Uuid;
@@ -41,9 +43,114 @@ pub enum Atom {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Datum {
     /// A scalar, an optional scalar or a set.
-    Set(Vec<Atom>),
+    Set(Atoms),
     /// A map; at most one pair a key.
-    Map(Vec<(Atom, Atom)>),
+    Map(Box<[(Atom, Atom)]>),
+}
+
+/// The atoms of a set. One alone lies in its place, as in most columns of most rows: with a list for each, and room for
+/// more in it, rows took a third more memory.
+#[derive(Clone)]
+pub struct Atoms(Held);
+
+/// INVARIANT: of one length there is one form.
+#[derive(Clone)]
+enum Held {
+    One(Atom),
+    Others(Box<[Atom]>),
+}
+
+impl Atoms {
+    /// As a slice, to be matched.
+    pub fn as_slice(&self) -> &[Atom] {
+        match &self.0 {
+            Held::One(atom) => std::slice::from_ref(atom),
+            Held::Others(atoms) => atoms,
+        }
+    }
+}
+
+impl Default for Atoms {
+    fn default() -> Atoms {
+        Atoms(Held::Others(Box::default()))
+    }
+}
+
+impl Deref for Atoms {
+    type Target = [Atom];
+
+    fn deref(&self) -> &[Atom] {
+        self.as_slice()
+    }
+}
+
+impl DerefMut for Atoms {
+    fn deref_mut(&mut self) -> &mut [Atom] {
+        match &mut self.0 {
+            Held::One(atom) => std::slice::from_mut(atom),
+            Held::Others(atoms) => atoms,
+        }
+    }
+}
+
+impl PartialEq for Atoms {
+    fn eq(&self, other: &Atoms) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Atoms {}
+
+impl fmt::Debug for Atoms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+impl From<Atom> for Atoms {
+    fn from(atom: Atom) -> Atoms {
+        Atoms(Held::One(atom))
+    }
+}
+
+impl From<Vec<Atom>> for Atoms {
+    fn from(atoms: Vec<Atom>) -> Atoms {
+        match <[Atom; 1]>::try_from(atoms) {
+            Ok([atom]) => Atoms::from(atom),
+            Err(atoms) => Atoms(Held::Others(atoms.into())),
+        }
+    }
+}
+
+impl FromIterator<Atom> for Atoms {
+    fn from_iter<I: IntoIterator<Item = Atom>>(atoms: I) -> Atoms {
+        let mut atoms = atoms.into_iter();
+        let (Some(first), second) = (atoms.next(), atoms.next()) else { return Atoms::default() };
+        let Some(second) = second else { return Atoms::from(first) };
+        Atoms(Held::Others([first, second].into_iter().chain(atoms).collect()))
+    }
+}
+
+impl IntoIterator for Atoms {
+    type Item = Atom;
+    type IntoIter = std::vec::IntoIter<Atom>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        match self.0 {
+            Held::One(atom) => vec![atom],
+            Held::Others(atoms) => atoms.into_vec(),
+        }
+        .into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Atoms {
+    type Item = &'a Atom;
+    type IntoIter = std::slice::Iter<'a, Atom>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
 }
 
 impl Datum {
@@ -52,7 +159,7 @@ impl Datum {
         let mut atoms: Vec<Atom> = atoms.into_iter().collect();
         atoms.sort_unstable();
         atoms.dedup();
-        Datum::Set(atoms)
+        Datum::Set(atoms.into())
     }
 
     /// A map of these pairs, in any order; of two pairs with one key the last wins.
@@ -60,7 +167,7 @@ impl Datum {
         let pairs: Vec<(Atom, Atom)> = pairs.into_iter().collect();
         // What a server sends is in order already.
         match pairs.is_sorted_by(|(a, _), (b, _)| a < b) {
-            true => Datum::Map(pairs),
+            true => Datum::Map(pairs.into()),
             false => Datum::Map(pairs.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect()),
         }
     }
@@ -113,10 +220,10 @@ impl Kind {
 
     /// The same, not to be changed.
     pub fn unset(self) -> &'static Datum {
-        static NO_ATOMS: Datum = Datum::Set(Vec::new());
-        static NO_PAIRS: Datum = Datum::Map(Vec::new());
+        static NO_ATOMS: LazyLock<Datum> = LazyLock::new(|| Datum::Set(Atoms::default()));
+        static NO_PAIRS: LazyLock<Datum> = LazyLock::new(|| Datum::Map(Box::default()));
         static SCALARS: LazyLock<[Datum; 3]> = LazyLock::new(|| {
-            [Atom::Text("".into()), Atom::Int(0), Atom::Bool(false)].map(|atom| Datum::Set(vec![atom]))
+            [Atom::Text("".into()), Atom::Int(0), Atom::Bool(false)].map(|atom| Datum::Set(atom.into()))
         });
         match self {
             Kind::Text => &SCALARS[0],
@@ -179,7 +286,7 @@ macro_rules! scalar_field {
                 *self == <$rust>::default()
             }
             fn into_datum(self) -> Datum {
-                Datum::Set(vec![Atom::$atom($into(self))])
+                Datum::Set(Atom::$atom($into(self)).into())
             }
             fn from_datum(datum: &Datum) -> Option<Self> {
                 match datum {

@@ -316,7 +316,7 @@ impl<'de> Visitor<'de> for AnyDatum {
 }
 
 fn one(atom: Atom) -> Datum {
-    Datum::Set(vec![atom])
+    Datum::Set(atom.into())
 }
 
 #[derive(serde::Deserialize)]

@@ -196,7 +196,7 @@ mod tests {
         let uuid = Uuid::from_u128(7);
         let text = |text: &str| Datum::set([Atom::Text(text.into())]);
         let table = || Name::from("T");
-        let row = vec![("a".into(), text("x\"")), ("b".into(), Datum::Set(Vec::new()))];
+        let row = vec![("a".into(), text("x\"")), ("b".into(), Datum::set([]))];
         let op = Op::Insert { table: table(), uuid, row: row.clone() };
         let expected = r#"{"op":"insert","table":"T","uuid":"00000000-0000-0000-0000-000000000007","row":{"a":"x\"","b":["set",[]]}}"#;
         assert_eq!(json(&op), expected);

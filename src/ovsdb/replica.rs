@@ -17,7 +17,7 @@ use super::decode::{self, Change, Layout, Updates, What};
 use super::schema::Schema;
 use crate::nb::actual::{Actual, Lack};
 use crate::nb::datum::write_text;
-use crate::nb::{Datum, Table};
+use crate::nb::{Atoms, Datum, Table};
 
 /// The name of our monitor.
 const MONITOR: &str = "northc";
@@ -227,7 +227,7 @@ fn apply(actual: &mut Actual, change: Change) -> Result<(), String> {
 /// Applies a difference (ovsdb-server(7) §4.1.14): members of a set change sides; a map's pair goes
 /// when it is there as it is, and else is put; anything else is the new value.
 fn merge(datum: &mut Datum, difference: Datum, composite: bool) {
-    let old = std::mem::replace(datum, Datum::Set(Vec::new()));
+    let old = std::mem::replace(datum, Datum::Set(Atoms::default()));
     *datum = match (old, difference) {
         (Datum::Set(old), Datum::Set(difference)) if composite => {
             let (old, new): (BTreeSet<_>, BTreeSet<_>) =

@@ -435,7 +435,7 @@ fn leave<'s>(
                 let at = before(&atom).expect("it moves");
                 left.entry((at, column.name)).or_insert_with(|| Waiting::new(column)).delete.push(atom);
             }
-            Datum::Set(kept)
+            Datum::Set(kept.into())
         }
         Datum::Set(_) | Datum::Map(_) => datum.clone(),
     });
@@ -483,7 +483,9 @@ fn defer(step: &Step, turn: usize, due: &impl Fn(&Atom) -> usize) -> (Option<Ste
     let action = match &step.action {
         Action::Insert(row) => {
             let data = row.columns().map(|(column, datum)| match datum {
-                Datum::Set(atoms) if column.target.is_some() => Datum::Set(kept(column, atoms, Way::In)),
+                Datum::Set(atoms) if column.target.is_some() => {
+                    Datum::Set(kept(column, atoms, Way::In).into())
+                }
                 Datum::Set(_) | Datum::Map(_) => datum.clone(),
             });
             Some(Action::Insert(Row::new(step.key.table, data.collect())))

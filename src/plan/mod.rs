@@ -25,7 +25,7 @@ use uuid::Uuid;
 
 use crate::nb::actual::{Actual, Lack, View};
 use crate::nb::record::{self, Record};
-use crate::nb::{Atom, Datum, Key, Kind, ROWS_MIN, Ref, Row, Rows, Table, stamp};
+use crate::nb::{Atom, Atoms, Datum, Key, Kind, ROWS_MIN, Ref, Row, Rows, Table, stamp};
 use crate::parallel;
 use crate::span::SourceMap;
 
@@ -360,7 +360,7 @@ pub fn as_if_applied(rows: &Rows, owner: &str) -> Actual {
     actual
 }
 
-fn stored(atoms: &[Atom], owner: &str) -> Vec<Atom> {
+fn stored(atoms: &[Atom], owner: &str) -> Atoms {
     let atoms: BTreeSet<Atom> = atoms
         .iter()
         .map(|atom| match atom {

@@ -209,8 +209,9 @@ impl Declarations {
             "Vpc" => into!(vpcs, "Vpc"),
             "Subnet" => into!(subnets, "Subnet"),
             "NetworkInterface" => {
-                let object = self.read("NetworkInterface", Scope::Cluster, node, sink, native::read);
-                self.native.interfaces.extend(object.map(Box::new));
+                let read = native::interface::read;
+                let object = self.read("NetworkInterface", Scope::Cluster, node, sink, read);
+                self.interfaces.extend(object.map(Box::new));
             }
             "RouteTable" => into!(tables, "RouteTable"),
             "VpcPeering" => into!(peerings, "VpcPeering"),

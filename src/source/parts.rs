@@ -53,6 +53,8 @@ fn together(parts: Vec<Part<'_>>, size: usize) -> Result<(Declarations, Vec<Sink
                 declared.document(root, sink);
             })?;
         }
+        // Most of their sorting, which `resolve` does by itself, as long as all threads are busy.
+        declared.interfaces.sort_by(|a, b| a.port.cmp(&b.port));
         Ok((declared, sink))
     });
     let (mut all, mut told) = (Declarations::default(), Vec::new());
@@ -93,7 +95,7 @@ impl Declarations {
 
 fn append_native(all: &mut Native, behind: Native) {
     append!(all, behind, Native {
-        vpcs subnets interfaces tables peerings transits prefix_lists groups network_acls externals
+        vpcs subnets tables peerings transits prefix_lists groups network_acls externals
         internet_gateways nat_gateways elastic_ips forwards balancers dns_zones pools qos_policies expectations
     });
 }

@@ -86,7 +86,7 @@ pub(super) fn resolve(
                 found.map(|at| Spanned::new(PoolId(at), name.span))
             }
             Some(Said::Ranges(span, ranges)) => {
-                let name = Spanned::new(format!("of {}", model.port(at).owner), span);
+                let name = Spanned::new(format!("of {}", model.port(at).owner()), span);
                 model.pools.push(AddressPool { name, subnet, ranges, is_reserved: false, set: None });
                 Some(Spanned::new(PoolId(model.pools.len() - 1), span))
             }

@@ -74,7 +74,7 @@ fn sample() -> Rows {
             (Kind::RefSet, Some(target)) if !column.holds_children() || is_first_parent(table, column) => {
                 Datum::set([Atom::Ref(Ref::Key(key(target)))])
             }
-            (Kind::RefSet, _) => Datum::Set(Vec::new()),
+            (Kind::RefSet, _) => Datum::set([]),
             (Kind::RefOpt, None) => panic!("a reference without a target"),
         };
         let data = table.columns().iter().map(value).collect();
@@ -223,7 +223,7 @@ fn copy(table: Table, row: &Row) -> Vec<Op> {
             *datum = Datum::set([text("copy")]);
         }
         if column.holds_children() && table != Table::Meter {
-            *datum = Datum::Set(Vec::new());
+            *datum = Datum::set([]);
         }
     }
     let uuid = Uuid::from_u128(42);

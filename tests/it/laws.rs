@@ -130,12 +130,12 @@ pub(crate) fn add_foreign(actual: &mut Actual) {
         let port = LogicalSwitchPort { name, external_ids: marks.clone(), ..Default::default() };
         actual.insert(uuid, port.into());
         let row = actual.get_mut(Table::LogicalSwitch, switch).expect("it is there");
-        let Some(Datum::Set(atoms)) = row.get_mut("ports") else { panic!("a set") };
-        atoms.push(Atom::Ref(Ref::Foreign(uuid)));
-        atoms.sort_unstable();
+        let Some(ports @ Datum::Set(_)) = row.get_mut("ports") else { panic!("a set") };
+        *ports = Datum::set(ports.refs().cloned().chain([Ref::Foreign(uuid)]).map(Atom::Ref));
         let Some(Datum::Map(pairs)) = row.get_mut("external_ids") else { panic!("a map") };
-        pairs.push((Atom::Text("theirs".into()), Atom::Text("yes".into())));
-        pairs.sort_unstable();
+        let theirs = (Atom::Text("theirs".into()), Atom::Text("yes".into()));
+        let all = Datum::map(std::mem::take(pairs).into_iter().chain([theirs]));
+        *row.get_mut("external_ids").expect("a map") = all;
     }
     let uuid = Uuid::from_u128(1);
     let switch = LogicalSwitch { name: "theirs".into(), external_ids: marks, ..Default::default() };
@@ -470,7 +470,7 @@ impl Hand {
             Hand::Wipe(row) => {
                 let (uuid, table) = all[row.index(all.len())];
                 let row = actual.get_mut(table, uuid).expect("there");
-                *row.get_mut("external_ids").expect("a column") = Datum::Map(Vec::new());
+                *row.get_mut("external_ids").expect("a column") = Datum::map([]);
             }
             Hand::Copy => {
                 let switch = actual.table(Table::LogicalSwitch).next().map(|(_, row)| row.as_ref().clone());
@@ -489,7 +489,11 @@ impl Hand {
                     for column in columns {
                         let row = actual.get_mut(table, uuid).expect("there");
                         let Some(Datum::Set(atoms)) = row.get_mut(column) else { panic!("a set") };
-                        atoms.retain(|atom| *atom != Atom::Ref(Ref::Foreign(gone)));
+                        *atoms = atoms
+                            .iter()
+                            .filter(|atom| **atom != Atom::Ref(Ref::Foreign(gone)))
+                            .cloned()
+                            .collect();
                     }
                 }
             }
@@ -508,7 +512,7 @@ impl Hand {
 fn alter(datum: &mut Datum) -> bool {
     match datum {
         Datum::Set(atoms) if atoms.iter().any(|atom| matches!(atom, Atom::Ref(_))) => return false,
-        Datum::Set(atoms) => match atoms.as_mut_slice() {
+        Datum::Set(atoms) => match &mut **atoms {
             [Atom::Text(text)] => *text = format!("{text}x").into(),
             [Atom::Int(value)] => *value += 1,
             [Atom::Bool(value)] => *value = !*value,

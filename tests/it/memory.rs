@@ -117,7 +117,7 @@ pub(crate) fn commit(actual: &mut Actual) -> Result<(), String> {
     for (table, uuid, column, to) in gone {
         let row = actual.get_mut(table, uuid).expect("it is there");
         let Some(Datum::Set(atoms)) = row.get_mut(column) else { panic!("a set") };
-        atoms.retain(|atom| *atom != Atom::Ref(Ref::Foreign(to)));
+        *atoms = atoms.iter().filter(|atom| **atom != Atom::Ref(Ref::Foreign(to))).cloned().collect();
     }
     for table in Table::ALL.iter().copied().filter(|table| has_index(*table)) {
         let names: Vec<&str> = actual.table(table).filter_map(|(_, row)| name(row)).collect();

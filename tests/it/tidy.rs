@@ -25,7 +25,7 @@ const IMPORTS: [(&str, &str); 30] = [
     ("names", "digest model span"),
     ("nb", "digest nearest parallel span visible"),
     ("source", "diag digest model nearest parallel progress span"),
-    ("assign", "digest model names span"),
+    ("assign", "digest model names parallel span"),
     ("lock", "assign"),
     ("check", "assign diag model names nb nearest parallel priority progress span target"),
     ("lower", "assign check digest model names nb parallel priority progress span"),

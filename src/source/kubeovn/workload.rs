@@ -4,15 +4,15 @@
 //! one on the built-in provider `<workload>.<namespace>`. Annotations `<provider>.kubernetes.io/…` give
 //! addresses and settings. Refuses what is inside the guest, except what cloud-init says of its network.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use serde_json::Value;
 
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Mac, OwnOptions, PortDhcp, Provider, Told};
+use crate::model::{Few, Mac, OwnOptions, Owner, PortDhcp, Provider, Told};
 use crate::nearest::nearest;
-use crate::source::declare::Unused;
+use crate::source::declare::{Cidr, Unused};
 use crate::source::fields::{Fields, address, comma_list, mac, network_or_address, owned};
 use crate::source::object::Object;
 use crate::source::pools::Said;
@@ -101,12 +101,12 @@ pub(crate) struct Interface {
     pub(crate) port: String,
     /// Where the interface is declared.
     pub(crate) span: Span,
-    /// `VirtualMachine default/web-1`
-    pub(crate) owner: String,
+    /// What it belongs to.
+    pub(crate) owner: Owner,
     /// The workload's namespace.
     pub(crate) namespace: String,
     /// The workload's labels.
-    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) labels: Few<(String, String)>,
     /// The network; `None` for the built-in provider.
     pub(crate) network: Option<Box<Spanned<Provider>>>,
     /// The subnet by name, where an annotation says it.
@@ -120,15 +120,15 @@ pub(crate) struct Interface {
     pub(crate) groups: Vec<Spanned<String>>,
     pub(crate) forwards: bool,
     /// Names of virtual addresses that it may hold.
-    pub(crate) aaps: Vec<Spanned<String>>,
+    pub(crate) aaps: Few<Spanned<String>>,
     /// Virtual addresses of the subnet that it may hold.
-    pub(crate) port_vips: Vec<Spanned<String>>,
+    pub(crate) port_vips: Few<Spanned<String>>,
     /// Further addresses that it may send from.
-    pub(crate) allowed_pairs: Vec<Spanned<IpNet>>,
-    pub(crate) guest_addresses: Vec<Spanned<IpAddr>>,
+    pub(crate) allowed_pairs: Few<Cidr>,
+    pub(crate) guest_addresses: Few<Spanned<IpAddr>>,
     pub(crate) guest_default_route: bool,
     /// The chassis that it may be bound to; any where there is none.
-    pub(crate) requested_chassis: Vec<Spanned<String>>,
+    pub(crate) requested_chassis: Few<Spanned<String>>,
     pub(crate) dhcp: PortDhcp,
     /// Where its addresses come from.
     pub(crate) pool: Option<Box<Said>>,
@@ -136,6 +136,13 @@ pub(crate) struct Interface {
     pub(crate) rates: Option<Box<qos::Declared>>,
     /// Where it says that it is silent on a further chassis until the guest announces itself there.
     pub(crate) activated: Option<Span>,
+}
+
+impl Interface {
+    /// What it belongs to, for people.
+    pub(crate) fn owner(&self) -> Cow<'_, str> {
+        self.owner.told(&self.port)
+    }
 }
 
 /// The interfaces of a virtual machine.
@@ -184,7 +191,7 @@ pub(crate) fn read_vm(mut object: Object<'_>, sink: &mut Sink) -> Option<Vec<Int
     }
     astray(&interfaces, &annotated, sink);
     if let [only] = interfaces.as_mut_slice() {
-        only.guest_addresses = guest.0;
+        only.guest_addresses = guest.0.into();
         only.guest_default_route = guest.1;
     }
     Some(interfaces)
@@ -257,8 +264,9 @@ fn interface<'d>(
         Some(_) => format!("{}.{}.{prefix}", object.name, object.namespace),
         None => format!("{}.{}", object.name, object.namespace),
     };
-    let names =
-        |attribute: &str| find(attribute).map_or(Vec::new(), comma_list).into_iter().map(owned).collect();
+    let names = |attribute: &str| -> Vec<Spanned<String>> {
+        find(attribute).map_or(Vec::new(), comma_list).into_iter().map(owned).collect()
+    };
     let addresses = find("ip_address").map_or(Vec::new(), comma_list);
     let told = |attribute: &str, sink: &mut Sink| match find(attribute) {
         Some(text) => Told::Own(Box::new(OwnOptions {
@@ -268,7 +276,8 @@ fn interface<'d>(
         })),
         None => Told::AsSubnet,
     };
-    let pairs = find("vips").map_or(Vec::new(), comma_list);
+    let pairs = find("vips").map_or(Vec::new(), comma_list).into_iter();
+    let pairs = pairs.filter_map(|text| network_or_address(text, "`vips`", sink)).map(Cidr::Net).collect();
     let span = network.as_ref().map_or(span, |n| n.span);
     let rates = super::qos::of_interface(&Spanned::new(port.clone(), span), &find, sink);
     Interface {
@@ -276,7 +285,7 @@ fn interface<'d>(
         span,
         rates: rates.map(Box::new),
         pool: find("ip_pool").map(|text| Box::new(super::pool::of_interface(text, sink))),
-        owner: owner.to_owned(),
+        owner: Owner::Other(owner.into()),
         namespace: object.namespace.to_owned(),
         labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         network: network.map(Box::new),
@@ -287,12 +296,12 @@ fn interface<'d>(
         port_security: is_true("port_security"),
         groups: names("security_groups"),
         forwards: is_true("layer2_forward"),
-        aaps: names("aaps"),
-        port_vips: names("port_vips"),
-        allowed_pairs: pairs.into_iter().filter_map(|t| network_or_address(t, "`vips`", sink)).collect(),
-        guest_addresses: Vec::new(),
+        aaps: names("aaps").into(),
+        port_vips: names("port_vips").into(),
+        allowed_pairs: pairs,
+        guest_addresses: Few::default(),
         guest_default_route: false,
-        requested_chassis: Vec::new(),
+        requested_chassis: Few::default(),
         dhcp: PortDhcp { v4: told("dhcp-v4-options", sink), v6: told("dhcp-v6-options", sink) },
         activated: None,
     }

@@ -5,12 +5,13 @@
 
 use std::net::IpAddr;
 
+use super::Declared;
 use super::subnet::Dhcp;
-use super::{Declared, PrefixLists};
 use crate::diag::{Code, Diagnostic, Sink};
-use crate::model::{Mac, OwnOptions, PortDhcp, Setting, Told};
+use crate::model::{Few, Mac, OwnOptions, Owner, PortDhcp, Setting, Told};
 use crate::source::declare::{Cidr, OneOrMore, Settings, Switch, Word, Words, declare};
 use crate::source::kubeovn::workload::Interface;
+use crate::source::object::Object;
 use crate::source::pools::Said;
 use crate::span::{Span, Spanned};
 
@@ -59,7 +60,8 @@ impl Words for Activation {
 }
 
 /// The interface; its subnet is still a name.
-pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, sink: &mut Sink) -> Interface {
+pub(crate) fn read(object: Object<'_>, sink: &mut Sink) -> Option<Interface> {
+    let said: Declared<NetworkInterface> = super::read(object, sink)?;
     let spec = said.spec;
     let is_on = |field: &Option<Spanned<bool>>| field.as_ref().is_some_and(|on| on.value);
     for chassis in spec.requested_chassis.0.iter().filter(|chassis| chassis.value.contains(',')) {
@@ -69,12 +71,12 @@ pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, s
                 .help("write several chassis as a list: `requestedChassis: [hv1, hv2]`"),
         );
     }
-    Interface {
-        owner: format!("NetworkInterface {}", said.name),
+    Some(Interface {
+        owner: Owner::Itself,
         port: said.name.value,
         span: said.name.span,
         namespace: String::new(),
-        labels: said.labels,
+        labels: said.labels.into(),
         network: None,
         subnet: Some(spec.subnet),
         mac: spec.mac,
@@ -83,17 +85,17 @@ pub(super) fn interface(said: Declared<NetworkInterface>, lists: &PrefixLists, s
         port_security: spec.port_security.is_none_or(|on| on.value),
         forwards: is_on(&spec.forwards),
         groups: spec.groups.0,
-        aaps: Vec::new(),
-        port_vips: Vec::new(),
-        allowed_pairs: lists.expand(spec.allowed_pairs.0, sink),
-        guest_addresses: Vec::new(),
+        aaps: Few::default(),
+        port_vips: Few::default(),
+        allowed_pairs: spec.allowed_pairs.0.into(),
+        guest_addresses: Few::default(),
         guest_default_route: is_on(&spec.guest_default_route),
-        requested_chassis: spec.requested_chassis.0,
+        requested_chassis: spec.requested_chassis.0.into(),
         activated: spec.activation.filter(|word| word.0.value == Activation::Rarp).map(|word| word.0.span),
         dhcp: told(spec.dhcp),
         rates: None,
         pool: spec.pool.map(|name| Box::new(Said::Pool(name))),
-    }
+    })
 }
 
 fn told(said: Option<Box<Switch<Dhcp>>>) -> PortDhcp {

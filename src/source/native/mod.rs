@@ -7,7 +7,7 @@ mod balancer;
 mod dns;
 mod expectation;
 mod filter_rule;
-mod interface;
+pub(super) mod interface;
 mod links;
 mod network_acl;
 pub(super) mod outside;
@@ -23,9 +23,11 @@ mod vpc;
 
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
+
 use self::links::Link;
 use super::Declarations;
-use super::declare::Mapping;
+use super::declare::{Cidr, Mapping};
 use super::kubeovn::nat::Rule;
 use super::object::Object;
 use super::outside::Declared as Outside;
@@ -111,9 +113,6 @@ pub(super) fn read<S: Mapping>(mut object: Object<'_>, sink: &mut Sink) -> Optio
 pub(super) struct Native {
     pub(super) vpcs: Vec<Declared<Vpc>>,
     pub(super) subnets: Vec<Declared<Subnet>>,
-    /// Boxed, so that each can go once it is read.
-    #[allow(clippy::vec_box, reason = "as in `Declarations`")]
-    pub(super) interfaces: Vec<Box<Declared<NetworkInterface>>>,
     pub(super) tables: Vec<Declared<RouteTable>>,
     pub(super) peerings: Vec<Declared<VpcPeering>>,
     pub(super) transits: Vec<Declared<TransitGateway>>,
@@ -144,7 +143,7 @@ pub(super) struct Pending {
     metadata: Vec<subnet::Metadata>,
 }
 
-/// Puts VPCs, subnets and interfaces beside those of the other dialect.
+/// Puts VPCs, subnets and whatever can be beside those of the other dialect.
 pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink) -> Pending {
     declared.pools.extend(native.pools.into_iter().map(|said| pool::pool(said, sink)));
     let lists = PrefixLists::new(native.prefix_lists, &declared.pools, &declared.doubts, sink);
@@ -160,8 +159,6 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
         metadata.extend(subnet::Metadata::take(&mut subnet, sink));
         declared.subnets.push(subnet::subnet(subnet, &lists, sink));
     }
-    let interfaces = native.interfaces.into_iter();
-    declared.interfaces.extend(interfaces.map(|said| Box::new(interface::interface(*said, &lists, sink))));
     declared.groups.extend(native.groups.into_iter().map(|group| security_group::group(group, &lists, sink)));
     let network_acls = native.network_acls.into_iter();
     declared.network_acls.extend(network_acls.map(|said| network_acl::network_acl(said, &lists, sink)));
@@ -195,6 +192,15 @@ pub(super) fn join(native: Native, declared: &mut Declarations, sink: &mut Sink)
 }
 
 impl Pending {
+    /// Prefixes as written, and those of lists at the place where the list is named.
+    pub(super) fn expand(
+        &self,
+        cidrs: impl IntoIterator<Item = Cidr>,
+        sink: &mut Sink,
+    ) -> Vec<Spanned<IpNet>> {
+        self.lists.expand(cidrs, sink)
+    }
+
     /// Zones, peerings and routes. What routes and NAT gateways translate on the way out is given back.
     pub(super) fn attach(
         mut self,

@@ -62,8 +62,12 @@ impl PrefixLists {
     }
 
     /// Prefixes as written, and those of lists at the place where the list is named.
-    pub(super) fn expand(&self, cidrs: Vec<Cidr>, sink: &mut Sink) -> Vec<Spanned<IpNet>> {
-        let mut expanded = Vec::with_capacity(cidrs.len());
+    pub(super) fn expand(
+        &self,
+        cidrs: impl IntoIterator<Item = Cidr>,
+        sink: &mut Sink,
+    ) -> Vec<Spanned<IpNet>> {
+        let mut expanded = Vec::new();
         for cidr in cidrs {
             match cidr {
                 Cidr::Net(net) => expanded.push(net),

@@ -3,6 +3,7 @@
 //! A name that means nothing is an error: a port would be open where it should be closed. Refuses to judge
 //! rules.
 
+use super::super::kubeovn::workload::Interface;
 use super::{Doubts, native, suggest, unique};
 use crate::diag::{Code, Diagnostic, Sink};
 use crate::model::{GroupId, Model, NetworkAcl, NetworkAclId, Remote, SecurityGroup};
@@ -27,16 +28,15 @@ pub(super) fn resolve(declared: Vec<SecurityGroup>, doubts: &Doubts, sink: &mut 
 
 /// The groups that a workload's interface joins, each once.
 pub(super) fn joined(
-    owner: &str,
-    names: &[Spanned<String>],
+    interface: &Interface,
     model: &Model,
     doubts: &Doubts,
     sink: &mut Sink,
 ) -> Vec<Spanned<GroupId>> {
-    let mut joined: Vec<Spanned<GroupId>> = Vec::with_capacity(names.len());
-    for name in names {
-        let found =
-            find(&model.groups, name, doubts, sink, || format!("{owner} joins security group `{name}`"));
+    let mut joined: Vec<Spanned<GroupId>> = Vec::with_capacity(interface.groups.len());
+    for name in &interface.groups {
+        let who = || format!("{} joins security group `{name}`", interface.owner());
+        let found = find(&model.groups, name, doubts, sink, who);
         let Some(id) = found.filter(|id| joined.iter().all(|other| other.value != *id)) else { continue };
         joined.push(Spanned::new(id, name.span));
     }

@@ -111,12 +111,11 @@ fn lives<'o>(taken: impl Iterator<Item = (&'o String, &'o (String, Rows))>) {
 type Breach = (&'static str, Table, &'static str, Datum);
 
 fn breaches() -> [Breach; 18] {
-    let text = |text: &str| Datum::Set(vec![Atom::Text(text.into())]);
-    let number = |number| Datum::Set(vec![Atom::Int(number)]);
-    let pair =
-        |name: &str, value: &str| Datum::Map(vec![(Atom::Text(name.into()), Atom::Text(value.into()))]);
+    let text = |text: &str| Datum::set([Atom::Text(text.into())]);
+    let number = |number| Datum::set([Atom::Int(number)]);
+    let pair = |name: &str, value: &str| Datum::map([(Atom::Text(name.into()), Atom::Text(value.into()))]);
     [
-        ("schema", Table::LogicalSwitch, "ports", Datum::Set(Vec::new())),
+        ("schema", Table::LogicalSwitch, "ports", Datum::set([])),
         ("texts", Table::LogicalSwitch, "name", text("a\u{0}b")),
         ("options", Table::LogicalSwitchPort, "options", pair("requested-tnl-key", "40000")),
         ("options", Table::LogicalRouter, "options", pair("lb_force_snat_ip", "10.0.0.1 10.0.0.2")),

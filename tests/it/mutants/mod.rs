@@ -361,7 +361,8 @@ fn marked_for_nothing(there: &Rows, wanted: &Rows) -> Vec<Key> {
         for column in row.table().columns() {
             match row.get_mut(column.name) {
                 Some(Datum::Map(pairs)) => {
-                    pairs.retain(|(name, _)| *name != Atom::Text(stamp::DIGEST.into()))
+                    let digest = Atom::Text(stamp::DIGEST.into());
+                    *pairs = pairs.iter().filter(|(name, _)| *name != digest).cloned().collect();
                 }
                 Some(datum) if column.holds_children() => *datum = column.kind.default(),
                 Some(Datum::Set(_)) | None => {}

@@ -71,7 +71,7 @@ fn networks(seed: u64) -> [Rows; 3] {
         }
         // Which name our ports.
         if let Some(northc::nb::Datum::Map(options)) = row.get_mut("options") {
-            options.clear();
+            *options = Box::default();
         }
     }
     stamp::stamp(&mut theirs, "you");
@@ -269,7 +269,8 @@ impl Run {
 fn plain(row: &Row) -> Row {
     let mut row = row.clone();
     if let Some(northc::nb::Datum::Map(pairs)) = row.get_mut("external_ids") {
-        pairs.retain(|(key, _)| *key != northc::nb::Atom::Text("theirs".into()));
+        let theirs = northc::nb::Atom::Text("theirs".into());
+        *pairs = pairs.iter().filter(|(key, _)| *key != theirs).cloned().collect();
     }
     row
 }

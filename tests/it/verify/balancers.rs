@@ -114,7 +114,7 @@ fn unserved(rows: &Rows) -> Vec<(String, Rows)> {
             let less = with(rows, |key, row| {
                 let mut row = row.clone();
                 if let Some(Datum::Set(refs)) = row.get_mut("load_balancer").filter(|_| key == of) {
-                    refs.retain(|own| own != atom);
+                    *refs = refs.iter().filter(|own| *own != atom).cloned().collect();
                 }
                 Some(row)
             });

@@ -93,7 +93,7 @@ fn elsewhere(rows: &Rows, name: &str) -> Rows {
         if key.table == Table::LogicalSwitchPort && *key.name == *name {
             for column in ["addresses", "port_security"] {
                 let Some(Datum::Set(atoms)) = row.get_mut(column) else { panic!("it has {column}") };
-                for atom in atoms {
+                for atom in atoms.iter_mut() {
                     let Atom::Text(text) = atom else { continue };
                     let (before, _) = text.rsplit_once('.').expect("an address");
                     *atom = Atom::Text(format!("{before}.250").into());

@@ -81,7 +81,7 @@ fn others(column: &str, kind: Kind, datum: &Datum) -> Vec<(&'static str, String,
         ("name" | "external_ids" | "log" | "meter" | "severity" | "label", _) => {}
         (_, Datum::Map(pairs)) => {
             for at in 0..pairs.len() {
-                let mut left = pairs.clone();
+                let mut left = pairs.to_vec();
                 let (key, _) = left.remove(at);
                 found.push(("clear", format!("without {key:?}"), Datum::map(left)));
             }
@@ -97,7 +97,7 @@ fn others(column: &str, kind: Kind, datum: &Datum) -> Vec<(&'static str, String,
         }
         (_, Datum::Set(atoms)) => {
             for (at, atom) in atoms.iter().enumerate() {
-                let mut left = atoms.clone();
+                let mut left = atoms.to_vec();
                 left.remove(at);
                 if kind != Kind::Text && kind != Kind::Bool {
                     found.push(("member", format!("without {atom:?}"), Datum::set(left.clone())));
@@ -316,6 +316,7 @@ fn shadowed(rows: &Rows) -> Rows {
                     _ => None,
                 })
                 .collect();
+            let mut all = refs.to_vec();
             for of in own {
                 let acl = Acl::try_from(rows.get(&of).expect("the rule is there")).expect("an ACL");
                 if acl.action == "pass" || acl.priority == 0 {
@@ -326,9 +327,10 @@ fn shadowed(rows: &Rows) -> Rows {
                     twin.clone(),
                     Acl { priority: acl.priority - 1, action: "drop".to_owned(), ..acl }.into(),
                 ));
-                refs.push(Atom::Ref(Ref::Key(twin)));
+                all.push(Atom::Ref(Ref::Key(twin)));
             }
-            refs.sort_unstable();
+            all.sort_unstable();
+            *refs = all.into();
         }
         made.insert(key.clone(), row, rows.origin(key));
     }
