@@ -32,6 +32,13 @@ fn parse_address(text: &str) -> Option<Address> {
     Some(Address { mac, ips })
 }
 
+/// Those of some texts that are such; memory for no more, as there are many ports.
+fn parse_addresses(texts: &BTreeSet<String>) -> Vec<Address> {
+    let mut found: Vec<Address> = texts.iter().filter_map(|text| parse_address(text)).collect();
+    found.shrink_to_fit();
+    found
+}
+
 /// `[MAC] IP…` as OVN reads it: up to the first word that is no address. Before 23.06 it takes IPv4 addresses alone,
 /// whatever their prefix length.
 fn proxies(text: &str, target: Target) -> (Option<u64>, Vec<IpNet>) {
@@ -233,15 +240,15 @@ impl<'a> Builder<'a> {
             "localnet" => PortKind::Localnet,
             other => PortKind::Other(other.to_owned()),
         };
-        let security: Vec<Address> =
-            port.port_security.iter().filter_map(|text| parse_address(text)).collect();
+        let security = parse_addresses(&port.port_security);
         if security.len() < port.port_security.len() {
             self.note(row, "OVN passes over port security without an Ethernet address");
         }
         let dhcp = port.dhcpv4_options.as_ref().and_then(|to| self.dhcp(to));
         let proxied = port.options.get("arp_proxy").map(String::as_str).unwrap_or_default();
-        let mut labels = port.external_ids;
-        labels.retain(|key, _| ![stamp::OWNER, stamp::KEY, stamp::DIGEST].contains(&key.as_str()));
+        // A map that all is taken out of keeps half a KiB.
+        let is_label = |key: &str| ![stamp::OWNER, stamp::KEY, stamp::DIGEST].contains(&key);
+        let labels = port.external_ids.into_iter().filter(|(key, _)| is_label(key)).collect();
         let (proxy_mac, proxied) = proxies(proxied, self.network.target);
         let id = PortId(self.network.ports.len());
         self.port_of_row.insert(row, id);
@@ -250,7 +257,7 @@ impl<'a> Builder<'a> {
             name: port.name,
             switch,
             kind,
-            addresses: port.addresses.iter().filter_map(|text| parse_address(text)).collect(),
+            addresses: parse_addresses(&port.addresses),
             has_unknown: port.addresses.contains("unknown"),
             is_dynamic: port.addresses.iter().any(|text| text.split_whitespace().any(|w| w == "dynamic")),
             is_router_address: port.addresses.contains("router"),
