@@ -49,6 +49,7 @@ pub mod header;
 pub mod judge;
 pub mod matrix;
 mod nat;
+mod neighbours;
 pub mod network;
 pub(crate) mod outside;
 pub mod parties;

@@ -5,16 +5,25 @@
 //!
 //! Refuses to know machines out there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::address::within_any;
 use super::header::{Field, IPV4, IPV6};
-use super::network::{RouterId, SwitchId};
+use super::network::{PortId, RouterId, SwitchId};
 use super::set::{Set, Sets};
 use super::walk::{Fixed, Flow, Walker, Why};
+
+/// An address that is sent what comes for external ones.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    /// Those, with the router that translates them.
+    pub(super) externals: Vec<(RouterId, IpAddr)>,
+    /// The switches on which somebody has the address.
+    pub(super) held_on: HashSet<SwitchId>,
+}
 
 /// Networks that nobody routes on the Internet (RFC 6890, RFC 4291).
 pub(super) const NOT_PUBLIC: [&str; 14] = [
@@ -70,14 +79,21 @@ impl Walker<'_> {
         })
     }
 
-    /// External addresses by the address inside that is sent what comes for them, with the router.
-    pub(super) fn externals(&self) -> &HashMap<IpAddr, Vec<(RouterId, IpAddr)>> {
+    /// The addresses that are sent what comes for external ones.
+    pub(super) fn externals(&self) -> &HashMap<IpAddr, Inside> {
         self.externals.get_or_init(|| {
-            let mut externals: HashMap<IpAddr, Vec<(RouterId, IpAddr)>> = HashMap::new();
+            let mut externals: HashMap<IpAddr, Inside> = HashMap::new();
             for (at, router) in self.network.routers.iter().enumerate() {
                 for translation in router.translations.iter().filter(|it| it.is_inward) {
-                    let inside = translation.logical.addr();
-                    externals.entry(inside).or_default().push((RouterId(at), translation.external));
+                    let inside = externals.entry(translation.logical.addr()).or_default();
+                    inside.externals.push((RouterId(at), translation.external));
+                }
+            }
+            for at in (0..self.network.ports.len()).map(PortId) {
+                for own in self.guests.addresses(at) {
+                    if let Some(inside) = externals.get_mut(&own) {
+                        inside.held_on.insert(self.network.port(at).switch);
+                    }
                 }
             }
             externals

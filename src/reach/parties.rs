@@ -309,12 +309,12 @@ pub(super) fn externals(judge: &Judge<'_>, id: PortId) -> Vec<IpAddr> {
     let all = judge.walker.externals();
     let mut found = Vec::new();
     for own in judge.walker.guests.addresses(id) {
-        for (router, external) in all.get(&own).into_iter().flatten() {
+        let Some(inside) = all.get(&own) else { continue };
+        for (router, external) in &inside.externals {
             let links = network.router(*router).ports.iter().map(|port| network.router_port(*port).link);
-            let beside: Vec<SwitchId> = links.filter_map(|link| switch_of(network, link)).collect();
-            let mut others = beside.iter().flat_map(|switch| &network.switch(*switch).ports);
-            let is_beside = beside.contains(&network.port(id).switch);
-            if is_beside || !others.any(|port| judge.walker.guests.addresses(*port).contains(&own)) {
+            let mut beside = links.filter_map(|link| switch_of(network, link));
+            let is_beside = beside.clone().any(|switch| switch == network.port(id).switch);
+            if is_beside || !beside.any(|switch| inside.held_on.contains(&switch)) {
                 found.push(*external);
             }
         }

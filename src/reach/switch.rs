@@ -21,13 +21,14 @@ use super::address::within;
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::nat::Zone;
+use super::neighbours::Holders;
 use super::network::{
     self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, Responder, RouterPortId, RowId,
     SwitchId, Translation, link_local_of,
 };
 use super::router::external_macs;
 use super::set::{Set, Sets};
-use super::walk::{End, Flow, Kind, Neighbours, OUTCOMES_MAX, Step, Walker, Why};
+use super::walk::{End, Flow, Kind, OUTCOMES_MAX, Step, Walker, Why};
 
 /// Which ports have an Ethernet address.
 pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<PortId>> {
@@ -46,8 +47,8 @@ pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<Port
 }
 
 /// Who on a switch has which address, as its rows say.
-pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Neighbours {
-    let mut neighbours = Neighbours::new();
+pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Holders {
+    let mut neighbours = Holders::new();
     for id in &network.switch(switch).ports {
         let port = network.port(*id);
         for Address { mac, ips } in &port.addresses {

@@ -9,7 +9,7 @@
 //! Refuses to judge what an outcome means for a question.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -20,9 +20,11 @@ use super::back::WayBack;
 use super::classes::zones::Asked;
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
-use super::header::{Field, Header, IPV4, Origin, Rewrite, address};
+use super::header::{Field, Header, IPV4, Rewrite};
 use super::nat::{Memory, Sources};
-use super::network::{AccessRule, AclId, Network, PortId, PortKind, RouterId, RouterPortId, RowId, SwitchId};
+use super::neighbours::Holders;
+use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
+use super::outside::Inside;
 use super::resolve::{Answer, Question};
 use super::router::RouteGroup;
 use super::set::{Set, Sets};
@@ -33,7 +35,7 @@ pub const TTL: u8 = 64;
 /// The time to live of what a router sends itself.
 pub(super) const ROUTER_TTL: u8 = 255;
 /// With more destinations than this, all neighbours are looked through.
-const RANGES_MAX: usize = 64;
+pub(super) const RANGES_MAX: usize = 64;
 /// More outcomes than this for one set are given up on.
 pub(super) const OUTCOMES_MAX: usize = 200_000;
 
@@ -279,9 +281,6 @@ pub enum Kind {
     KnownAnswer,
 }
 
-/// What can be had by asking the neighbours on a switch.
-pub(super) type Neighbours = BTreeMap<IpAddr, Vec<u64>>;
-
 /// Packets that follow from a router alone, or from one of its ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Fixed {
@@ -335,7 +334,7 @@ pub struct Walker<'n> {
     pub(super) kind: Kind,
     pub(super) outcomes: Vec<Outcome>,
     macs: Vec<OnceCell<HashMap<u64, Vec<PortId>>>>,
-    neighbours: Vec<OnceCell<Neighbours>>,
+    pub(super) neighbours: Vec<OnceCell<Holders>>,
     /// Networks that routers answer for on each switch.
     pub(super) proxies: Vec<OnceCell<Vec<(IpNet, u64)>>>,
     /// Addresses on each switch that no row tells of.
@@ -348,7 +347,7 @@ pub struct Walker<'n> {
     fixed: RefCell<HashMap<Fixed, Set>>,
     pub(super) physical: BothEnds,
     pub(super) private: BothEnds,
-    pub(super) externals: OnceCell<HashMap<IpAddr, Vec<(RouterId, IpAddr)>>>,
+    pub(super) externals: OnceCell<HashMap<IpAddr, Inside>>,
 }
 
 impl<'n> Walker<'n> {
@@ -583,77 +582,10 @@ impl<'n> Walker<'n> {
         }
     }
 
-    /// Sends what is for known neighbours; the rest comes back.
-    fn send_to_neighbours(&mut self, port: PortId, switch: SwitchId, flow: Flow) -> Flow {
-        let mut left = flow;
-        if left.set.is_none() {
-            return left;
-        }
-        for (address, macs) in self.neighbours_for(switch, &left) {
-            let set = self.part(&left, self.destined(&IpNet::from(address)));
-            if set.is_none() {
-                continue;
-            }
-            for mac in macs {
-                let flow = Flow { set, ..left.clone() };
-                let flow = self.resolved(port, left.eth_src, address, mac, flow);
-                self.enter_switch(port, Flow { eth_dst: Some(mac), ..flow });
-            }
-            left.set = self.sets.minus(left.set, set);
-        }
-        match self.network.port(port).kind {
-            PortKind::Guest => self.send_to_proxies(port, left.eth_src, left),
-            PortKind::Router(_) | PortKind::Localnet | PortKind::Other(_) => left,
-        }
-    }
-
-    /// Who on a switch has which address, as its rows say.
-    fn neighbours(&self, switch: SwitchId) -> &Neighbours {
-        self.neighbours[switch.0].get_or_init(|| super::switch::neighbours(self.network, switch))
-    }
-
     /// Which ports of a switch have an Ethernet address.
     pub(super) fn ports_with(&self, switch: SwitchId, mac: u64) -> &[PortId] {
         let macs = self.macs[switch.0].get_or_init(|| super::switch::macs(self.network, switch));
         macs.get(&mac).map_or(&[], Vec::as_slice)
-    }
-
-    /// Who has which address on a switch, of those that packets may be for.
-    pub(super) fn neighbours_for(&self, switch: SwitchId, flow: &Flow) -> Vec<(IpAddr, Vec<u64>)> {
-        let own = |(address, macs): (&IpAddr, &Vec<u64>)| (*address, macs.clone());
-        let all = self.neighbours(switch);
-        let ranges = match flow.rewrite[Field::IpDst] {
-            Origin::Value(value) => vec![(value, value)],
-            Origin::Field(field) => self.sets.intervals(self.sets.only(flow.set, &[field]), field),
-        };
-        let mut known: Vec<(IpAddr, Vec<u64>)> = match ranges.len() <= RANGES_MAX {
-            true => {
-                let within = |(low, high): &(u128, u128)| {
-                    let last = u128::from(u32::MAX);
-                    let v4 = (*low <= last).then(|| address(false, *low)..=address(false, (*high).min(last)));
-                    [v4, Some(address(true, *low)..=address(true, *high))]
-                };
-                let ranges = ranges.iter().flat_map(within).flatten();
-                ranges.flat_map(|range| all.range(range)).map(own).collect()
-            }
-            false => all.iter().map(own).collect(),
-        };
-        known.sort_by_key(|(address, _)| *address);
-        let claimed = self.claimed.filter(|(port, _)| self.network.port(*port).switch == switch);
-        let claimed = claimed.and_then(|(port, address)| Some((address, vec![self.guests.guest(port).mac?])));
-        claimed.into_iter().chain(known).collect()
-    }
-
-    /// The Ethernet addresses of whoever has an address on a switch.
-    pub(super) fn neighbour(&self, switch: SwitchId, wanted: IpAddr) -> Option<Vec<u64>> {
-        match self.claimed.filter(|(port, own)| *own == wanted && self.network.port(*port).switch == switch) {
-            Some((port, _)) => self.guests.guest(port).mac.map(|mac| vec![mac]),
-            None => self.neighbours(switch).get(&wanted).cloned().or_else(|| {
-                let proxies = self.proxies(switch).iter().filter(|(net, _)| net.contains(&wanted));
-                let macs: Vec<u64> = proxies.map(|(_, mac)| *mac).collect();
-                (!macs.is_empty()).then_some(macs)
-            }),
-        }
     }
 
     /// Sends to an address that no row tells of: somebody behind a port of unknown addresses may have it.
