@@ -5,11 +5,13 @@
 //!
 //! Refuses to explain why.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::about::About;
+use super::ends::Ends;
 use super::touched::Part;
 use super::{Side, TooMany, Turn};
-use crate::reach::classes::follow::{Facts, Key, Question, kept};
+use crate::reach::classes::follow::{Between, Facts, Key, Question, kept};
 use crate::reach::classes::{Home, Member, Numbers, classify, parted_by, reduce};
 use crate::reach::guest::ByHand;
 use crate::reach::header::Field;
@@ -117,33 +119,50 @@ impl Half<'_> {
     }
 }
 
-/// Compares a part, where that takes no more than so many pairs of classes.
+/// Compares a part, in what a change of rules is about if it is one, where that takes no more than so many pairs of
+/// classes.
 pub(super) fn compare<'n>(
     sides: &[Side<'n>; 2],
     part: &[Part; 2],
+    about: Option<&About>,
     pairs_max: usize,
 ) -> Result<Found<'n>, TooMany> {
     let sets = sides[0].judge.sets;
     let parts = [0, 1].map(|side: usize| {
-        let Part { switches, routers } = &part[side];
+        let Part { switches, routers, .. } = &part[side];
         reduce::part(sides[side].judge.network, switches, routers)
     });
     let by_hand = ByHand { all: true, ..ByHand::default() };
     let judges = [0, 1].map(|side: usize| Judge::new(&parts[side].0, sets, by_hand.clone()));
     let (people, who) = people(sides, &judges, [&parts[0].1, &parts[1].1]);
-    let everything = service(sets, None, None);
+    let packets = about.map_or(Set::ALL, |about| about.packets);
+    let packets = sets.and(service(sets, None, None), packets);
+    let names = about.and_then(|about| about.ports.as_ref());
+    let between = between(sides, part, names, &people);
     let mut halves = [0, 1].map(|side: usize| {
         let (at, who): (&Vec<usize>, &Vec<Who>) = (&who[side].0, &who[side].1);
-        let question = Question::new(&judges[side], who, who, everything);
+        let mut question = Question::new(&judges[side], who, who, packets);
+        question.between = between.as_ref().map(|between| Between {
+            ends: at.iter().map(|at| between.ends[*at]).collect(),
+            outwards: between.outwards,
+        });
         let whole = classify(&judges[side], &question.zones, &question.listed());
         Half { judge: &judges[side], question, at: at.clone(), whole, splits: BTreeMap::new() }
     });
     let is_moved = is_moved(&people, [sides[0].judge.network, sides[1].judge.network]);
+    let is_end = |at: usize| between.as_ref().is_none_or(|between| between.ends[at]);
+    let marks: Vec<_> = (0..people.len()).map(|at| (is_moved[at], is_end(at))).collect();
     loop {
         let members =
-            joint(&people, &is_moved, [0, 1].map(|side: usize| halves[side].members(people.len())), &halves);
+            joint(&people, &marks, [0, 1].map(|side: usize| halves[side].members(people.len())), &halves);
         let n_classes = members.iter().map(|member| member.class + 1).max().unwrap_or_default();
-        if n_classes.saturating_mul(n_classes) > pairs_max {
+        let others: HashSet<usize> = members
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !is_end(*at))
+            .map(|(_, member)| member.class)
+            .collect();
+        if n_classes * n_classes - others.len() * others.len() > pairs_max {
             return Err(TooMany { n_classes });
         }
         let kept = kept(&members);
@@ -212,10 +231,27 @@ fn is_moved(people: &[Person<'_>], networks: [&Network; 2]) -> Vec<bool> {
     people.iter().map(is_other).collect()
 }
 
-/// Classes of those who are alike on both sides.
+/// Between whom packets can take a turn; `None` if it may be anybody.
+fn between(
+    sides: &[Side<'_>; 2],
+    parts: &[Part; 2],
+    names: Option<&HashSet<String>>,
+    people: &[Person<'_>],
+) -> Option<Between> {
+    let judges = sides.each_ref().map(|side| &side.judge);
+    let [before, after] = [0, 1].map(|side: usize| Ends::of(judges[side].network, &parts[side], names));
+    let ends = [before?, after?];
+    let is_on =
+        |side: usize, port: Option<PortId>| port.is_some_and(|port| ends[side].are(judges[side], port));
+    let is_end = |it: &Person<'_>| [0, 1].into_iter().any(|side| is_on(side, it.ports[side]));
+    let outwards = judges[0].sets.any(ends.iter().map(|ends| ends.leading(judges[0].sets)));
+    Some(Between { ends: people.iter().map(is_end).collect(), outwards })
+}
+
+/// Classes of those who are alike on both sides, and marked alike.
 fn joint(
     people: &[Person<'_>],
-    is_moved: &[bool],
+    marks: &[(bool, bool)],
     members: [Vec<Option<Member>>; 2],
     halves: &[Half<'_>; 2],
 ) -> Vec<Member> {
@@ -249,7 +285,7 @@ fn joint(
             }
             _ => Some(Home::Alone(PortId(at))),
         };
-        let class = classes.of((own, home, is_moved[at], person.name.is_none()));
+        let class = classes.of((own, home, marks[at], person.name.is_none()));
         joint.push(Member { class, home: home.map(|home| (home, SwitchId(place))) });
     }
     joint

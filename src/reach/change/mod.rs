@@ -12,7 +12,9 @@
 //!
 //! Refuses to know where the rows come from.
 
+mod about;
 mod alike;
+mod ends;
 mod grouped;
 pub mod show;
 mod touched;
@@ -129,7 +131,7 @@ pub fn compare(before: &Moment<'_>, after: &Moment<'_>, pairs_max: usize) -> Res
     }
     let parts = touched::parts(rows, [before.network, after.network], &differences);
     let sets = Sets::default();
-    let [old, new] = differences.changed;
+    let [old, new] = &differences.changed;
     let mut sides = [
         Side::new(before.network, &sets, before.sources, old),
         Side::new(after.network, &sets, after.sources, new),
@@ -137,7 +139,9 @@ pub fn compare(before: &Moment<'_>, after: &Moment<'_>, pairs_max: usize) -> Res
     let mut change = Change { is_first: machines(&sides[0].judge).next().is_none(), ..Change::default() };
     let mut groups = Groups::default();
     for part in progress::along(parts.iter(), parts.len()) {
-        let found = alike::compare(&sides, part, pairs_max)?;
+        let networks = [before.network, after.network];
+        let about = about::about(&sets, rows, networks, &differences, part);
+        let found = alike::compare(&sides, part, about.as_ref(), pairs_max)?;
         change.n_unjudged += found.n_unjudged;
         change.n_classes += found.n_classes;
         groups.add(&found, &mut |turned| explained(&mut sides, &sets, &found, turned));
@@ -151,7 +155,7 @@ struct Side<'n> {
     judge: Judge<'n>,
     sources: &'n SourceMap,
     /// Rows that the other side has not, or has otherwise.
-    changed: BTreeSet<RowId>,
+    changed: &'n BTreeSet<RowId>,
     outside: OnceCell<Option<Party>>,
 }
 
@@ -160,7 +164,7 @@ impl<'n> Side<'n> {
         network: &'n Network,
         sets: &'n Sets,
         sources: &'n SourceMap,
-        changed: BTreeSet<RowId>,
+        changed: &'n BTreeSet<RowId>,
     ) -> Side<'n> {
         let by_hand = ByHand { all: true, ..ByHand::default() };
         Side { judge: Judge::new(network, sets, by_hand), sources, changed, outside: OnceCell::new() }

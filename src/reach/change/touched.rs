@@ -18,19 +18,22 @@ use crate::nb::{Atom, Datum, Ref, Row, Table};
 use crate::reach::network::{Link, Network, PortKind, RouterId, RowId, SwitchId};
 
 /// Two databases, row by row.
+#[derive(Default)]
 pub(super) struct Differences {
     /// Rows of each side that the other has not, or has otherwise in what packets heed; what hangs on them apart.
     pub(super) changed: [BTreeSet<RowId>; 2],
     /// The same, with what hangs on them.
     uuids: HashSet<Uuid>,
+    /// Rows that hang on a row of one side which they do not hang on on the other.
+    pub(super) moved: HashSet<Uuid>,
     /// Switches and routers that are on both sides.
-    same: Vec<[RowId; 2]>,
+    pub(super) same: Vec<[RowId; 2]>,
 }
 
 impl Differences {
     /// Those between two databases.
     pub(super) fn of(rows: [&Actual; 2]) -> Differences {
-        let mut found = Differences { changed: Default::default(), uuids: HashSet::new(), same: Vec::new() };
+        let mut found = Differences::default();
         let [mut old, mut new] = rows.map(|rows| rows.iter().zip(0..).peekable());
         let place = |((uuid, row), _): &((Uuid, &Arc<Row>), usize)| (row.table(), *uuid);
         loop {
@@ -73,7 +76,10 @@ impl Differences {
                 continue;
             }
             self.uuids.insert(uuid);
-            if !column.holds_children() {
+            if column.holds_children() {
+                let children = [a_has, b_has].map(|it| it.refs().filter_map(foreign).collect::<HashSet<_>>());
+                self.moved.extend(children[0].symmetric_difference(&children[1]));
+            } else {
                 self.changed[0].insert(RowId(a));
                 self.changed[1].insert(RowId(b));
             }
@@ -88,6 +94,10 @@ pub(super) struct Part {
     pub(super) switches: BTreeSet<SwitchId>,
     /// The routers.
     pub(super) routers: BTreeSet<RouterId>,
+    /// Those of the switches that differences can touch.
+    pub(super) touched: BTreeSet<SwitchId>,
+    /// Whether they can touch a router too.
+    pub(super) is_routed_otherwise: bool,
 }
 
 /// The parts that differences can touch, each on both sides.
@@ -100,11 +110,10 @@ pub(super) fn parts(
     for side in [0, 1] {
         links.inside(side, networks[side]);
     }
-    for [a, b] in &differences.same {
-        if let (Some(a), Some(b)) = (links.nodes[0].get(a), links.nodes[1].get(b)) {
-            join(&mut links.above, *a, *b);
-        }
-    }
+    let same: Vec<[usize; 2]> = (differences.same.iter())
+        .filter_map(|[a, b]| Some([*links.nodes[0].get(a)?, *links.nodes[1].get(b)?]))
+        .collect();
+    same.iter().for_each(|[a, b]| join(&mut links.above, *a, *b));
     let is_all = rows[0].beside != rows[1].beside;
     let mut touched: HashSet<usize> = HashSet::new();
     for side in [0, 1] {
@@ -114,9 +123,14 @@ pub(super) fn parts(
             false => touched.extend(devices(rows[side], &differences.uuids, &links.nodes[side])),
         }
     }
+    touched.extend(
+        same.into_iter()
+            .filter(|both| both.iter().any(|node| touched.contains(node)))
+            .flatten()
+            .collect::<Vec<_>>(),
+    );
     links.movers(networks, &touched);
-    let tops: HashSet<usize> = touched.into_iter().map(|node| top(&mut links.above, node)).collect();
-    links.parts(networks, &tops)
+    links.parts(networks, &touched)
 }
 
 /// What joins switches and routers of both sides.
@@ -195,22 +209,27 @@ impl Links {
         }
     }
 
-    /// The parts of some nodes.
-    fn parts(&mut self, networks: [&Network; 2], tops: &HashSet<usize>) -> Vec<[Part; 2]> {
+    /// The parts that touched nodes are in.
+    fn parts(&mut self, networks: [&Network; 2], touched: &HashSet<usize>) -> Vec<[Part; 2]> {
+        let tops: HashSet<usize> = touched.iter().map(|node| top(&mut self.above, *node)).collect();
         let mut parts: BTreeMap<usize, [Part; 2]> = BTreeMap::new();
         for side in [0, 1] {
             for at in 0..networks[side].switches.len() {
                 let node = self.switch(side, SwitchId(at));
                 let top = top(&mut self.above, node);
                 if tops.contains(&top) {
-                    parts.entry(top).or_default()[side].switches.insert(SwitchId(at));
+                    let part = &mut parts.entry(top).or_default()[side];
+                    part.switches.insert(SwitchId(at));
+                    part.touched.extend(touched.contains(&node).then_some(SwitchId(at)));
                 }
             }
             for at in 0..networks[side].routers.len() {
                 let node = self.router(side, RouterId(at));
                 let top = top(&mut self.above, node);
                 if tops.contains(&top) {
-                    parts.entry(top).or_default()[side].routers.insert(RouterId(at));
+                    let part = &mut parts.entry(top).or_default()[side];
+                    part.routers.insert(RouterId(at));
+                    part.is_routed_otherwise |= touched.contains(&node);
                 }
             }
         }
@@ -360,7 +379,8 @@ impl Dirty<'_> {
     }
 }
 
-fn foreign(to: &Ref) -> Option<Uuid> {
+/// The row that a live database refers to.
+pub(super) fn foreign(to: &Ref) -> Option<Uuid> {
     match to {
         Ref::Foreign(uuid) => Some(*uuid),
         Ref::Key(_) => None,

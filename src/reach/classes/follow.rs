@@ -65,6 +65,14 @@ impl Member {
 /// What a class has been asked about elsewhere: whether of its sources, and the sets.
 pub(in crate::reach) type Told = BTreeMap<(usize, bool), BTreeSet<Set>>;
 
+/// Which pairs are meant, and which packets of theirs.
+pub(in crate::reach) struct Between {
+    /// Who is an end of a pair of which all packets are.
+    pub(in crate::reach) ends: Vec<bool>,
+    /// Packets of others to outside that are meant nevertheless.
+    pub(in crate::reach) outwards: Set,
+}
+
 /// What is asked of a network.
 pub(in crate::reach) struct Question<'q> {
     /// The parts of the network.
@@ -75,6 +83,8 @@ pub(in crate::reach) struct Question<'q> {
     pub(in crate::reach) from: Vec<usize>,
     /// Which of them are sent to.
     pub(in crate::reach) to: Vec<usize>,
+    /// Between whom, if not between all.
+    pub(in crate::reach) between: Option<Between>,
     service: Set,
 }
 
@@ -98,7 +108,7 @@ impl<'q> Question<'q> {
             parties.len() - 1
         };
         let [from, to] = [from, to].map(|list| list.iter().map(&mut place).collect());
-        Question { zones: Zones::of(judge.network), parties, from, to, service }
+        Question { zones: Zones::of(judge.network), parties, from, to, between: None, service }
     }
 
     /// The parties with the lists that they are in. Where the lists differ, whoever is in both is unlike all others.
@@ -340,29 +350,30 @@ impl<T: Clone + Ord> Follower<'_, '_, T> {
             let (a, b) = (&self.members[at], &self.members[to]);
             (a.class, b.class, a.is_near(b))
         };
-        let mut wanted: BTreeMap<Key, usize> = BTreeMap::new();
+        let mut wanted: BTreeMap<Key, (usize, Set)> = BTreeMap::new();
         for to in self.receivers.iter().copied().filter(|to| *to != at && parties[*to].is_some()) {
-            if !self.facts.known.contains_key(&key(to)) {
-                wanted.entry(key(to)).or_insert(to);
+            let meant = self.meant(at, to, classes[&self.members[to].class][far]);
+            if !meant.is_none() && !self.facts.known.contains_key(&key(to)) {
+                wanted.entry(key(to)).or_insert((to, meant));
             }
         }
         if wanted.is_empty() {
             return;
         }
-        let everywhere: BTreeSet<Set> = wanted.keys().map(|(_, class, _)| classes[class][far]).collect();
+        let everywhere: BTreeSet<Set> = wanted.values().map(|(_, meant)| *meant).collect();
         let set = sets.and(sets.and(sender.sources, sets.any(everywhere)), self.question.service);
         let ways = self.ways(sender, set);
         let mut entered = Vec::new();
-        for (key, to) in wanted {
+        for (key, (to, meant)) in wanted {
             let Some(receiver) = &parties[to] else { continue };
-            let (cell, into) = self.pair(at, sender, (to, receiver), classes[&key.1][far], &ways);
-            entered.extend(into.map(|set| (to, set)));
+            let (cell, into) = self.pair(at, sender, (to, receiver), meant, &ways);
+            entered.extend(into.map(|set| (to, set, meant)));
             self.facts.add(key, cell, (at, to));
         }
         let asked = self.judge.walker.asked.as_ref().map(Asked::take).unwrap_or_default();
-        for (to, into) in &entered {
+        for (to, into, meant) in &entered {
             let class = self.members[*to].class;
-            if *into != classes[&class][far] && self.is_many(class) {
+            if into != meant && self.is_many(class) {
                 self.told.entry((class, false)).or_default().insert(*into);
             }
         }
@@ -375,12 +386,25 @@ impl<T: Clone + Ord> Follower<'_, '_, T> {
             if !self.tells(set, Field::IpDst) {
                 continue;
             }
-            for (to, into) in &entered {
+            for (to, into, _) in &entered {
                 let class = self.members[*to].class;
                 if is_away(self.zone[*to]) && self.is_many(class) {
                     self.told.entry((class, false)).or_default().insert(sets.and(set, *into));
                 }
             }
+        }
+    }
+
+    /// Which packets for a class are meant.
+    fn meant(&self, at: usize, to: usize, class: Set) -> Set {
+        match &self.question.between {
+            Some(between) if !between.ends[at] && !between.ends[to] => {
+                match self.question.parties[to].place() {
+                    Place::Outside => self.judge.sets.and(class, between.outwards),
+                    _ => Set::NONE,
+                }
+            }
+            _ => class,
         }
     }
 
