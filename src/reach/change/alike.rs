@@ -240,11 +240,13 @@ fn between(
 ) -> Option<Between> {
     let judges = sides.each_ref().map(|side| &side.judge);
     let [before, after] = [0, 1].map(|side: usize| Ends::of(judges[side].network, &parts[side], names));
-    let ends = [before?, after?];
+    let mut ends = [before?, after?];
+    let [old, new] = &mut ends;
+    old.join(new);
     let is_on =
         |side: usize, port: Option<PortId>| port.is_some_and(|port| ends[side].are(judges[side], port));
     let is_end = |it: &Person<'_>| [0, 1].into_iter().any(|side| is_on(side, it.ports[side]));
-    let outwards = judges[0].sets.any(ends.iter().map(|ends| ends.leading(judges[0].sets)));
+    let outwards = ends[0].leading(judges[0].sets);
     Some(Between { ends: people.iter().map(is_end).collect(), outwards })
 }
 

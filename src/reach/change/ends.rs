@@ -84,11 +84,15 @@ impl<'n> Ends<'n> {
 
     /// The only way out of a switch of machines, if there is one; `None` if it is not such a switch.
     fn door(&self, id: SwitchId) -> Option<Option<&'n RouterPort>> {
-        let ports = self.network.switch(id).ports.iter().map(|id| &self.network.port(*id).kind);
-        let mut others = ports.filter(|kind| **kind != PortKind::Guest);
+        let ports = self.network.switch(id).ports.iter().map(|id| (*id, &self.network.port(*id).kind));
+        let mut others = ports.filter(|(_, kind)| **kind != PortKind::Guest);
         match (others.next(), others.next()) {
             (None, _) => Some(None),
-            (Some(PortKind::Router(to)), None) => Some(to.map(|to| self.network.router_port(to))),
+            (Some((own, PortKind::Router(to))), None) => {
+                let door = to.map(|to| self.network.router_port(to));
+                // Who claims what another switch claims too may keep that from its router.
+                door.is_none_or(|door| door.link == Link::Switch(own)).then_some(door)
+            }
             _ => None,
         }
     }
@@ -163,6 +167,12 @@ impl<'n> Ends<'n> {
         self.leading.contains(&address)
             || self.hosts.contains(&(zone, address))
             || self.nets.iter().any(|(of, net)| *of == zone && net.contains(&address))
+    }
+
+    /// Takes what leads there on the other side for leading there too: whose it is may have changed.
+    pub(super) fn join(&mut self, other: &mut Ends<'_>) {
+        self.leading.extend(&other.leading);
+        other.leading.clone_from(&self.leading);
     }
 
     /// Packets for addresses elsewhere that lead there.

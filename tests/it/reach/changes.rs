@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use northc::nb::actual::Actual;
 use northc::nb::{Acl, LogicalRouterStaticRoute, Rows, Table};
 use northc::plan::as_if_applied;
-use northc::reach::change::{Change, Moment, Turn, compare};
+use northc::reach::change::{Change, Moment, TooMany, Turn, compare};
 use northc::reach::guest::ByHand;
 use northc::reach::header::{Field, Header};
 use northc::reach::judge::{Finding, Judge, Party, Verdict};
@@ -137,11 +137,16 @@ fn twins(seed: u64) -> (Rows, Rows) {
 }
 
 pub(super) fn change(before: &Actual, after: &Actual) -> Change {
+    change_within(before, after, usize::MAX).expect("no limit")
+}
+
+/// With no more than so many pairs of classes.
+pub(super) fn change_within(before: &Actual, after: &Actual, pairs_max: usize) -> Result<Change, TooMany> {
     let sources = SourceMap::new();
     let networks = [before, after].map(|rows| Network::of_actual(rows, Target::OLDEST));
     let before = Moment { rows: before, network: &networks[0], sources: &sources };
     let after = Moment { rows: after, network: &networks[1], sources: &sources };
-    compare(&before, &after, usize::MAX).expect("no limit")
+    compare(&before, &after, pairs_max)
 }
 
 /// Turn, sender, receiver.

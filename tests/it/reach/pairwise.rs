@@ -4,6 +4,7 @@
 //! `NORTHC_CHANGES=1000 cargo test pairwise::` tries more random changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use northc::nb::actual::Actual;
 use northc::nb::{
@@ -23,7 +24,7 @@ use northc::reach::walk::{Flow, Outcome};
 use northc::target::Target;
 use uuid::Uuid;
 
-use super::changes::change;
+use super::changes::{change, change_within};
 use super::classes::tripled;
 use super::random::World;
 use crate::expressions::Dice;
@@ -274,6 +275,13 @@ fn come_or_go(actual: &mut Actual, dice: &mut Dice) -> &'static str {
             };
             let new = Uuid::from_u128(dice.below(usize::MAX) as u128);
             actual.insert(new, twin.into());
+            if dice.below(2) == 0 {
+                let Some(switch) = any(actual, dice, Table::LogicalSwitch) else { return "nothing" };
+                edit_row(actual, switch, |own: &mut LogicalSwitch| {
+                    own.ports.insert(Ref::Foreign(new));
+                });
+                return "a twin elsewhere";
+            }
             refs(actual, |refs| {
                 if refs.contains(&Ref::Foreign(uuid)) {
                     refs.insert(Ref::Foreign(new));
@@ -377,6 +385,28 @@ fn in_random_networks_classes_turn_as_their_machines() {
         n_turned += holds(&as_if_applied(&rows, "random"), dice, &what);
     }
     assert!(n_turned > 100, "{n_turned}");
+}
+
+#[test]
+fn a_rule_is_asked_about_where_it_holds() {
+    let size = Size { n_vpcs: 8, n_subnets: 16, n_ports: 160 };
+    let old = as_if_applied(&worlds::compiled(&worlds::text(size, 1, Dialect::Native)), "test");
+    // The VPC has a way out, as another has.
+    let is_rule = |(_, row): &(Uuid, &Arc<Row>)| {
+        let rule = Acl::try_from(row.as_ref()).expect("a rule");
+        rule.matching.contains("@ovn.sg.vpc_0_web") && rule.direction == "to-lport"
+    };
+    let (rule, _) = old.table(Table::Acl).find(is_rule).expect("the VPC has a rule");
+    let mut new = old.clone();
+    edit_row(&mut new, rule, |rule: &mut Acl| rule.action = "drop".to_owned());
+    let narrow = change(&old, &new);
+    assert!(!narrow.shifts.is_empty());
+    let (mut router, routers) = (new.clone(), Table::LogicalRouter);
+    let (first, _) = old.table(routers).next().expect("it has a router");
+    edit_row(&mut router, first, |router: &mut LogicalRouter| router.enabled = Some(false));
+    let n_pairs = narrow.n_classes.pow(2);
+    let is_less = |rows: &Actual| change_within(&old, rows, n_pairs - 1).is_ok();
+    assert_eq!((is_less(&new), is_less(&router)), (true, false), "{n_pairs} pairs");
 }
 
 #[test]
