@@ -7,6 +7,17 @@ use ipnet::IpNet;
 use super::header::{Field, IPV4, IPV6, bits};
 use super::set::{Set, Sets};
 
+/// The values that an address may have; any where they are not known.
+pub(super) struct Ranges(pub(super) Option<Vec<(u128, u128)>>);
+
+impl Ranges {
+    /// Whether it may lie in a network.
+    pub(super) fn may_have(&self, net: &IpNet) -> bool {
+        let (first, last) = (bits(net.network()), bits(net.broadcast()));
+        self.0.as_ref().is_none_or(|ranges| ranges.iter().any(|(low, high)| *low <= last && first <= *high))
+    }
+}
+
 /// Packets whose address lies in a network.
 pub(crate) fn within(sets: &Sets, field: Field, net: IpNet) -> Set {
     within_any(sets, field, [net])

@@ -117,10 +117,11 @@ impl<'n> Walker<'n> {
         let router = network.router(id);
         let Some(flow) = self.without_unfollowed(&router.unfollowed, flow) else { return Vec::new() };
         let here: Vec<&Translation> = router.translations.iter().filter(|it| it.is_at(inport)).collect();
-        let tracked = here.iter().filter(|it| it.is_outward && !it.is_stateless);
-        let given = self.given(inport);
-        let asked = tracked.map(|it| it.external).chain(given).map(IpNet::from);
-        let asked = within_any(self.sets, Field::IpDst, asked.collect::<Vec<_>>());
+        let asked = self.fixed(Fixed::Outward(inport), || {
+            let tracked = here.iter().filter(|it| it.is_outward && !it.is_stateless);
+            let asked = tracked.map(|it| it.external).chain(self.given(inport)).map(IpNet::from);
+            within_any(self.sets, Field::IpDst, asked)
+        });
         let keeper = Keeper::Router(id);
         let (mut inside, left) = self.reversed(keeper, Zone::Source, asked, flow);
         let mut rules = self.balancing(&router.vips);
@@ -131,7 +132,8 @@ impl<'n> Walker<'n> {
             }
         }
         let place = (self.at_router(inport, None, &left), &left);
-        for translation in here.into_iter().filter(|it| it.is_inward) {
+        let among = self.at_most(&left, Field::IpDst);
+        for translation in here.into_iter().filter(|it| it.is_inward && among.may_have(&it.external.into())) {
             let matching = self.destined(&translation.external.into());
             // A router on one chassis has written it over before it asks for whom.
             let is_blind = translation.is_stateless && router.is_gateway;
@@ -161,8 +163,10 @@ impl<'n> Walker<'n> {
             .filter_map(|it| Some((it, within(self.sets, Field::IpSrc, it.sources?))));
         let Some(flow) = self.followed(unfollowed.collect(), flow) else { return Vec::new() };
         let here: Vec<&Translation> = router.translations.iter().filter(|it| it.is_at(out)).collect();
-        let inward = here.iter().filter(|it| it.is_inward && !it.is_stateless);
-        let inward = within_any(self.sets, Field::IpSrc, inward.map(|it| it.logical));
+        let inward = self.fixed(Fixed::Inward(out), || {
+            let inward = here.iter().filter(|it| it.is_inward && !it.is_stateless);
+            within_any(self.sets, Field::IpSrc, inward.map(|it| it.logical))
+        });
         let inward = self.sets.or(inward, self.spread_from(inport, out));
         let asked = if router.is_gateway { Set::ALL } else { inward };
         let keeper = Keeper::Router(id);
@@ -180,7 +184,9 @@ impl<'n> Walker<'n> {
             let length = u32::from(translation.logical.prefix_len()) + 1;
             if router.is_gateway { length } else { length + DISTRIBUTED }
         };
-        for translation in here.into_iter().filter(|it| it.is_outward && it.has_chassis) {
+        let among = self.at_most(&flow, Field::IpSrc);
+        let is_outward = |it: &&Translation| it.is_outward && it.has_chassis && among.may_have(&it.logical);
+        for translation in here.into_iter().filter(is_outward) {
             let matching = within(self.sets, Field::IpSrc, translation.logical);
             let does = Does::Translate(translation);
             let rule = Rule { priority: priority(translation), matching, does };

@@ -8,10 +8,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::address::within_any;
-use super::header::{Field, Origin, address};
+use super::header::{Field, address};
 use super::network::{PortId, PortKind, SwitchId};
 use super::set::Set;
-use super::walk::{Flow, RANGES_MAX, Walker};
+use super::walk::{Flow, Walker};
 
 /// What can be had by asking the neighbours on a switch: the Ethernet addresses of whoever has an address.
 pub(super) type Holders = BTreeMap<IpAddr, Vec<u64>>;
@@ -59,12 +59,8 @@ impl Walker<'_> {
     pub(super) fn neighbours_for(&self, switch: SwitchId, flow: &Flow) -> Vec<Neighbours> {
         let own = |(address, macs): (&IpAddr, &Vec<u64>)| (*address, macs.clone());
         let all = self.neighbours(switch);
-        let ranges = match flow.rewrite[Field::IpDst] {
-            Origin::Value(value) => vec![(value, value)],
-            Origin::Field(field) => self.sets.intervals(self.sets.only(flow.set, &[field]), field),
-        };
-        let mut known: Vec<(IpAddr, Vec<u64>)> = match ranges.len() <= RANGES_MAX {
-            true => {
+        let mut known: Vec<(IpAddr, Vec<u64>)> = match self.addresses(flow, Field::IpDst) {
+            Some(ranges) => {
                 let within = |(low, high): &(u128, u128)| {
                     let last = u128::from(u32::MAX);
                     let v4 = (*low <= last).then(|| address(false, *low)..=address(false, (*high).min(last)));
@@ -73,7 +69,7 @@ impl Walker<'_> {
                 let ranges = ranges.iter().flat_map(within).flatten();
                 ranges.flat_map(|range| all.range(range)).map(own).collect()
             }
-            false => all.iter().map(own).collect(),
+            None => all.iter().map(own).collect(),
         };
         known.sort_by_key(|(address, _)| *address);
         let claimed = self.claimed.filter(|(port, _)| self.network.port(*port).switch == switch);

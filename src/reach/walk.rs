@@ -15,12 +15,12 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
-use super::address::within;
+use super::address::{Ranges, within};
 use super::back::WayBack;
 use super::classes::zones::Asked;
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
-use super::header::{Field, Header, IPV4, Rewrite};
+use super::header::{Field, Header, IPV4, Origin, Rewrite};
 use super::nat::{Memory, Sources};
 use super::neighbours::Holders;
 use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
@@ -34,8 +34,8 @@ use crate::nb::matching::Expr;
 pub const TTL: u8 = 64;
 /// The time to live of what a router sends itself.
 pub(super) const ROUTER_TTL: u8 = 255;
-/// With more destinations than this, all neighbours are looked through.
-pub(super) const RANGES_MAX: usize = 64;
+/// With more ranges of addresses than this, all neighbours and translations are looked through.
+const RANGES_MAX: usize = 64;
 /// More outcomes than this for one set are given up on.
 pub(super) const OUTCOMES_MAX: usize = 200_000;
 
@@ -284,6 +284,10 @@ pub enum Kind {
 /// Packets that follow from a router alone, or from one of its ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Fixed {
+    /// For an address that a router port's translations and balancers give to others.
+    Outward(RouterPortId),
+    /// From an address that translations of a router port are for.
+    Inward(RouterPortId),
     /// What a router drops at once; of packets that come back, or others.
     Martian(RouterId, bool),
     /// For an address of a router.
@@ -455,6 +459,21 @@ impl<'n> Walker<'n> {
         let set = self.sets.before(set, &flow.rewrite);
         self.note(set);
         self.sets.and(flow.set, set)
+    }
+
+    /// The values that an address of packets may have now; `None` if those are too many ranges to look at.
+    pub(super) fn addresses(&self, flow: &Flow, field: Field) -> Option<Vec<(u128, u128)>> {
+        let ranges = match flow.rewrite[field] {
+            Origin::Value(value) => vec![(value, value)],
+            Origin::Field(field) => self.sets.intervals(self.sets.only(flow.set, &[field]), field),
+        };
+        (ranges.len() <= RANGES_MAX).then_some(ranges)
+    }
+
+    /// The same, to pass by rows that are about other addresses, of which a router may have a thousand. None is passed
+    /// by where it is noted what packets are asked.
+    pub(super) fn at_most(&self, flow: &Flow, field: Field) -> Ranges {
+        Ranges(if self.asked.is_some() { None } else { self.addresses(flow, field) })
     }
 
     /// Packets that are always the same ones, found out once.
