@@ -23,34 +23,63 @@ pub(super) struct About {
     pub(super) ports: Option<HashSet<String>>,
 }
 
-/// What rules that differ are about; `None` if it may be anything.
-pub(super) fn about(
-    sets: &Sets,
-    rows: [&Actual; 2],
-    networks: [&Network; 2],
-    differences: &Differences,
-    parts: &[Part; 2],
-) -> Option<About> {
-    if parts.iter().any(|part| part.is_routed_otherwise) || !are_like_before(networks, differences, parts) {
-        return None;
+/// Two networks that differ in nothing but rules, and in groups and sets.
+pub(super) struct Rules<'c> {
+    networks: [&'c Network; 2],
+    differences: &'c Differences,
+    changed: [Changed<'c>; 2],
+}
+
+impl<'c> Rules<'c> {
+    /// `None` if they differ in more.
+    pub(super) fn of(
+        rows: [&'c Actual; 2],
+        networks: [&'c Network; 2],
+        differences: &'c Differences,
+    ) -> Option<Rules<'c>> {
+        let [old, new] = [0, 1].map(|side: usize| Changed::of(rows[side], networks[side], differences, side));
+        Some(Rules { networks, differences, changed: [old?, new?] })
     }
-    let (mut all, mut ports) = (Set::NONE, Some(HashSet::new()));
-    for side in [0, 1] {
-        let network = networks[side];
-        let changed = Changed::of(rows[side], network, differences, side)?;
-        let reader = Reader::new(sets, network.symbols(), &network.names);
-        let rules = parts[side].touched.iter().flat_map(|id| &network.switch(*id).acls);
-        let mut read = HashSet::new();
-        for rule in rules.map(|id| &network.acls[id.0]).filter(|rule| changed.has(rule)) {
-            if read.insert(rule.row) {
-                all = sets.or(all, packets(&reader, &rule.matching)?);
-                ports = ports.and_then(|ports| with_ports(ports, &rule.matching, network));
+
+    /// What those that differ in a part are about; `None` if it may be anything.
+    pub(super) fn about(&self, sets: &Sets, parts: &[Part; 2]) -> Option<About> {
+        if parts.iter().any(|part| part.is_routed_otherwise) || !self.are_like_before(parts) {
+            return None;
+        }
+        let (mut all, mut ports) = (Set::NONE, Some(HashSet::new()));
+        for side in [0, 1] {
+            let network = self.networks[side];
+            let reader = Reader::new(sets, network.symbols(), &network.names);
+            let rules = parts[side].touched.iter().flat_map(|id| &network.switch(*id).acls);
+            let mut read = HashSet::new();
+            for rule in rules.map(|id| &network.acls[id.0]).filter(|rule| self.changed[side].has(rule)) {
+                if read.insert(rule.row) {
+                    all = sets.or(all, packets(&reader, &rule.matching)?);
+                    ports = ports.and_then(|ports| with_ports(ports, &rule.matching, network));
+                }
             }
         }
+        let are_kept = self.networks.iter().zip(parts).all(|(network, part)| are_ports_kept(network, part));
+        Some(About { packets: requests(sets, all, are_kept), ports })
     }
-    let packets =
-        requests(sets, all, networks.iter().zip(parts).all(|(network, part)| are_ports_kept(network, part)));
-    Some(About { packets, ports })
+
+    /// Whether switches do all that is not said in a rule as they did.
+    fn are_like_before(&self, parts: &[Part; 2]) -> bool {
+        let of_row = |side: usize| -> HashMap<RowId, &Switch> {
+            let switches = parts[side].touched.iter().map(|id| self.networks[side].switch(*id));
+            switches.map(|switch| (switch.row, switch)).collect()
+        };
+        let (before, after) = (of_row(0), of_row(1));
+        let same = self.differences.same.iter();
+        let pairs: Vec<_> = same.filter_map(|[a, b]| Some((before.get(a)?, after.get(b)?))).collect();
+        let habits = |it: &Switch| {
+            let follows = (it.has_followed, it.is_balanced, it.answers_dns);
+            (follows, it.drops_rest, it.drops_new, it.unfollowed.is_empty())
+        };
+        pairs.len() == before.len()
+            && pairs.len() == after.len()
+            && pairs.iter().all(|(a, b)| habits(a) == habits(b))
+    }
 }
 
 /// Packets, and those that they answer.
@@ -86,29 +115,6 @@ fn with_ports(mut ports: HashSet<String>, matching: &Expr, network: &Network) ->
         }
     }
     Some(ports)
-}
-
-/// Whether switches do all that is not said in a rule as they did.
-fn are_like_before(networks: [&Network; 2], differences: &Differences, parts: &[Part; 2]) -> bool {
-    let of_row = |side: usize| -> HashMap<RowId, &Switch> {
-        let switches = parts[side].touched.iter().map(|id| networks[side].switch(*id));
-        switches.map(|switch| (switch.row, switch)).collect()
-    };
-    let (before, after) = (of_row(0), of_row(1));
-    let pairs = differences.same.iter().filter_map(|[a, b]| Some((before.get(a)?, after.get(b)?)));
-    let habits = |it: &Switch| {
-        (
-            it.has_followed,
-            it.is_balanced,
-            it.answers_dns,
-            it.drops_rest,
-            it.drops_new,
-            it.unfollowed.is_empty(),
-        )
-    };
-    let mut n_pairs = 0;
-    let are_alike = pairs.inspect(|_| n_pairs += 1).all(|(a, b)| habits(a) == habits(b));
-    are_alike && n_pairs == before.len() && n_pairs == after.len()
 }
 
 /// Whether no translation and no balancer chooses another port.

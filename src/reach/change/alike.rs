@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::about::About;
-use super::ends::Ends;
+use super::ends::between;
 use super::touched::Part;
 use super::{Side, TooMany, Turn};
 use crate::reach::classes::follow::{Between, Facts, Key, Question, kept};
@@ -229,25 +229,6 @@ fn is_moved(people: &[Person<'_>], networks: [&Network; 2]) -> Vec<bool> {
         _ => false,
     };
     people.iter().map(is_other).collect()
-}
-
-/// Between whom packets can take a turn; `None` if it may be anybody.
-fn between(
-    sides: &[Side<'_>; 2],
-    parts: &[Part; 2],
-    names: Option<&HashSet<String>>,
-    people: &[Person<'_>],
-) -> Option<Between> {
-    let judges = sides.each_ref().map(|side| &side.judge);
-    let [before, after] = [0, 1].map(|side: usize| Ends::of(judges[side].network, &parts[side], names));
-    let mut ends = [before?, after?];
-    let [old, new] = &mut ends;
-    old.join(new);
-    let is_on =
-        |side: usize, port: Option<PortId>| port.is_some_and(|port| ends[side].are(judges[side], port));
-    let is_end = |it: &Person<'_>| [0, 1].into_iter().any(|side| is_on(side, it.ports[side]));
-    let outwards = ends[0].leading(judges[0].sets);
-    Some(Between { ends: people.iter().map(is_end).collect(), outwards })
 }
 
 /// Classes of those who are alike on both sides, and marked alike.

@@ -10,19 +10,42 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::Side;
+use super::alike::Person;
 use super::touched::Part;
 use crate::reach::address::within_any;
+use crate::reach::classes::follow::Between;
 use crate::reach::classes::zones::Zones;
 use crate::reach::header::Field;
 use crate::reach::judge::Judge;
 use crate::reach::network::{Link, Network, Port, PortId, PortKind, RouterId, RouterPort, SwitchId};
 use crate::reach::parties::externals;
-use crate::reach::set::{Set, Sets};
 
-/// Those on one side.
-pub(super) struct Ends<'n> {
+/// Between whom packets can take a turn in a part, at some of its switch ports if they are said; `None` if it may be
+/// anybody.
+pub(super) fn between(
+    sides: &[Side<'_>; 2],
+    parts: &[Part; 2],
+    names: Option<&HashSet<String>>,
+    people: &[Person<'_>],
+) -> Option<Between> {
+    let [before, after] = [0, 1].map(|side: usize| Ends::of(&sides[side], &parts[side], names));
+    let mut ends = [before?, after?];
+    // Whose an address is may have changed: what leads there on one side does on the other.
+    let leading: HashSet<IpAddr> = ends.iter().flat_map(|ends| &ends.leading).copied().collect();
+    let nets = leading.iter().map(|address| IpNet::from(*address));
+    let outwards = within_any(sides[0].judge.sets, Field::IpDst, nets);
+    ends.iter_mut().for_each(|ends| ends.leading.clone_from(&leading));
+    let is_on = |side: usize, port: Option<PortId>| port.is_some_and(|port| ends[side].has_port(port));
+    let is_end = |it: &Person<'_>| [0, 1].into_iter().any(|side| is_on(side, it.ports[side]));
+    Some(Between { ends: people.iter().map(is_end).collect(), outwards })
+}
+
+/// Who can be an end on one side.
+struct Ends<'s, 'n> {
+    judge: &'s Judge<'n>,
     network: &'n Network,
-    zones: Zones,
+    zones: &'s Zones,
     /// The parts of the network with addresses of their own that the switches are in.
     own: BTreeSet<usize>,
     /// Machines there.
@@ -37,17 +60,17 @@ pub(super) struct Ends<'n> {
     leading: HashSet<IpAddr>,
 }
 
-impl<'n> Ends<'n> {
-    /// Those of a part, at some of its switch ports if they are said; `None` if it may be anybody.
-    pub(super) fn of(network: &'n Network, part: &Part, names: Option<&HashSet<String>>) -> Option<Ends<'n>> {
+impl<'s, 'n> Ends<'s, 'n> {
+    fn of(side: &'s Side<'n>, part: &Part, names: Option<&HashSet<String>>) -> Option<Ends<'s, 'n>> {
         if part.is_routed_otherwise {
             return None;
         }
-        let zones = Zones::of(network);
+        let (judge, network, zones) = (&side.judge, side.judge.network, side.zones());
         let mut ends = Ends {
+            judge,
             network,
-            own: part.touched.iter().map(|id| zones.of_switch(*id)).collect(),
             zones,
+            own: part.touched.iter().map(|id| zones.of_switch(*id)).collect(),
             ports: HashSet::new(),
             switches: BTreeSet::new(),
             nets: Vec::new(),
@@ -169,24 +192,13 @@ impl<'n> Ends<'n> {
             || self.nets.iter().any(|(of, net)| *of == zone && net.contains(&address))
     }
 
-    /// Takes what leads there on the other side for leading there too: whose it is may have changed.
-    pub(super) fn join(&mut self, other: &mut Ends<'_>) {
-        self.leading.extend(&other.leading);
-        other.leading.clone_from(&self.leading);
-    }
-
-    /// Packets for addresses elsewhere that lead there.
-    pub(super) fn leading(&self, sets: &Sets) -> Set {
-        within_any(sets, Field::IpDst, self.leading.iter().map(|address| IpNet::from(*address)))
-    }
-
     /// Whether a machine is one.
-    pub(super) fn are(&self, judge: &Judge<'_>, port: PortId) -> bool {
+    fn has_port(&self, port: PortId) -> bool {
         let switch = self.network.port(port).switch;
         let zone = self.zones.of_switch(switch);
         self.ports.contains(&port)
             || self.switches.contains(&switch)
-            || judge.walker.guests.addresses(port).into_iter().any(|own| self.has(zone, own))
-            || externals(judge, port).into_iter().any(|external| self.leading.contains(&external))
+            || self.judge.walker.guests.addresses(port).into_iter().any(|own| self.has(zone, own))
+            || externals(self.judge, port).into_iter().any(|external| self.leading.contains(&external))
     }
 }

@@ -22,9 +22,11 @@ mod touched;
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
+use self::about::Rules;
 use self::alike::{Found, Person, Turned};
 use self::grouped::Groups;
 use self::touched::Differences;
+use super::classes::zones::Zones;
 use super::guest::ByHand;
 use super::header::{Field, Header};
 use super::judge::{Finding, Judge, Party, Verdict};
@@ -129,7 +131,9 @@ pub fn compare(before: &Moment<'_>, after: &Moment<'_>, pairs_max: usize) -> Res
     if differences.is_empty() && rows[0].beside == rows[1].beside {
         return Ok(Change::default());
     }
-    let parts = touched::parts(rows, [before.network, after.network], &differences);
+    let networks = [before.network, after.network];
+    let parts = touched::parts(rows, networks, &differences);
+    let rules = Rules::of(rows, networks, &differences);
     let sets = Sets::default();
     let [old, new] = &differences.changed;
     let mut sides = [
@@ -139,8 +143,7 @@ pub fn compare(before: &Moment<'_>, after: &Moment<'_>, pairs_max: usize) -> Res
     let mut change = Change { is_first: machines(&sides[0].judge).next().is_none(), ..Change::default() };
     let mut groups = Groups::default();
     for part in progress::along(parts.iter(), parts.len()) {
-        let networks = [before.network, after.network];
-        let about = about::about(&sets, rows, networks, &differences, part);
+        let about = rules.as_ref().and_then(|rules| rules.about(&sets, part));
         let found = alike::compare(&sides, part, about.as_ref(), pairs_max)?;
         change.n_unjudged += found.n_unjudged;
         change.n_classes += found.n_classes;
@@ -157,6 +160,7 @@ struct Side<'n> {
     /// Rows that the other side has not, or has otherwise.
     changed: &'n BTreeSet<RowId>,
     outside: OnceCell<Option<Party>>,
+    zones: OnceCell<Zones>,
 }
 
 impl<'n> Side<'n> {
@@ -167,7 +171,13 @@ impl<'n> Side<'n> {
         changed: &'n BTreeSet<RowId>,
     ) -> Side<'n> {
         let by_hand = ByHand { all: true, ..ByHand::default() };
-        Side { judge: Judge::new(network, sets, by_hand), sources, changed, outside: OnceCell::new() }
+        let judge = Judge::new(network, sets, by_hand);
+        Side { judge, sources, changed, outside: OnceCell::new(), zones: OnceCell::new() }
+    }
+
+    /// Its parts with addresses of their own.
+    fn zones(&self) -> &Zones {
+        self.zones.get_or_init(|| Zones::of(self.judge.network))
     }
 
     /// What is behind the physical networks.
