@@ -335,14 +335,14 @@ mod tests {
     fn stored(rows: &Rows, owner: &str) -> Actual {
         let mut actual = Actual::default();
         for (key, row) in rows.iter() {
-            let data = row.columns().map(|(_, datum)| match datum {
+            let row = row.map(|_, datum| match datum {
                 Datum::Set(atoms) => Datum::set(atoms.iter().map(|atom| match atom {
                     Atom::Ref(Ref::Key(to)) => Atom::Ref(Ref::Foreign(to.uuid(owner))),
                     other => other.clone(),
                 })),
                 Datum::Map(_) => datum.clone(),
             });
-            actual.insert(key.uuid(owner), Row::new(key.table, data.collect()));
+            actual.insert(key.uuid(owner), row);
         }
         actual
     }

@@ -122,7 +122,7 @@ impl Row {
     }
 
     /// The same row with other values in the columns that it keeps.
-    pub(crate) fn map(&self, mut change: impl FnMut(&Column, &Datum) -> Datum) -> Row {
+    pub(crate) fn map(&self, mut change: impl FnMut(&'static Column, &Datum) -> Datum) -> Row {
         let columns = self.table.columns().iter().enumerate().filter(|(at, _)| self.keeps(*at));
         let data = columns.zip(&self.data).map(|((_, column), datum)| change(column, datum)).collect();
         Row { table: self.table, kept: self.kept, data }

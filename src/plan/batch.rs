@@ -24,7 +24,7 @@ use std::net::IpAddr;
 
 use super::step::{Action, Change, Edit, Pair, Step, Why};
 use super::{Plan, vacate};
-use crate::nb::{Atom, Column, Datum, Key, Kind, Ref, Row, Table, actual};
+use crate::nb::{Atom, Column, Datum, Key, Kind, Ref, Table, actual};
 
 /// How large a transaction may be, in steps.
 #[derive(Clone, Copy, Debug)]
@@ -427,7 +427,7 @@ fn leave<'s>(
         return (Cow::Borrowed(step), Vec::new());
     }
     let mut left: BTreeMap<(usize, &str), Waiting> = BTreeMap::new();
-    let data = row.columns().map(|(column, datum)| match datum {
+    let emptier = row.map(|column, datum| match datum {
         Datum::Set(atoms) if column.holds_children() => {
             let (gone, kept): (Vec<Atom>, Vec<Atom>) =
                 atoms.iter().cloned().partition(|atom| before(atom).is_some());
@@ -439,7 +439,7 @@ fn leave<'s>(
         }
         Datum::Set(_) | Datum::Map(_) => datum.clone(),
     });
-    let action = Action::Delete(Row::new(row.table(), data.collect()));
+    let action = Action::Delete(emptier);
     (Cow::Owned(Step { action, ..step.clone_without_action() }), changes(left))
 }
 
@@ -482,13 +482,13 @@ fn defer(step: &Step, turn: usize, due: &impl Fn(&Atom) -> usize) -> (Option<Ste
     };
     let action = match &step.action {
         Action::Insert(row) => {
-            let data = row.columns().map(|(column, datum)| match datum {
+            let now = row.map(|column, datum| match datum {
                 Datum::Set(atoms) if column.target.is_some() => {
                     Datum::Set(kept(column, atoms, Way::In).into())
                 }
                 Datum::Set(_) | Datum::Map(_) => datum.clone(),
             });
-            Some(Action::Insert(Row::new(step.key.table, data.collect())))
+            Some(Action::Insert(now))
         }
         Action::Update(changes) => {
             let now = changes.iter().filter_map(|Change { column, edit }| {
