@@ -52,6 +52,6 @@ impl Alike {
     pub fn asked_elsewhere(&self, judge: &Judge<'_>, port: Option<PortId>) -> Vec<Set> {
         let home = port.map(|port| self.part(judge.network.port(port).switch));
         let asked = judge.walker.asked.as_ref().map(Asked::take).unwrap_or_default();
-        asked.into_iter().filter(|(part, _)| Some(*part) != home).map(|(_, set)| set).collect()
+        asked.sent.into_iter().filter(|(part, _)| Some(*part) != home).map(|(_, set)| set).collect()
     }
 }

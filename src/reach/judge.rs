@@ -314,7 +314,8 @@ impl<'n> Judge<'n> {
             End::Port(port) => {
                 let own = self.walker.guests.addresses(port);
                 let own = own.into_iter().map(|address| self.walker.destined(&address.into()));
-                let own = self.walker.part(&outcome.flow, self.sets.any(own));
+                // Whoever it is: that tells nobody from others.
+                let own = self.sets.before(self.sets.any(own), &outcome.flow.rewrite);
                 self.sets.minus(outcome.flow.set, own).is_none()
             }
             End::Router(_) => true,

@@ -631,6 +631,13 @@ impl Memory {
         self.keeper == Keeper::Router(router) && self.before != self.after
     }
 
+    /// Who has written this address, if that made the connection.
+    pub(super) fn writer_of(&self, address: u128) -> Option<Keeper> {
+        let is_new =
+            |field| self.after[field] == Origin::Value(address) && self.before[field] != self.after[field];
+        [Field::IpSrc, Field::IpDst].into_iter().any(is_new).then_some(self.keeper)
+    }
+
     fn is_of(&self, keeper: Keeper, zone: Zone) -> bool {
         self.keeper == keeper && self.zone == zone
     }

@@ -1,9 +1,12 @@
 //! Who on a switch has which address, and what is sent to whom for it.
 //!
+//! Addresses that the same neighbours have are sent to at once, which a router with many translations makes cheap.
 //! Whether they answer is `reach::resolve`'s.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use ipnet::IpNet;
 
@@ -13,15 +16,21 @@ use super::network::{PortId, PortKind, SwitchId};
 use super::set::Set;
 use super::walk::{Flow, Walker};
 
-/// What can be had by asking the neighbours on a switch: the Ethernet addresses of whoever has an address.
-pub(super) type Holders = BTreeMap<IpAddr, Vec<u64>>;
+/// What can be had by asking the neighbours on a switch: who has an address.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Holders {
+    all: Vec<Rc<Neighbours>>,
+    at: BTreeMap<IpAddr, usize>,
+}
 
-/// Addresses that the same neighbours have.
+/// Neighbours who have the same addresses.
+#[derive(Debug, Default)]
 pub(super) struct Neighbours {
-    /// The addresses, of one family.
+    /// The addresses, of one family, of which rows tell alike.
     pub(super) addresses: Vec<IpAddr>,
-    /// The Ethernet addresses.
+    /// The neighbours' Ethernet addresses.
     pub(super) macs: Vec<u64>,
+    destined: OnceCell<Set>,
 }
 
 impl Walker<'_> {
@@ -31,15 +40,15 @@ impl Walker<'_> {
         if left.set.is_none() {
             return left;
         }
-        for Neighbours { addresses, macs } in self.neighbours_for(switch, &left) {
-            let set = self.among(&left, &addresses);
+        for holders in self.neighbours_for(switch, &left) {
+            let set = self.among(&left, &holders);
             if set.is_none() {
                 continue;
             }
-            for mac in macs {
+            for mac in &holders.macs {
                 let flow = Flow { set, ..left.clone() };
-                let flow = self.resolved(port, left.eth_src, addresses[0], mac, flow);
-                self.enter_switch(port, Flow { eth_dst: Some(mac), ..flow });
+                let flow = self.resolved(port, left.eth_src, holders.addresses[0], *mac, flow);
+                self.enter_switch(port, Flow { eth_dst: Some(*mac), ..flow });
             }
             left.set = self.sets.minus(left.set, set);
         }
@@ -50,16 +59,28 @@ impl Walker<'_> {
     }
 
     /// Who on a switch has which address, as its rows say.
-    fn neighbours(&self, switch: SwitchId) -> &Holders {
-        self.neighbours[switch.0].get_or_init(|| super::switch::neighbours(self.network, switch))
+    fn holders(&self, switch: SwitchId) -> &Holders {
+        self.neighbours[switch.0].get_or_init(|| {
+            let (mut holders, mut alike) = (Holders::default(), HashMap::new());
+            let mut all: Vec<Neighbours> = Vec::new();
+            for (address, macs) in super::switch::neighbours(self.network, switch) {
+                let kind = (address.is_ipv6(), self.is_unknown(switch, address), macs.clone());
+                let at = *alike.entry(kind).or_insert(all.len());
+                if at == all.len() {
+                    all.push(Neighbours { macs, ..Neighbours::default() });
+                }
+                all[at].addresses.push(address);
+                holders.at.insert(address, at);
+            }
+            holders.all = all.into_iter().map(Rc::new).collect();
+            holders
+        })
     }
 
-    /// Who has which addresses on a switch, of those that packets may be for: what is sent to the same is sent at once,
-    /// which a router with many translations makes cheap.
-    pub(super) fn neighbours_for(&self, switch: SwitchId, flow: &Flow) -> Vec<Neighbours> {
-        let own = |(address, macs): (&IpAddr, &Vec<u64>)| (*address, macs.clone());
-        let all = self.neighbours(switch);
-        let mut known: Vec<(IpAddr, Vec<u64>)> = match self.addresses(flow, Field::IpDst) {
+    /// Who on a switch has addresses that packets may be for.
+    pub(super) fn neighbours_for(&self, switch: SwitchId, flow: &Flow) -> Vec<Rc<Neighbours>> {
+        let holders = self.holders(switch);
+        let known: Vec<Rc<Neighbours>> = match self.addresses(flow, Field::IpDst) {
             Some(ranges) => {
                 let within = |(low, high): &(u128, u128)| {
                     let last = u128::from(u32::MAX);
@@ -67,46 +88,42 @@ impl Walker<'_> {
                     [v4, Some(address(true, *low)..=address(true, *high))]
                 };
                 let ranges = ranges.iter().flat_map(within).flatten();
-                ranges.flat_map(|range| all.range(range)).map(own).collect()
+                let mut found: Vec<usize> =
+                    ranges.flat_map(|range| holders.at.range(range)).map(|(_, at)| *at).collect();
+                found.sort_unstable();
+                found.dedup();
+                found.into_iter().map(|at| holders.all[at].clone()).collect()
             }
-            None => all.iter().map(own).collect(),
+            None => holders.all.clone(),
         };
-        known.sort_by_key(|(address, _)| *address);
         let claimed = self.claimed.filter(|(port, _)| self.network.port(*port).switch == switch);
-        let claimed = claimed.and_then(|(port, address)| Some((address, vec![self.guests.guest(port).mac?])));
-        let mut found: Vec<Neighbours> = Vec::new();
-        let mut at: HashMap<_, usize> = HashMap::new();
-        for (address, macs) in claimed.into_iter().chain(known) {
-            let next = found.len();
-            let kind = (address.is_ipv6(), self.is_unknown(switch, address));
-            let at = *at.entry((kind, macs.clone())).or_insert(next);
-            if at == next {
-                found.push(Neighbours { addresses: Vec::new(), macs });
-            }
-            found[at].addresses.push(address);
-        }
-        found
+        let claimed = claimed.and_then(|(port, address)| {
+            let macs = vec![self.guests.guest(port).mac?];
+            Some(Rc::new(Neighbours { addresses: vec![address], macs, destined: OnceCell::new() }))
+        });
+        claimed.into_iter().chain(known).collect()
     }
 
-    /// The packets of a flow that are for some addresses. Each of those is asked about, whoever has it.
-    pub(super) fn among(&self, flow: &Flow, addresses: &[IpAddr]) -> Set {
-        let nets = || addresses.iter().map(|address| IpNet::from(*address));
-        if self.asked.is_some() {
-            nets().for_each(|net| self.note(self.sets.before(self.destined(&net), &flow.rewrite)));
-        }
-        let set = within_any(self.sets, Field::IpDst, nets());
-        self.sets.and(flow.set, self.sets.before(set, &flow.rewrite))
+    /// The packets of a flow that are for some neighbours.
+    pub(super) fn among(&self, flow: &Flow, holders: &Neighbours) -> Set {
+        let nets = || holders.addresses.iter().map(|address| IpNet::from(*address));
+        let destined = holders.destined.get_or_init(|| within_any(self.sets, Field::IpDst, nets()));
+        self.part(flow, *destined)
     }
 
     /// The Ethernet addresses of whoever has an address on a switch.
     pub(super) fn neighbour(&self, switch: SwitchId, wanted: IpAddr) -> Option<Vec<u64>> {
-        match self.claimed.filter(|(port, own)| *own == wanted && self.network.port(*port).switch == switch) {
-            Some((port, _)) => self.guests.guest(port).mac.map(|mac| vec![mac]),
-            None => self.neighbours(switch).get(&wanted).cloned().or_else(|| {
-                let proxies = self.proxies(switch).iter().filter(|(net, _)| net.contains(&wanted));
-                let macs: Vec<u64> = proxies.map(|(_, mac)| *mac).collect();
-                (!macs.is_empty()).then_some(macs)
-            }),
+        if let Some((port, _)) =
+            self.claimed.filter(|(port, own)| *own == wanted && self.network.port(*port).switch == switch)
+        {
+            return self.guests.guest(port).mac.map(|mac| vec![mac]);
         }
+        let holders = self.holders(switch);
+        let known = holders.at.get(&wanted).map(|at| holders.all[*at].macs.clone());
+        known.or_else(|| {
+            let proxies = self.proxies(switch).iter().filter(|(net, _)| net.contains(&wanted));
+            let macs: Vec<u64> = proxies.map(|(_, mac)| *mac).collect();
+            (!macs.is_empty()).then_some(macs)
+        })
     }
 }

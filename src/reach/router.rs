@@ -20,7 +20,6 @@ use super::address::{within, within_any};
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, ICMP, ICMP6, IPV4, IPV6};
 use super::nat::Sources;
-use super::neighbours::Neighbours;
 use super::network::{Link, Network, PortId, Router, RouterId, RouterPortId, RowId};
 use super::set::Set;
 use super::walk::{End, Fixed, Flow, Step, Walker, Why};
@@ -398,11 +397,12 @@ impl<'n> Walker<'n> {
                 let left = match via.next_hop {
                     None => {
                         let mut left = flow;
-                        for Neighbours { addresses, macs } in self.neighbours_for(switch, &left) {
-                            let set = self.among(&left, &addresses);
+                        for holders in self.neighbours_for(switch, &left) {
+                            let set = self.among(&left, &holders);
                             let flow = Flow { set, ..left.clone() };
                             left.set = self.sets.minus(left.set, set);
-                            self.send_to_macs(switch_port, addresses[0], flow, &macs, port.mac);
+                            let (of, macs) = (holders.addresses[0], &holders.macs);
+                            self.send_to_macs(switch_port, of, flow, macs, port.mac);
                         }
                         self.send_to_proxies(switch_port, Some(port.mac), left)
                     }

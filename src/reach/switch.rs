@@ -12,7 +12,7 @@
 //!
 //! Refuses to choose between rules of equal priority: their packets go both ways.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -21,7 +21,6 @@ use super::address::within;
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::nat::Zone;
-use super::neighbours::Holders;
 use super::network::{
     self, AclId, Action, Address, Direction, Network, Port, PortId, PortKind, Responder, RouterPortId, RowId,
     SwitchId, Translation, link_local_of,
@@ -46,9 +45,9 @@ pub(super) fn macs(network: &Network, switch: SwitchId) -> HashMap<u64, Vec<Port
     macs
 }
 
-/// Who on a switch has which address, as its rows say.
-pub(super) fn neighbours(network: &Network, switch: SwitchId) -> Holders {
-    let mut neighbours = Holders::new();
+/// The Ethernet addresses of whoever has an address on a switch, as its rows say.
+pub(super) fn neighbours(network: &Network, switch: SwitchId) -> BTreeMap<IpAddr, Vec<u64>> {
+    let mut neighbours: BTreeMap<IpAddr, Vec<u64>> = BTreeMap::new();
     for id in &network.switch(switch).ports {
         let port = network.port(*id);
         for Address { mac, ips } in &port.addresses {

@@ -17,11 +17,11 @@ use ipnet::IpNet;
 
 use super::address::{Ranges, within};
 use super::back::WayBack;
-use super::classes::zones::Asked;
+use super::classes::zones::{Asked, Written};
 use super::filter::{Reader, Surroundings, Tracked, Truth};
 use super::guest::{Guests, Route};
 use super::header::{Field, Header, IPV4, Origin, Rewrite};
-use super::nat::{Memory, Sources};
+use super::nat::{Keeper, Memory, Sources};
 use super::neighbours::Holders;
 use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
 use super::outside::Inside;
@@ -456,6 +456,7 @@ impl<'n> Walker<'n> {
 
     /// The packets of a flow that are in `set` now.
     pub(super) fn part(&self, flow: &Flow, set: Set) -> Set {
+        self.note_written(flow, set);
         let set = self.sets.before(set, &flow.rewrite);
         self.note(set);
         self.sets.and(flow.set, set)
@@ -490,6 +491,21 @@ impl<'n> Walker<'n> {
     pub(super) fn note(&self, set: Set) {
         if let Some(asked) = &self.asked {
             asked.note(set);
+        }
+    }
+
+    /// Whether packets are in `set`, as they are now, is asked of addresses that were written on the way.
+    fn note_written(&self, flow: &Flow, set: Set) {
+        let Some(asked) = &self.asked else { return };
+        for field in [Field::IpSrc, Field::IpDst] {
+            if let Origin::Value(value) = flow.rewrite[field] {
+                let mut writers = flow.memories.iter().rev().filter_map(|memory| memory.writer_of(value));
+                let by = writers.next().map(|keeper| match keeper {
+                    Keeper::Router(id) => asked.zones().of_router(id),
+                    Keeper::Port(id) => asked.zones().of_switch(self.network.port(id).switch),
+                });
+                asked.note_written(Written { field, value, by }, set);
+            }
         }
     }
 

@@ -6,10 +6,11 @@
 //! Refuses to say what becomes of whom in words.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::zones::{Asked, Zones};
+use super::zones::{Asked, Written, Zones};
 use super::{Home, Member, reduce};
 use crate::progress;
 use crate::reach::address::within_any;
@@ -62,8 +63,29 @@ impl Member {
     }
 }
 
-/// What a class has been asked about elsewhere: whether of its sources, and the sets.
-pub(in crate::reach) type Told = BTreeMap<(usize, bool), BTreeSet<Set>>;
+/// What a class has been asked about elsewhere: which of its addresses, and the sets.
+pub(in crate::reach) type Told = BTreeMap<(usize, About), BTreeSet<Set>>;
+
+/// Addresses of machines that packets are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::reach) enum About {
+    /// Those that they send from.
+    Sources,
+    /// Those that they are sent to by.
+    Destinations,
+    /// Any of these, where it was written on the way.
+    Written(Field),
+}
+
+impl About {
+    fn field(self) -> Field {
+        match self {
+            About::Sources => Field::IpSrc,
+            About::Destinations => Field::IpDst,
+            About::Written(field) => field,
+        }
+    }
+}
 
 /// Which pairs are meant, and which packets of theirs.
 pub(in crate::reach) struct Between {
@@ -139,21 +161,33 @@ impl<'q> Question<'q> {
         let by_hand = judge.walker.guests.all_by_hand();
         let each = by_hand.each.iter().filter_map(|(port, is_routed)| Some((*places.get(port)?, *is_routed)));
         let by_hand = ByHand { all: by_hand.all, each: each.collect() };
+        let zone = |port: PortId| self.zones.of_switch(judge.network.port(port).switch);
+        let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
+        for member in members.iter().filter(|it| it.home.is_some()) {
+            *sizes.entry(member.class).or_default() += 1;
+        }
+        let mut having: HashMap<u128, BTreeSet<Having>> = HashMap::new();
+        for (at, member) in members.iter().enumerate().filter(|(at, _)| kept[*at]) {
+            let Some(port) = port(at).filter(|_| sizes[&member.class] > 1) else { continue };
+            let own = judge.walker.guests.addresses(port).into_iter().map(|own| (own, false));
+            for (address, is_external) in own.chain(externals(judge, port).into_iter().map(|it| (it, true))) {
+                let has = Having { class: member.class, zone: zone(port), is_external };
+                having.entry(bits(address)).or_default().insert(has);
+            }
+        }
+        let inside = judge.walker.externals().iter().map(|(address, inside)| {
+            let zones = inside.held_on.iter().map(|switch| self.zones.of_switch(*switch));
+            (bits(*address), zones.collect())
+        });
         let mut follower = Follower {
             judge: Judge::new(&network, judge.sets, by_hand),
             question: self,
             members,
             receivers: self.to.iter().copied().filter(|at| kept[*at]).collect(),
-            zone: (0..kept.len())
-                .map(|at| port(at).map(|port| self.zones.of_switch(judge.network.port(port).switch)))
-                .collect(),
-            sizes: members.iter().filter(|it| it.home.is_some()).fold(
-                BTreeMap::new(),
-                |mut sizes, member| {
-                    *sizes.entry(member.class).or_default() += 1;
-                    sizes
-                },
-            ),
+            zone: (0..kept.len()).map(|at| port(at).map(zone)).collect(),
+            sizes,
+            having,
+            inside: inside.collect(),
             telling: HashMap::new(),
             say,
             facts: Facts::new(),
@@ -224,9 +258,9 @@ impl<'q> Question<'q> {
     ) -> bool {
         let sets = judge.sets;
         let mut is_split = false;
-        let mut new: BTreeMap<PortId, BTreeMap<bool, usize>> = BTreeMap::new();
-        for ((class, is_source), asked) in told {
-            let field = if is_source { Field::IpSrc } else { Field::IpDst };
+        let mut new: BTreeMap<PortId, BTreeMap<About, usize>> = BTreeMap::new();
+        for ((class, about), asked) in told {
+            let field = about.field();
             let asked: Vec<Set> =
                 asked.into_iter().filter(|set| !sets.starts(*set, field).is_empty()).collect();
             let starts: BTreeSet<u128> = asked.iter().flat_map(|set| sets.starts(*set, field)).collect();
@@ -235,10 +269,10 @@ impl<'q> Question<'q> {
             let mut kinds: BTreeMap<Vec<Set>, usize> = BTreeMap::new();
             for (at, _) in members.iter().enumerate().filter(|(_, member)| member.class == class) {
                 let Some(port) = self.parties[at].port() else { continue };
-                let mut own = judge.walker.guests.addresses(port);
-                if !is_source {
-                    own.extend(externals(judge, port));
-                }
+                let own = match about {
+                    About::Sources => judge.walker.guests.addresses(port),
+                    About::Destinations | About::Written(_) => addresses(judge, port),
+                };
                 let atom = own
                     .iter()
                     .map(|it| (it.is_ipv6(), starts.partition_point(|start| *start <= bits(*it))))
@@ -256,12 +290,12 @@ impl<'q> Question<'q> {
                 });
                 let next = kinds.len();
                 let kind = *kinds.entry(kind.clone()).or_insert(next);
-                new.entry(port).or_default().insert(is_source, kind);
+                new.entry(port).or_default().insert(about, kind);
             }
             is_split |= kinds.len() > 1;
         }
         if is_split {
-            let mut numbers: BTreeMap<(usize, BTreeMap<bool, usize>), usize> = BTreeMap::new();
+            let mut numbers: BTreeMap<(usize, BTreeMap<About, usize>), usize> = BTreeMap::new();
             let first = splits.values().max().map_or(1, |last| last + 1);
             for (port, kinds) in new {
                 let next = first + numbers.len();
@@ -272,6 +306,13 @@ impl<'q> Question<'q> {
         }
         is_split
     }
+}
+
+/// The addresses of a machine, and those that are translated to it.
+fn addresses(judge: &Judge<'_>, port: PortId) -> Vec<IpAddr> {
+    let mut all = judge.walker.guests.addresses(port);
+    all.extend(externals(judge, port));
+    all
 }
 
 /// Who is followed: of each class so many that all that may be between two machines is between some of them.
@@ -317,6 +358,16 @@ struct Ways {
     lost: Vec<(Verdict, Set)>,
 }
 
+/// A machine that has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Having {
+    class: usize,
+    /// The part of the network that it is in.
+    zone: usize,
+    /// Whether the address is only translated to it.
+    is_external: bool,
+}
+
 /// Follows packets through a network of those who are kept.
 struct Follower<'f, 'n, T> {
     judge: Judge<'n>,
@@ -328,6 +379,10 @@ struct Follower<'f, 'n, T> {
     zone: Vec<Option<usize>>,
     /// How many machines each class has.
     sizes: BTreeMap<usize, usize>,
+    /// Who has an address, of machines of which there are several.
+    having: HashMap<u128, BTreeSet<Having>>,
+    /// In which parts of the network somebody has an address that others are translated to.
+    inside: HashMap<u128, BTreeSet<usize>>,
     /// Sets that tell packets apart by a field, and sets that do not.
     telling: HashMap<(Set, Field), bool>,
     say: fn(&Sets, Fates) -> T,
@@ -374,14 +429,15 @@ impl<T: Clone + Ord> Follower<'_, '_, T> {
         for (to, into, meant) in &entered {
             let class = self.members[*to].class;
             if into != meant && self.is_many(class) {
-                self.told.entry((class, false)).or_default().insert(*into);
+                self.told.entry((class, About::Destinations)).or_default().insert(*into);
             }
         }
+        self.written(&asked.written);
         let class = self.members[at].class;
-        for (zone, set) in asked {
+        for (zone, set) in asked.sent {
             let is_away = |own: Option<usize>| own.is_some_and(|own| own != zone);
             if is_away(self.zone[at]) && self.is_many(class) && self.tells(set, Field::IpSrc) {
-                self.told.entry((class, true)).or_default().insert(set);
+                self.told.entry((class, About::Sources)).or_default().insert(set);
             }
             if !self.tells(set, Field::IpDst) {
                 continue;
@@ -389,10 +445,35 @@ impl<T: Clone + Ord> Follower<'_, '_, T> {
             for (to, into, _) in &entered {
                 let class = self.members[*to].class;
                 if is_away(self.zone[*to]) && self.is_many(class) {
-                    self.told.entry((class, false)).or_default().insert(sets.and(set, *into));
+                    let of_class = self.told.entry((class, About::Destinations)).or_default();
+                    of_class.insert(sets.and(set, *into));
                 }
             }
         }
+    }
+
+    /// What was asked elsewhere about addresses that were written on the way is told the classes of whoever has them.
+    fn written(&mut self, asked: &BTreeSet<(usize, Written, Set)>) {
+        for (zone, written, set) in asked {
+            let of = self.having.get(&written.value).into_iter().flatten();
+            let away: Vec<usize> = of
+                .filter(|has| has.zone != *zone && (has.is_external || self.may_be(written, has.zone)))
+                .map(|has| has.class)
+                .collect();
+            if away.is_empty() || !self.tells(*set, written.field) {
+                continue;
+            }
+            for class in away {
+                self.told.entry((class, About::Written(written.field))).or_default().insert(*set);
+            }
+        }
+    }
+
+    /// Whether the address of a machine in a part of the network may be meant by one that was written: where somebody
+    /// has it where it was, he is.
+    fn may_be(&self, written: &Written, zone: usize) -> bool {
+        let Some(by) = written.by else { return true };
+        by == zone || self.inside.get(&written.value).is_none_or(|zones| !zones.contains(&by))
     }
 
     /// Which packets for a class are meant.
@@ -467,7 +548,7 @@ impl<T: Clone + Ord> Follower<'_, '_, T> {
         let sets = self.judge.sets;
         let of_class = ways.lost.iter().filter(|(_, set)| sets.meet(*set, class));
         if of_class.clone().count() > 1 && self.is_many(self.members[to].class) {
-            let told = self.told.entry((self.members[to].class, false)).or_default();
+            let told = self.told.entry((self.members[to].class, About::Destinations)).or_default();
             told.extend(of_class.map(|(_, set)| *set));
         }
         let own = ways.lost.iter().map(|(verdict, set)| (*verdict, sets.and(*set, known)));

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
+use crate::reach::header::Field;
 use crate::reach::network::{Link, Network, RouterId, SwitchId};
 use crate::reach::set::Set;
 
@@ -67,13 +68,38 @@ fn join(above: &mut [usize], a: usize, b: usize) {
 pub(in crate::reach) struct Asked {
     zones: Zones,
     here: Cell<usize>,
-    sets: RefCell<BTreeSet<(usize, Set)>>,
+    questions: RefCell<Questions>,
+}
+
+/// Questions about packets, each with the part of the network in which it was asked.
+#[derive(Debug, Default)]
+pub(in crate::reach) struct Questions {
+    /// Whether packets, as they were sent, are among these.
+    pub(in crate::reach) sent: BTreeSet<(usize, Set)>,
+    /// Whether packets with an address that was written on the way are among these, as they are then.
+    pub(in crate::reach) written: BTreeSet<(usize, Written, Set)>,
+}
+
+/// An address that was written on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::reach) struct Written {
+    /// Where packets have it.
+    pub(in crate::reach) field: Field,
+    /// The address, as a number.
+    pub(in crate::reach) value: u128,
+    /// The part of the network in which it was written, where somebody remembers.
+    pub(in crate::reach) by: Option<usize>,
 }
 
 impl Asked {
     /// Nothing yet.
     pub(in crate::reach) fn new(zones: Zones) -> Asked {
-        Asked { zones, here: Cell::new(0), sets: RefCell::default() }
+        Asked { zones, here: Cell::new(0), questions: RefCell::default() }
+    }
+
+    /// The parts of the network.
+    pub(in crate::reach) fn zones(&self) -> &Zones {
+        &self.zones
     }
 
     /// Packets come to a switch; where they were.
@@ -94,12 +120,19 @@ impl Asked {
     /// Whether packets, as they were sent, are among these is asked here.
     pub(in crate::reach) fn note(&self, set: Set) {
         if set != Set::ALL && !set.is_none() {
-            self.sets.borrow_mut().insert((self.here.get(), set));
+            self.questions.borrow_mut().sent.insert((self.here.get(), set));
+        }
+    }
+
+    /// Whether packets with an address that was written, as they have become, are among these is asked here.
+    pub(in crate::reach) fn note_written(&self, written: Written, set: Set) {
+        if set != Set::ALL && !set.is_none() {
+            self.questions.borrow_mut().written.insert((self.here.get(), written, set));
         }
     }
 
     /// What has been asked, and where.
-    pub(in crate::reach) fn take(&self) -> BTreeSet<(usize, Set)> {
-        self.sets.take()
+    pub(in crate::reach) fn take(&self) -> Questions {
+        self.questions.take()
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use northc::nb::{Key, LogicalSwitch, LogicalSwitchPort, PortGroup, Ref, Rows, Table};
+use northc::nb::{Acl, Key, LogicalSwitch, LogicalSwitchPort, PortGroup, Ref, Rows, Table};
 use northc::reach::guest::ByHand;
-use northc::reach::judge::{Judge, Party, Verdict, service};
+use northc::reach::judge::{Judge, Party, Place, Verdict, service};
 use northc::reach::matrix::Matrix;
 use northc::reach::network::Network;
 use northc::reach::parties::{Who, everybody, name_of, outside};
@@ -23,23 +23,40 @@ type Said = BTreeMap<Verdict, String>;
 
 /// Holds who reaches whom against what becomes of each machine's packets; how many classes there were.
 fn is_as_one_by_one(rows: &Rows, target: Target, what: &str) -> usize {
+    between_is_as_one_by_one(rows, target, what, [&|_| true, &|_| true])
+}
+
+/// The same from some places to some.
+fn between_is_as_one_by_one(
+    rows: &Rows,
+    target: Target,
+    what: &str,
+    ends: [&dyn Fn(&Place) -> bool; 2],
+) -> usize {
     let network = Network::of_rows(rows, target);
     let sets = Sets::default();
     let mut judge = Judge::new(&network, &sets, ByHand { all: true, ..ByHand::default() });
     let mut all = everybody(&judge);
     all.extend(outside(&judge));
     let everything = service(&sets, None, None);
-    let whole: Vec<Who> = all.iter().map(|party| Who::of(&judge, party.clone())).collect();
-    let matrix = Matrix::new(&mut judge, &whole, &whole, everything);
-    for (a, from) in all.iter().enumerate() {
-        let said = one_by_one(&mut judge, from, &all, everything);
-        for (b, to) in all.iter().enumerate().filter(|(b, _)| *b != a) {
+    let lists = ends.map(|is_meant| {
+        let meant = all.iter().filter(|party| is_meant(&party.place));
+        meant.map(|party| Who::of(&judge, party.clone())).collect::<Vec<_>>()
+    });
+    let matrix = Matrix::new(&mut judge, &lists[0], &lists[1], everything);
+    let meant = |end: usize| all.iter().filter(move |party| ends[end](&party.place)).enumerate();
+    for (a, from) in meant(0) {
+        let receivers: Vec<Party> = meant(1).map(|(_, to)| to.clone()).collect();
+        let said = one_by_one(&mut judge, from, &receivers, everything);
+        for (b, to) in receivers.iter().enumerate().filter(|(_, to)| *to != from) {
             let found = matrix.cell(&vec![a], &vec![b]).map(|cell| &cell.0);
             let names = (name_of(&network, &from.place), name_of(&network, &to.place));
             assert_eq!(found, Some(&said[b]), "{what}: {names:?}");
         }
     }
-    groups_are_alike(&matrix, all.len(), what);
+    if lists[0] == lists[1] {
+        groups_are_alike(&matrix, all.len(), what);
+    }
     matrix.n_classes
 }
 
@@ -132,5 +149,79 @@ fn in_clouds_whose_vpcs_have_the_same_addresses_machines_of_a_class_behave_alike
         let rows = worlds::compiled(&worlds::text(size, 3, dialect));
         let n_classes = is_as_one_by_one(&rows, Target::OLDEST, &format!("{dialect:?}"));
         assert!(n_classes < 20, "{dialect:?}: {n_classes} classes of 36 machines");
+    }
+}
+
+/// Has a switch drop packets.
+fn rule(rows: &mut Rows, switch: &str, direction: &str, matching: &str) {
+    let rule = Acl {
+        direction: direction.to_owned(),
+        priority: 1000,
+        matching: matching.to_owned(),
+        action: "drop".to_owned(),
+        ..Acl::default()
+    };
+    let key = Key::new(Table::Acl, "a rule more");
+    rows.insert(key.clone(), rule, None);
+    alter(rows, Table::LogicalSwitch, |own: &mut LogicalSwitch| {
+        own.acls.extend((own.name == switch).then(|| Ref::Key(key.clone())));
+    });
+}
+
+/// Two VPCs with the same private addresses, on one physical network: machines with public addresses, and others.
+fn harbour() -> String {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: northc.io/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+        )
+    };
+    let wan = "physicalNetwork: physnet1, cidrs: [203.0.113.0/24, \"2001:db8:203::/64\"]";
+    let mut text = object("ExternalNetwork", "wan", wan);
+    for (at, (vpc, n_public)) in [("near", 5), ("far", 3)].into_iter().enumerate() {
+        let route = format!("routes: [{{destination: [0.0.0.0/0, \"::/0\"], internetGateway: {vpc}-door}}]");
+        text += &object("Vpc", vpc, &route);
+        let door = format!("vpc: {vpc}, externalNetwork: wan, chassis: [{{name: gw1}}]");
+        text += &object("InternetGateway", &format!("{vpc}-door"), &door);
+        let cidrs = "cidrs: [10.20.1.0/24, \"fd00:20:1::/64\"]";
+        text += &object("Subnet", &format!("{vpc}-net"), &format!("vpc: {vpc}, {cidrs}"));
+        for nth in 0..n_public + 3 {
+            let name = format!("{vpc}-{nth}");
+            text += &object("NetworkInterface", &name, &format!("subnet: {vpc}-net"));
+            if nth < n_public {
+                let host = 20 + 10 * at + nth;
+                let addresses = format!("[203.0.113.{host}, \"2001:db8:203::{host}\"]");
+                let spec = format!("externalNetwork: wan, networkInterface: {name}, addresses: {addresses}");
+                text += &object("ElasticIp", &format!("{name}-public"), &spec);
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn public_addresses_tell_machines_apart_where_something_elsewhere_asks_about_them() {
+    let rows = worlds::compiled(&harbour());
+    assert_eq!(is_as_one_by_one(&rows, Target::OLDEST, "no rule"), 4);
+    let is_outside = |place: &Place| *place == Place::Outside;
+    let is_machine = |place: &Place| !is_outside(place);
+    for (direction, matching, n_more) in [
+        ("from-lport", "ip4.src == 203.0.113.21", 1),
+        ("to-lport", "ip4.src == 203.0.113.21", 1),
+        ("to-lport", "ip4.dst == 203.0.113.22 && tcp.dst == 22", 1),
+        ("from-lport", "ip4.src == {203.0.113.20, 203.0.113.31}", 2),
+        ("from-lport", "ip4.dst == 203.0.113.20/30", 1),
+        ("to-lport", "ip6.src == 2001:db8:203::21 && icmp6", 1),
+        ("from-lport", "ip4.src == 203.0.113.128/25", 0),
+        ("from-lport", "ip4.src == 10.20.1.11", 0),
+    ] {
+        let mut rows = rows.clone();
+        rule(&mut rows, "wan", direction, matching);
+        for target in Target::TESTED {
+            let what = format!("{matching}, {direction}, {target}");
+            let n_classes = is_as_one_by_one(&rows, target, &what);
+            assert_eq!(n_classes, 4 + n_more, "{what}");
+            between_is_as_one_by_one(&rows, target, &what, [&is_machine, &is_outside]);
+            between_is_as_one_by_one(&rows, target, &what, [&is_outside, &is_machine]);
+        }
     }
 }
