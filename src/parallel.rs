@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::iter::Enumerate;
 use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -106,6 +107,28 @@ pub(crate) fn until_failure<T: Send, R: Send, E>(
             }
         }
         Ok(())
+    })
+}
+
+/// What comes of two works of so many things that know nothing of each other; at once, if they are not fewer than two
+/// parts of [`part`].
+pub(crate) fn both<A, B: Send>(
+    (n, min): (usize, usize),
+    one: impl FnOnce() -> A,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if part(n, min) >= n {
+        return (one(), other());
+    }
+    let (stage, said) = (Span::current(), SAID.get());
+    thread::scope(|scope| {
+        let other = scope.spawn(move || {
+            SAID.set(said);
+            let _stage = stage.enter();
+            other()
+        });
+        let one = one();
+        (one, other.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 

@@ -20,6 +20,9 @@ pub const DATABASE: &str = "OVN_Northbound";
 /// How many rows are written at once: some hundred kibibytes. Whole, the text was a third of a compilation's memory.
 const PIECE: usize = 256;
 
+/// A row with the UUID that it is inserted under.
+type Line<'r> = ((&'r Key, &'r Row), Uuid);
+
 /// The transaction as one line of JSON, with a newline. Members of objects stand in the order of their names.
 pub fn transaction(rows: &Rows, owner: &str) -> String {
     let mut out = Vec::new();
@@ -32,24 +35,24 @@ pub fn write(to: &mut dyn io::Write, rows: &Rows, owner: &str) -> io::Result<()>
     let all: Vec<(&Key, &Row)> = rows.iter().collect();
     let is_small = all.len() < 2 * ROWS_MIN;
     let piece = if is_small { parallel::part(all.len(), ROWS_MIN) } else { PIECE };
-    let pieces: Vec<(usize, &[(&Key, &Row)])> = (0..).step_by(piece).zip(all.chunks(piece)).collect();
     // A port's UUID stands in its row, its switch's and those of its groups, and each time anew it would be a
-    // digest: that was a tenth of a compilation.
-    let mut uuids: ByPlace<Uuid> = ByPlace::with_capacity_and_hasher(all.len(), Default::default());
-    let derived = |part: &[(&Key, &Row)]| {
-        part.iter().map(|(key, _)| (key.place(), key.uuid(owner))).collect::<Vec<_>>()
-    };
-    parallel::map_parts(&all, ROWS_MIN, derived).into_iter().for_each(|part| uuids.extend(part));
+    // digest: that was a tenth of a compilation. A row's own is known by its place in line: to look that up too was
+    // another hundredth.
+    let derived = |part: &[(&Key, &Row)]| part.iter().map(|(key, _)| key.uuid(owner)).collect::<Vec<_>>();
+    let own = parallel::map_parts(&all, ROWS_MIN, derived).concat();
+    let all: Vec<Line<'_>> = all.into_iter().zip(own).collect();
+    let uuids: ByPlace<Uuid> = all.iter().map(|((key, _), own)| (key.place(), *own)).collect();
     let uuid = |key: &Key| uuids.get(&key.place()).copied().unwrap_or_else(|| key.uuid(owner));
+    let pieces: Vec<(usize, &[Line<'_>])> = (0..).step_by(piece).zip(all.chunks(piece)).collect();
     let mut out = vec![b'['];
     write_text(&mut out, DATABASE);
     for table in [Table::LogicalRouter, Table::LogicalSwitch] {
         rows.table(table).for_each(|(_, row)| nobody_has_the_name(&mut out, table, row));
     }
     to.write_all(&out)?;
-    let write = |(at, piece): (usize, &[(&Key, &Row)])| {
+    let write = |(at, piece): (usize, &[Line<'_>])| {
         let mut out = Vec::with_capacity(piece.len() << 10);
-        piece.iter().for_each(|(key, row)| insert(&mut out, key, row, &uuid));
+        piece.iter().for_each(|line| insert(&mut out, line, &uuid));
         (at, out)
     };
     parallel::until_failure(pieces, write, |(at, out)| {
@@ -75,7 +78,7 @@ fn nobody_has_the_name(out: &mut Vec<u8>, table: Table, row: &Row) {
     out.extend_from_slice(b"]]}");
 }
 
-fn insert(out: &mut Vec<u8>, key: &Key, row: &Row, uuid: &impl Fn(&Key) -> Uuid) {
+fn insert(out: &mut Vec<u8>, ((key, row), own): &Line<'_>, uuid: &impl Fn(&Key) -> Uuid) {
     out.extend_from_slice(b",{\"op\":\"insert\",\"row\":{");
     let mut columns: Vec<(&Column, &Datum)> = row.set_columns().collect();
     columns.sort_unstable_by_key(|(column, _)| column.name);
@@ -90,6 +93,6 @@ fn insert(out: &mut Vec<u8>, key: &Key, row: &Row, uuid: &impl Fn(&Key) -> Uuid)
     out.extend_from_slice(b"},\"table\":");
     write_text(out, key.table.name());
     out.extend_from_slice(b",\"uuid\":\"");
-    write_uuid(out, uuid(key));
+    write_uuid(out, *own);
     out.extend_from_slice(b"\"}");
 }

@@ -21,20 +21,31 @@ mod vpc;
 use std::collections::BTreeMap;
 
 use crate::check::Checked;
-use crate::nb::{Key, Rows, Table, stamp};
+use crate::nb::{Key, ROWS_MIN, Rows, Table, stamp};
+use crate::parallel;
 
 /// The rows that mean what the model says, without marks of ownership.
 pub fn lower(checked: &Checked<'_>) -> Rows {
-    let mut rows = Rows::new();
     // Made once: the row, the switch and the groups of a port all refer to it by one text.
     let ports =
         checked.model().ports.iter().map(|port| Key::new(Table::LogicalSwitchPort, port.name.as_str()));
     let ports: Vec<Key> = ports.collect();
-    let balancers = balancer::lower(checked, &mut rows);
-    vpc::lower(checked, &balancers, &mut rows);
-    subnet::lower(checked, &ports, &balancers, &mut rows);
-    filter::lower(checked, &ports, &mut rows);
-    pool::lower(checked, &mut rows);
+    let networks = || {
+        let mut rows = Rows::new();
+        let balancers = balancer::lower(checked, &mut rows);
+        vpc::lower(checked, &balancers, &mut rows);
+        subnet::lower(checked, &ports, &balancers, &mut rows);
+        pool::lower(checked, &mut rows);
+        rows
+    };
+    let groups = || {
+        let mut rows = Rows::new();
+        filter::lower(checked, &ports, &mut rows);
+        rows
+    };
+    // Half of this stage are the groups that ports are in.
+    let (mut rows, groups) = parallel::both((ports.len(), ROWS_MIN), networks, groups);
+    rows.join(groups);
     rows
 }
 

@@ -18,6 +18,7 @@ pub mod value;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use crate::span::Span;
@@ -204,6 +205,19 @@ impl Rows {
         let few = std::mem::replace(&mut self.rows, rows.into_iter().collect());
         self.rows.extend(few);
         assert_eq!(self.rows.len(), n, "checks keep keys apart");
+    }
+
+    /// Adds those of another set. Where both have one (a meter that rules of both name), it stays as it is. Panics where
+    /// they are not the same, as [`Rows::insert`] does.
+    pub(crate) fn join(&mut self, others: Rows) {
+        for (key, placed) in others.rows {
+            match self.rows.entry(key) {
+                Entry::Vacant(entry) => drop(entry.insert(placed)),
+                Entry::Occupied(ours) => {
+                    assert_eq!(ours.get().row, placed.row, "checks keep keys apart");
+                }
+            }
+        }
     }
 
     /// Rows of keys in order, each once, of no YAML. A map that is made at once needs no search for each row.
