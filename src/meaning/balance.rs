@@ -20,6 +20,7 @@ use crate::model::{SubnetId, VpcId};
 use crate::reach::address::within;
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, Origin, bits};
+use crate::reach::set::Set;
 use crate::target::Target;
 
 /// A packet that a machine's segment lets go on.
@@ -87,11 +88,9 @@ impl Run<'_, '_> {
 
     /// The one of some balancers and port forwards that a packet is for.
     fn served(&self, all: Option<&Vec<Served>>, packet: &Packet) -> Option<Served> {
-        let (all, sets) = (all?, self.meaning.sets);
-        if !self.ask.is(packet, sets.any(all.iter().map(|served| served.packets(sets)))) {
-            return None;
-        }
-        all.iter().find(|served| self.ask.is(packet, served.packets(sets))).cloned()
+        let all = all?;
+        let packets: Vec<Set> = all.iter().map(|served| served.packets(self.meaning.sets)).collect();
+        self.ask.first(packet, &packets).map(|at| all[at].clone())
     }
 
     /// A packet to each backend.

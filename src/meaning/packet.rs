@@ -157,6 +157,20 @@ impl<'s> Asker<'s> {
         self.is(packet, within(self.sets, Field::IpDst, net))
     }
 
+    /// Which is the first of some sets that the packet, as it is now, is in. That it is in this one says that it is in
+    /// none of those which share nothing with it: they are not asked one by one, of which there may be hundreds.
+    pub(super) fn first(&self, packet: &Packet, all: &[Set]) -> Option<usize> {
+        let now = packet.now.apply(&self.sent);
+        let Some(at) = all.iter().position(|set| self.sets.contains(*set, &now)) else {
+            self.is(packet, self.sets.any(all.iter().copied()));
+            return None;
+        };
+        for other in all[..at].iter().filter(|other| self.sets.meet(**other, all[at])) {
+            self.is(packet, *other);
+        }
+        self.is(packet, all[at]).then_some(at)
+    }
+
     /// Whether two ways of writing the packet over come to the same.
     pub(super) fn is_same(&self, a: &Rewrite, b: &Rewrite) -> bool {
         use crate::reach::header::Origin;

@@ -115,10 +115,11 @@ impl Run<'_, '_> {
         let net = &self.meaning.net;
         let vpc = net.vpc_of(side);
         let routes = self.routes(vpc, side);
-        for route in routes.iter() {
-            if !self.ask.is(&packet, route.matching) {
-                continue;
-            }
+        let matchings: Vec<Set> = routes.iter().map(|route| route.matching).collect();
+        let mut passed = 0;
+        while let Some(at) = self.ask.first(&packet, &matchings[passed..]) {
+            let route = &routes[passed + at];
+            passed += at + 1;
             for (way, span) in route.ways.iter().cloned() {
                 let mut packet = packet.clone();
                 match way {

@@ -48,9 +48,10 @@ impl Run<'_, '_> {
         if !self.ask.is(&packet, outside) {
             return vec![packet];
         }
-        let ours: Vec<&&Translation> =
-            inward.iter().filter(|it| self.ask.goes_to(&packet, host(it.outside))).collect();
-        let written = ours.into_iter().map(|it| {
+        let destination = packet.now.apply(&self.ask.sent).destination();
+        let ours = inward.into_iter().filter(|it| it.outside == destination);
+        let written = ours.map(|it| {
+            self.ask.goes_to(&packet, host(destination));
             let mut after = packet.clone();
             after.now[Field::IpDst] = Origin::Value(bits(it.inside.addr()));
             self.remember(Keeper::Router(vpc), End::Destination, &packet, &mut after);
@@ -120,21 +121,16 @@ impl Run<'_, '_> {
         }
         let mut here: Vec<&Translation> = here.iter().filter(|it| is_machine || !it.is_inward).collect();
         here.sort_by_key(|it| std::cmp::Reverse(it.inside.prefix_len()));
-        for it in here {
-            let inside = within(sets, Field::IpSrc, it.inside);
-            if !self.ask.is(&packet, inside) {
-                continue;
-            }
-            if self.ask.is(&packet, it.kept(sets, Field::IpSrc, Field::IpDst)) {
-                return packet;
-            }
-            let mut after = packet.clone();
-            after.now[Field::IpSrc] = Origin::Value(bits(it.outside));
-            self.remember(Keeper::Router(vpc), End::Source, &packet, &mut after);
-            after.because(Some(it.span), format!("{} is {} outside", it.inside, it.outside));
-            return after;
+        let insides: Vec<Set> = here.iter().map(|it| within(sets, Field::IpSrc, it.inside)).collect();
+        let Some(it) = self.ask.first(&packet, &insides).map(|at| here[at]) else { return packet };
+        if self.ask.is(&packet, it.kept(sets, Field::IpSrc, Field::IpDst)) {
+            return packet;
         }
-        packet
+        let mut after = packet.clone();
+        after.now[Field::IpSrc] = Origin::Value(bits(it.outside));
+        self.remember(Keeper::Router(vpc), End::Source, &packet, &mut after);
+        after.because(Some(it.span), format!("{} is {} outside", it.inside, it.outside));
+        after
     }
 
     pub(super) fn remember(&self, keeper: Keeper, end: End, before: &Packet, after: &mut Packet) {
