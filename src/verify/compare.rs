@@ -27,14 +27,14 @@ pub(super) struct Sent {
     pub(super) courses: Vec<Course>,
 }
 
-/// Compares everything that one sender may send, who stands for `n`.
+/// Compares what one sender may send, who stands for `n`. Adds what decided, and why some could not be judged.
 pub(super) fn sender(
     checked: &Checked<'_>,
     done: &RowsMeaning<'_>,
     sent: &Sent,
     n: usize,
     report: &mut Report,
-    used: &mut BTreeSet<Span>,
+    (used, unsaid_before): (&mut BTreeSet<Span>, &mut BTreeSet<String>),
 ) {
     let sets = done.sets();
     let Sent { from, asking, regions, courses } = sent;
@@ -42,9 +42,10 @@ pub(super) fn sender(
     let outcomes = regions.iter().flat_map(|region| region.outcomes.iter().map(|it| (&it.fate, region.set)));
     let (meant, unsaid) = fates(sets, outcomes);
     let (does, unjudged) = fates(sets, courses.iter().map(|course| (&course.fate, course.set)));
-    let whys: BTreeSet<&String> = unsaid.keys().chain(unjudged.keys()).collect();
-    for why in whys {
-        *report.undetermined.entry(why.clone()).or_default() += n;
+    for why in unsaid.keys().chain(unjudged.keys()) {
+        if unsaid_before.insert(why.clone()) {
+            *report.undetermined.entry(why.clone()).or_default() += n;
+        }
     }
     let open = sets.any(unsaid.values().chain(unjudged.values()).copied());
     let mut differing = Set::NONE;

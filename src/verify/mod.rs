@@ -32,7 +32,7 @@ use crate::span::Span;
 use self::classes::Classes;
 use self::compare::Sent;
 use self::rows::RowsMeaning;
-use self::universe::Universe;
+use self::universe::{Errand, Universe};
 
 /// Which way the rows differ from the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,28 +129,52 @@ impl Report {
 
 /// Holds rows against the model that they were made from, sender by sender, as long as `goes_on` says so.
 pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &dyn Fn() -> bool) -> Report {
-    verify_within(checked, network, goes_on, EDGES_MAX)
+    verify_within(checked, network, goes_on, &Limits::default())
 }
 
-/// The same; with more edges of sets than `n_edges` all sets are let go before the next sender.
+/// How much is kept in memory at once; what is found does not hang on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// With more edges of sets than this, 32 bytes each, all sets are let go before the next look.
+    pub n_edges: usize,
+    /// What is behind a bridged subnet sends to so many machines' addresses at once.
+    pub n_machines: usize,
+}
+
+impl Default for Limits {
+    /// 64 MiB of sets for what asks for them again; of 10,000 ports, all machines at once took 2.4 GiB.
+    fn default() -> Limits {
+        Limits { n_edges: 1 << 21, n_machines: 256 }
+    }
+}
+
+/// The same within limits of memory.
 pub fn verify_within(
     checked: &Checked<'_>,
     network: &Network,
     goes_on: &dyn Fn() -> bool,
-    n_edges: usize,
+    limits: &Limits,
 ) -> Report {
     let (sets, names) = (Sets::default(), meaning::names(checked));
     let meaning = Meaning::new(checked, network.target, &sets, &names);
     let done = RowsMeaning::new(checked, network, &sets, goes_on);
     let classes = Classes::new(checked, &meaning, &done, &sets);
-    let senders = Universe::senders(checked.model());
-    let report = Report { n_senders: senders.len(), ..Report::default() };
+    let errands = Universe::errands(checked, limits.n_machines);
+    let n_senders = errands.iter().filter(|errand| errand.is_last).count();
+    let report = Report { n_senders, ..Report::default() };
     let (proven, used, is_used) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    let mut proof = Proof { checked, goes_on, proven, report, used, is_used };
-    let mut senders = progress::along(senders.into_iter(), proof.report.n_senders).peekable();
-    while senders.peek().is_some() && goes_on() {
+    let mut proof = Proof { checked, goes_on, proven, unsaid: BTreeSet::new(), report, used, is_used };
+    let n_errands = errands.len();
+    let mut errands = progress::along(errands.into_iter(), n_errands).peekable();
+    while errands.peek().is_some() && goes_on() {
         let sets = Sets::default();
-        proof.go_on(&meaning.with(&sets), done.with(&sets), &classes.with(&sets), n_edges, &mut senders);
+        proof.go_on(
+            &meaning.with(&sets),
+            done.with(&sets),
+            &classes.with(&sets),
+            limits.n_edges,
+            &mut errands,
+        );
     }
     let Proof { mut report, used, is_used, .. } = proof;
     compare::together(&mut report.differences);
@@ -162,14 +186,13 @@ pub fn verify_within(
     report
 }
 
-/// So many are kept for what asks for them again: 64 MiB.
-const EDGES_MAX: usize = 1 << 21;
-
 /// What is proven so far.
 struct Proof<'p> {
     checked: &'p Checked<'p>,
     goes_on: &'p dyn Fn() -> bool,
     proven: BTreeSet<Spot>,
+    /// Why some packets of the sender could not be judged.
+    unsaid: BTreeSet<String>,
     report: Report,
     /// What decided about packets.
     used: BTreeSet<Span>,
@@ -185,31 +208,35 @@ impl Proof<'_> {
         mut done: RowsMeaning<'_>,
         classes: &Classes<'_>,
         n_edges: usize,
-        senders: &mut impl Iterator<Item = Spot>,
+        errands: &mut impl Iterator<Item = Errand>,
     ) {
         let (checked, goes_on, report) = (self.checked, self.goes_on, &mut self.report);
         let (sets, mut is_fresh) = (done.sets(), true);
         let universe = Universe::new(checked, sets);
         while goes_on()
             && (std::mem::take(&mut is_fresh) || sets.n_edges() <= n_edges)
-            && let Some(sender) = senders.next()
+            && let Some(errand) = errands.next()
         {
+            let sender = errand.from;
             if let Spot::Port(id) = sender {
                 report.differences.extend(compare::told(checked, meaning, &done, id));
             }
             if self.proven.contains(&sender) {
                 continue;
             }
-            let all = universe.of(checked, sender);
+            let all = universe.of(checked, &errand);
             let followed = follow(checked, meaning, &mut done, classes, (sender, all), goes_on);
             let Some((sent, asked)) = followed else { break };
             let fellows = classes.fellows(sender, &asked).into_iter().map(Spot::Port);
             let fellows: Vec<Spot> = fellows.filter(|fellow| !self.proven.contains(fellow)).collect();
             let n = 1 + fellows.len();
-            compare::sender(checked, &done, &sent, n, report, &mut self.used);
-            self.proven.extend(fellows);
-            report.n_followed += n;
-            report.n_classes += 1;
+            compare::sender(checked, &done, &sent, n, report, (&mut self.used, &mut self.unsaid));
+            if errand.is_last {
+                self.unsaid.clear();
+                self.proven.extend(fellows);
+                report.n_followed += n;
+                report.n_classes += 1;
+            }
         }
         meaning.note_asked(&mut self.is_used);
     }

@@ -6,7 +6,7 @@
 //!
 //! Refuses to follow packets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -15,13 +15,29 @@ use crate::check::Checked;
 use crate::meaning::Spot;
 use crate::model::{GroupId, Model, PortId, SubnetId};
 use crate::reach::address::within_any;
-use crate::reach::header::{Field, IPV4, IPV6};
+use crate::reach::header::{Field, IPV4, IPV6, bits};
 use crate::reach::judge::service;
 use crate::reach::outside::public;
 use crate::reach::set::{Set, Sets};
 
 /// What nobody sends to, or from: not unicast, not beyond one machine or link.
 const NOBODY: [&str; 6] = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"];
+
+/// The first and the last of some addresses.
+type Range = (u128, u128);
+
+/// All of them.
+const ALL: [Range; 1] = [(0, u128::MAX)];
+
+/// Packets of a sender that are looked at together.
+pub(super) struct Errand {
+    /// Who sends.
+    pub(super) from: Spot,
+    /// Where to.
+    pub(super) to: Range,
+    /// Whether they are the last of this sender.
+    pub(super) is_last: bool,
+}
 
 /// The packets that are looked at.
 pub(super) struct Universe<'s> {
@@ -63,25 +79,40 @@ impl<'s> Universe<'s> {
         Universe { sets, all, service, known, public: public(sets, Field::IpSrc), bridged }
     }
 
-    /// Everybody who sends. Those who are least alike come first: if the time is over, most has been seen. What is
-    /// behind a bridged subnet takes longest, since it may reach whatever has a public address.
-    pub(super) fn senders(model: &Model) -> Vec<Spot> {
+    /// Everybody who sends, with where to. Those who are least alike come first: if the time is over, most has been seen.
+    /// What is behind a bridged subnet takes longest, since it may reach whatever has a public address, and may try
+    /// everybody's own: it sends to so many machines' addresses after the others.
+    pub(super) fn errands(checked: &Checked<'_>, n_machines: usize) -> Vec<Errand> {
+        let model = checked.model();
         let mut seen: HashMap<(SubnetId, Vec<GroupId>), usize> = HashMap::new();
+        let parts = parts(checked, n_machines);
         let bridged = model.subnets().filter(|(_, subnet)| subnet.underlay.is_some());
-        let wires = bridged.map(|(id, _)| (2, Spot::Wire(id)));
+        let wires = bridged.map(|(id, _)| (2, Spot::Wire(id), parts.as_slice()));
         let ports = model.ports().map(|(id, port)| {
             let groups = port.groups.iter().map(|group| group.value).collect();
             let nth = seen.entry((port.subnet, groups)).or_default();
             *nth += 1;
-            (*nth, Spot::Port(id))
+            (*nth, Spot::Port(id), &ALL[..])
         });
-        let mut senders: Vec<(usize, Spot)> = wires.chain(ports).collect();
-        senders.sort_by_key(|(nth, _)| *nth);
-        senders.into_iter().map(|(_, spot)| spot).collect()
+        let mut senders: Vec<(usize, Spot, &[Range])> = wires.chain(ports).collect();
+        senders.sort_by_key(|(nth, ..)| *nth);
+        let errands = senders.into_iter().flat_map(|(_, from, parts)| {
+            let last = parts.len() - 1;
+            parts.iter().enumerate().map(move |(at, to)| Errand { from, to: *to, is_last: at == last })
+        });
+        errands.collect()
+    }
+
+    /// What is looked at of an errand.
+    pub(super) fn of(&self, checked: &Checked<'_>, errand: &Errand) -> (Set, Set) {
+        let (low, high) = errand.to;
+        let to = self.sets.range(Field::IpDst, low, high);
+        let (all, asking) = self.from(checked, errand.from);
+        (self.sets.and(all, to), self.sets.and(asking, to))
     }
 
     /// Packets that somebody may send, and those of them whose answers are asked for.
-    pub(super) fn of(&self, checked: &Checked<'_>, sender: Spot) -> (Set, Set) {
+    fn from(&self, checked: &Checked<'_>, sender: Spot) -> (Set, Set) {
         let sets = self.sets;
         match sender {
             Spot::Port(id) => {
@@ -100,6 +131,15 @@ impl<'s> Universe<'s> {
             Spot::Router(_) => (Set::NONE, Set::NONE),
         }
     }
+}
+
+/// Destinations by ranges, with so many machines' addresses in each.
+fn parts(checked: &Checked<'_>, n_machines: usize) -> Vec<Range> {
+    let all = checked.model().ports().flat_map(|(id, _)| &checked.assignment().port(id).addresses);
+    let all: BTreeSet<u128> = all.map(|address| bits(*address)).collect();
+    let bounds = all.iter().copied().step_by(n_machines).skip(1);
+    let lows = [0].into_iter().chain(bounds.clone());
+    lows.zip(bounds.map(|next| next - 1).chain([u128::MAX])).collect()
 }
 
 /// The first and the last address of an IPv4 block, which nobody has.
