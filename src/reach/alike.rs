@@ -48,7 +48,8 @@ impl Alike {
     }
 
     /// What packets have been asked since this was last called, in other parts of the network than a machine's; all of
-    /// it where no machine is meant.
+    /// it where no machine is meant. Not what was asked of addresses that were written on the way: whoever follows one
+    /// machine for others does so only where nothing is translated to them.
     pub fn asked_elsewhere(&self, judge: &Judge<'_>, port: Option<PortId>) -> Vec<Set> {
         let home = port.map(|port| self.part(judge.network.port(port).switch));
         let asked = judge.walker.asked.as_ref().map(Asked::take).unwrap_or_default();
