@@ -27,14 +27,23 @@ pub(super) struct Sent {
     pub(super) courses: Vec<Course>,
 }
 
-/// Compares what one sender may send, who stands for `n`. Adds what decided, and why some could not be judged.
+/// What is noted while senders are compared.
+#[derive(Default)]
+pub(super) struct Noted {
+    /// What decided about packets.
+    pub(super) used: BTreeSet<Span>,
+    /// Why some packets of this sender could not be judged.
+    pub(super) unsaid: BTreeSet<String>,
+}
+
+/// Compares what one sender may send, who stands for `n`.
 pub(super) fn sender(
     checked: &Checked<'_>,
     done: &RowsMeaning<'_>,
     sent: &Sent,
     n: usize,
     report: &mut Report,
-    (used, unsaid_before): (&mut BTreeSet<Span>, &mut BTreeSet<String>),
+    noted: &mut Noted,
 ) {
     let sets = done.sets();
     let Sent { from, asking, regions, courses } = sent;
@@ -43,7 +52,7 @@ pub(super) fn sender(
     let (meant, unsaid) = fates(sets, outcomes);
     let (does, unjudged) = fates(sets, courses.iter().map(|course| (&course.fate, course.set)));
     for why in unsaid.keys().chain(unjudged.keys()) {
-        if unsaid_before.insert(why.clone()) {
+        if noted.unsaid.insert(why.clone()) {
             *report.undetermined.entry(why.clone()).or_default() += n;
         }
     }
@@ -57,7 +66,9 @@ pub(super) fn sender(
     differing = sets.minus(differing, open);
     let who = who(checked, from);
     for region in regions {
-        used.extend(region.outcomes.iter().flat_map(|it| it.reasons.iter().filter_map(|reason| reason.span)));
+        noted
+            .used
+            .extend(region.outcomes.iter().flat_map(|it| it.reasons.iter().filter_map(|reason| reason.span)));
         detours(checked, sets, region, &who, report);
     }
     while let Some(witness) = pick(sets, differing, asking) {

@@ -30,7 +30,7 @@ use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
 use self::classes::Classes;
-use self::compare::Sent;
+use self::compare::{Noted, Sent};
 use self::rows::RowsMeaning;
 use self::universe::{Errand, Universe};
 
@@ -162,8 +162,8 @@ pub fn verify_within(
     let errands = Universe::errands(checked, limits.n_machines);
     let n_senders = errands.iter().filter(|errand| errand.is_last).count();
     let report = Report { n_senders, ..Report::default() };
-    let (proven, used, is_used) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    let mut proof = Proof { checked, goes_on, proven, unsaid: BTreeSet::new(), report, used, is_used };
+    let (proven, noted, is_used) = (BTreeSet::new(), Noted::default(), BTreeMap::new());
+    let mut proof = Proof { checked, goes_on, proven, report, noted, is_used };
     let n_errands = errands.len();
     let mut errands = progress::along(errands.into_iter(), n_errands).peekable();
     while errands.peek().is_some() && goes_on() {
@@ -176,11 +176,11 @@ pub fn verify_within(
             &mut errands,
         );
     }
-    let Proof { mut report, used, is_used, .. } = proof;
+    let Proof { mut report, noted, is_used, .. } = proof;
     compare::together(&mut report.differences);
     if report.is_whole() {
         let rules = meaning.idle_rules(is_used).into_iter().map(|span| (Idle::Rule, span));
-        let others = meaning.written().into_iter().filter(|(_, span)| !used.contains(span));
+        let others = meaning.written().into_iter().filter(|(_, span)| !noted.used.contains(span));
         report.idle = rules.chain(others).collect();
     }
     report
@@ -191,11 +191,8 @@ struct Proof<'p> {
     checked: &'p Checked<'p>,
     goes_on: &'p dyn Fn() -> bool,
     proven: BTreeSet<Spot>,
-    /// Why some packets of the sender could not be judged.
-    unsaid: BTreeSet<String>,
     report: Report,
-    /// What decided about packets.
-    used: BTreeSet<Span>,
+    noted: Noted,
     /// Rules that were asked, and whether any packet was left to them.
     is_used: BTreeMap<Span, bool>,
 }
@@ -230,9 +227,9 @@ impl Proof<'_> {
             let fellows = classes.fellows(sender, &asked).into_iter().map(Spot::Port);
             let fellows: Vec<Spot> = fellows.filter(|fellow| !self.proven.contains(fellow)).collect();
             let n = 1 + fellows.len();
-            compare::sender(checked, &done, &sent, n, report, (&mut self.used, &mut self.unsaid));
+            compare::sender(checked, &done, &sent, n, report, &mut self.noted);
             if errand.is_last {
-                self.unsaid.clear();
+                self.noted.unsaid.clear();
                 self.proven.extend(fellows);
                 report.n_followed += n;
                 report.n_classes += 1;

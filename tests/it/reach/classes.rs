@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use northc::nb::{Acl, Key, LogicalSwitch, LogicalSwitchPort, PortGroup, Ref, Rows, Table};
+use northc::nb::{Key, LogicalSwitch, LogicalSwitchPort, PortGroup, Ref, Rows, Table};
 use northc::reach::guest::ByHand;
 use northc::reach::judge::{Judge, Party, Place, Verdict, service};
 use northc::reach::matrix::Matrix;
@@ -13,7 +13,7 @@ use northc::reach::show::services;
 use northc::target::Target;
 
 use super::random::World;
-use super::translations::alter;
+use super::translations::{add_rule, alter};
 use crate::expressions::Dice;
 use crate::worlds;
 use crate::worlds::world::{Dialect, Size};
@@ -152,22 +152,6 @@ fn in_clouds_whose_vpcs_have_the_same_addresses_machines_of_a_class_behave_alike
     }
 }
 
-/// Has a switch drop packets.
-fn rule(rows: &mut Rows, switch: &str, direction: &str, matching: &str) {
-    let rule = Acl {
-        direction: direction.to_owned(),
-        priority: 1000,
-        matching: matching.to_owned(),
-        action: "drop".to_owned(),
-        ..Acl::default()
-    };
-    let key = Key::new(Table::Acl, "a rule more");
-    rows.insert(key.clone(), rule, None);
-    alter(rows, Table::LogicalSwitch, |own: &mut LogicalSwitch| {
-        own.acls.extend((own.name == switch).then(|| Ref::Key(key.clone())));
-    });
-}
-
 /// Two VPCs with the same private addresses, on one physical network: machines with public addresses, and others.
 fn harbour() -> String {
     let object = |kind: &str, name: &str, spec: &str| {
@@ -215,7 +199,7 @@ fn public_addresses_tell_machines_apart_where_something_elsewhere_asks_about_the
         ("from-lport", "ip4.src == 10.20.1.11", 0),
     ] {
         let mut rows = rows.clone();
-        rule(&mut rows, "wan", direction, matching);
+        add_rule(&mut rows, |switch| switch == "wan", direction, (1000, "drop"), matching);
         for target in Target::TESTED {
             let what = format!("{matching}, {direction}, {target}");
             let n_classes = is_as_one_by_one(&rows, target, &what);

@@ -30,6 +30,22 @@ where
     }
 }
 
+/// Adds a rule, with a priority and an action, to switches by their names.
+pub(super) fn add_rule(
+    rows: &mut Rows,
+    is_meant: impl Fn(&str) -> bool,
+    direction: &str,
+    (priority, action): (i64, &str),
+    matching: &str,
+) {
+    let key = Key::new(Table::Acl, format!("{direction} {priority} {action}"));
+    let (direction, action, matching) = (direction.to_owned(), action.to_owned(), matching.to_owned());
+    rows.insert(key.clone(), Acl { direction, priority, action, matching, ..Acl::default() }, None);
+    alter(rows, Table::LogicalSwitch, |switch: &mut LogicalSwitch| {
+        switch.acls.extend(is_meant(&switch.name).then(|| Ref::Key(key.clone())));
+    });
+}
+
 /// What is said of packets to tcp/443: the verdicts, and the source that arrives.
 pub(super) fn said(rows: &Rows, target: Target, from: &str, to: &str) -> Vec<String> {
     said_of(rows, target, from, to, |sets| service(sets, Some(Proto::Tcp), Some((443, 443))))
@@ -68,20 +84,7 @@ fn a_port_of_a_range_is_ovns_choice() {
     // Only where a rule tells ports of the range apart does the choice matter.
     let drop = |matching: &str| {
         let mut rows = rows.clone();
-        let key = Key::new(Table::Acl, "by hand");
-        let acl = Acl {
-            direction: "from-lport".to_owned(),
-            priority: 1000,
-            matching: matching.to_owned(),
-            action: "drop".to_owned(),
-            ..Acl::default()
-        };
-        rows.insert(key.clone(), acl, None);
-        alter(&mut rows, Table::LogicalSwitch, |switch: &mut LogicalSwitch| {
-            if switch.name == "external" {
-                switch.acls.insert(Ref::Key(key.clone()));
-            }
-        });
+        add_rule(&mut rows, |switch| switch == "external", "from-lport", (1000, "drop"), matching);
         said(&rows, target, "vm-external", "8.8.8.8")
     };
     assert_eq!(drop("tcp.src == 3500"), ["ambiguous from 203.0.113.2"]);

@@ -1,26 +1,19 @@
 //! Rows that do something else than they seem to say, on every OVN that is tested.
 
 use northc::nb::{
-    Acl, Dns, Key, LoadBalancer, LogicalRouter, LogicalRouterPolicy, LogicalSwitch, LogicalSwitchPort, Ref,
-    Rows, Table,
+    Dns, Key, LoadBalancer, LogicalRouter, LogicalRouterPolicy, LogicalSwitch, LogicalSwitchPort, Ref, Rows,
+    Table,
 };
 use northc::reach::header::Field;
 use northc::reach::judge::{Proto, service};
 use northc::reach::set::Sets;
 use northc::target::Target;
 
-use super::translations::{NAT, alter, case, said, said_of};
+use super::translations::{NAT, add_rule, alter, case, said, said_of};
 
 /// Adds a rule to the machine's switch.
 fn rule(rows: &mut Rows, direction: &str, priority: i64, action: &str, matching: &str) {
-    let key = Key::new(Table::Acl, format!("{direction} {priority} {action}"));
-    let (direction, action, matching) = (direction.to_owned(), action.to_owned(), matching.to_owned());
-    rows.insert(key.clone(), Acl { direction, priority, action, matching, ..Acl::default() }, None);
-    alter(rows, Table::LogicalSwitch, |switch: &mut LogicalSwitch| {
-        if switch.name != "external" {
-            switch.acls.insert(Ref::Key(key.clone()));
-        }
-    });
+    add_rule(rows, |switch| switch != "external", direction, (priority, action), matching);
 }
 
 /// Packets from the machine of the case to one beside its gateway.
