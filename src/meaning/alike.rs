@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::{Meaning, Told};
-use crate::model::{GroupId, PortId, SubnetId, VpcId};
+use super::{Meaning, Side, Told};
+use crate::model::{GatewayId, GroupId, PortId, SubnetId, VpcId};
 use crate::nb::matching::{self, ReferenceKind};
+use crate::span::Span;
 
 /// What tells machines apart besides their addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,12 +22,41 @@ pub struct Traits {
     told: Vec<Told>,
     /// The blocks that its addresses are of.
     blocks: Vec<Option<usize>>,
+    /// The gateways, family by family, where it has a public address.
+    publics: Vec<(GatewayId, bool)>,
+}
+
+/// An address outside that is translated to one machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Public {
+    /// The address.
+    pub address: IpAddr,
+    /// Where the translation stands.
+    pub span: Span,
 }
 
 impl Meaning<'_> {
     /// The VPCs, by one of them, within which every address is one machine's: those that peerings join.
     pub fn realm(&self, id: PortId) -> VpcId {
         self.net.realm_of(self.net.home(id).1.vpc)
+    }
+
+    /// The same of a router, by one of its sides.
+    pub fn realm_of(&self, side: Side) -> VpcId {
+        self.net.realm_of(self.net.vpc_of(side))
+    }
+
+    /// The public addresses of each machine, in the order of its [`Traits`].
+    pub fn publics(&self) -> BTreeMap<PortId, Vec<Public>> {
+        let all = self.net.translations.iter().flatten().filter(|it| it.is_inward);
+        let mut by_machine: BTreeMap<PortId, BTreeMap<(GatewayId, bool), Public>> = BTreeMap::new();
+        for it in all {
+            if let Some(id) = self.net.publics.get(&(it.gateway, it.outside)) {
+                let public = Public { address: it.outside, span: it.span };
+                by_machine.entry(*id).or_default().insert((it.gateway, it.outside.is_ipv6()), public);
+            }
+        }
+        by_machine.into_iter().map(|(id, all)| (id, all.into_values().collect())).collect()
     }
 
     /// The traits of every machine that may be like another.
@@ -37,21 +67,23 @@ impl Meaning<'_> {
         let called = self.called(&told);
         let strange: BTreeSet<SubnetId> =
             model.subnets().map(|(id, _)| id).filter(|id| self.names_ports(*id)).collect();
-        let mut n_holders: BTreeMap<(VpcId, IpAddr), usize> = BTreeMap::new();
-        for (subnet, address, n) in self.net.held_addresses() {
-            *n_holders.entry((self.net.realm_of(model.subnet(subnet).vpc), address)).or_default() += n;
+        let held = self.net.held();
+        let mut publics: BTreeMap<PortId, Vec<(GatewayId, bool)>> = BTreeMap::new();
+        for ((gateway, address), id) in &self.net.publics {
+            publics.entry(*id).or_default().push((*gateway, address.is_ipv6()));
         }
+        publics.values_mut().for_each(|all| all.sort_unstable());
         let is_plain = |id: PortId| {
             let port = model.port(id);
             let is_own = |address: &IpAddr| {
                 let key = (self.realm(id), *address);
-                n_holders.get(&key) == Some(&1) && !called.contains(&key)
+                held.get(&key).is_some_and(|spots| spots.len() == 1) && !called.contains(&key)
             };
             let is_alone = port.forwards || named.contains(&id) || strange.contains(&port.subnet);
             let addresses = &assignment.port(id).addresses;
             !is_alone && addresses.iter().all(is_own) && assignment.allowed(model, id).is_empty()
         };
-        let alike = told.into_iter().filter(|(id, _)| is_plain(*id)).map(|(id, told)| {
+        let plain = told.into_iter().filter(|(id, _)| is_plain(*id)).map(|(id, told)| {
             let port = model.port(id);
             let blocks = &model.subnet(port.subnet).blocks;
             let block = |address: &IpAddr| blocks.iter().position(|it| it.cidr.value.contains(address));
@@ -61,10 +93,11 @@ impl Meaning<'_> {
                 is_guarded: port.port_security,
                 told,
                 blocks: assignment.port(id).addresses.iter().map(block).collect(),
+                publics: publics.remove(&id).unwrap_or_default(),
             };
             (id, traits)
         });
-        alike.collect()
+        plain.collect()
     }
 
     /// Machines that something else says by name: who answers for metadata, who may take a virtual address on.
@@ -78,14 +111,14 @@ impl Meaning<'_> {
     fn called(&self, told: &BTreeMap<PortId, Vec<Told>>) -> BTreeSet<(VpcId, IpAddr)> {
         let (net, model) = (&self.net, self.net.model);
         let gateways = told.iter().flat_map(|(id, told)| told.iter().map(|(_, by)| (self.realm(*id), *by)));
-        let of_vpcs = model.vpcs().flat_map(|(id, vpc)| {
-            let routes = vpc.static_routes.iter().filter_map(|route| net.assignment.next_hop(route));
-            let policies = vpc.policy_routes.iter().flat_map(|policy| &policy.next_hops).map(|hop| hop.value);
-            let defaults = model.default_routes(id).into_iter().map(|route| route.next_hop);
-            let translated = net.translations[id.0].iter().map(|it| it.inside);
+        let of_vpcs = model.vpcs().flat_map(|(id, _)| {
+            let is_public = |at: (GatewayId, IpAddr)| net.publics.contains_key(&at);
+            let translated = net.translations[id.0].iter();
+            let translated = translated.filter(|it| !it.is_inward || !is_public((it.gateway, it.outside)));
+            let translated = translated.map(|it| it.inside);
             let translated = translated.filter(|net| net.prefix_len() == net.max_prefix_len());
             let served = net.served_by[id.0].iter().flat_map(|it| &it.backends).map(|(to, _)| *to);
-            let all = routes.chain(policies).chain(defaults).chain(translated.map(|net| net.addr()));
+            let all = net.next_hops(id).into_iter().chain(translated.map(|net| net.addr()));
             all.chain(served).map(move |address| (net.realm_of(id), address)).collect::<Vec<_>>()
         });
         let spread = net.served_on.iter().flat_map(|(id, served)| {

@@ -3,7 +3,7 @@
 //! Refuses to know more than one packet.
 
 use super::packet::{Asker, Packet};
-use super::{Fate, Meaning, Outcome, Place, Spot};
+use super::{Fate, Meaning, Outcome, Place, Sender, Side, Spot};
 use crate::model::VpcId;
 use crate::reach::header::{Field, Header, ICMP, ICMP6, IPV4, IPV6, Rewrite};
 use crate::reach::set::Set;
@@ -19,7 +19,7 @@ pub(super) enum Ended {
     /// At a machine, on a wire.
     At(Spot),
     /// At a router, by this side of it.
-    Router(super::Side),
+    Router(Side),
     /// That can't be said.
     Unsaid(String),
 }
@@ -30,6 +30,8 @@ pub(super) struct Run<'r, 'm> {
     pub(super) ask: Asker<'m>,
     /// Who has sent it.
     pub(super) from: Spot,
+    /// The router by which it goes alone, where its sender might choose another.
+    pub(super) via: Option<Side>,
     ends: Vec<(Ended, Packet)>,
 }
 
@@ -37,8 +39,14 @@ pub(super) struct Run<'r, 'm> {
 const ENDS_MAX: usize = 4096;
 
 /// What becomes of a packet, with the set of all that fare alike.
-pub(super) fn follow(meaning: &Meaning<'_>, from: Spot, sent: Header, asking: Set) -> (Set, Vec<Outcome>) {
-    let mut run = Run { meaning, from, ask: Asker::new(meaning.sets, sent), ends: Vec::new() };
+pub(super) fn follow(
+    meaning: &Meaning<'_>,
+    sender: Sender,
+    sent: Header,
+    asking: Set,
+) -> (Set, Vec<Outcome>) {
+    let Sender { from, via } = sender;
+    let mut run = Run { meaning, from, via, ask: Asker::new(meaning.sets, sent), ends: Vec::new() };
     run.send(from, Packet::first());
     let is_asked = run.ask.narrow(asking);
     let mut outcomes = Vec::new();
@@ -46,7 +54,7 @@ pub(super) fn follow(meaning: &Meaning<'_>, from: Spot, sent: Header, asking: Se
         run.conclude(from, is_asked, ended, packet, &mut outcomes);
     }
     let alike = run.ask.alike();
-    meaning.asked.borrow_mut().extend(run.ask.asked());
+    meaning.note(run.ask.asked());
     (alike, outcomes)
 }
 

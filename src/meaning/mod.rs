@@ -35,7 +35,7 @@ use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 use crate::target::Target;
 
-pub use self::alike::Traits;
+pub use self::alike::{Public, Traits};
 pub use self::guest::Told;
 pub use self::idle::Idle;
 use self::network::Network;
@@ -63,6 +63,37 @@ pub enum Spot {
     Router(Side),
     /// What is behind a bridged subnet.
     Wire(SubnetId),
+}
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Where it is.
+    pub from: Spot,
+    /// What is behind a bridged subnet sends what is for nobody there by any router: by this one alone.
+    pub via: Option<Side>,
+}
+
+/// What packets were asked about their addresses, but for who they are from and for.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Whether packets, as they were sent, are among these.
+    pub sent: BTreeSet<Set>,
+    /// The same of packets with an address that was written on the way.
+    pub written: BTreeSet<Written>,
+}
+
+/// A question about a packet with an address that was written on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Written {
+    /// Where it has the address.
+    pub field: Field,
+    /// The address, as a number.
+    pub value: u128,
+    /// The VPC whose router wrote it, by the one that stands for those that are joined with it ([`Meaning::realm`]).
+    pub by: Option<VpcId>,
+    /// Whether the packet, as it was then, is among these.
+    pub set: Set,
 }
 
 /// Where packets end.
@@ -147,7 +178,7 @@ pub struct Meaning<'m> {
     /// Routes of a VPC, those that win first, by their table; `None` is the main one.
     routes: RefCell<HashMap<(VpcId, Option<String>), Routes>>,
     /// What packets were asked.
-    asked: RefCell<BTreeSet<Set>>,
+    asked: RefCell<Asked>,
 }
 
 /// What rules by hand can refer to.
@@ -193,7 +224,7 @@ impl<'m> Meaning<'m> {
     /// before the last part. Answers are asked for of those in `asking`.
     pub fn regions(
         &self,
-        from: Spot,
+        sender: Sender,
         set: Set,
         asking: Set,
         goes_on: &dyn Fn() -> bool,
@@ -203,7 +234,7 @@ impl<'m> Meaning<'m> {
             if !goes_on() {
                 return None;
             }
-            let (alike, outcomes) = follow::follow(self, from, sent, asking);
+            let (alike, outcomes) = follow::follow(self, sender, sent, asking);
             let alike = self.sets.and(left, alike);
             assert!(self.sets.contains(alike, &sent), "a packet fares like itself");
             left = self.sets.minus(left, alike);
@@ -212,10 +243,22 @@ impl<'m> Meaning<'m> {
         Some(regions)
     }
 
-    /// What packets were asked since this was last called, but for who they are from and for: by nothing else are
-    /// machines with the same [`Traits`] told apart.
-    pub fn take_asked(&self) -> BTreeSet<Set> {
+    /// What packets were asked since this was last called: by nothing else are machines with the same [`Traits`] told
+    /// apart.
+    pub fn take_asked(&self) -> Asked {
         self.asked.take()
+    }
+
+    fn note(&self, asked: Asked) {
+        let mut all = self.asked.borrow_mut();
+        all.sent.extend(asked.sent);
+        let by = |it: Written| Written { by: it.by.map(|vpc| self.net.realm_of(vpc)), ..it };
+        all.written.extend(asked.written.into_iter().map(by));
+    }
+
+    /// The routers on a segment.
+    pub fn routers_on(&self, id: SubnetId) -> Vec<Side> {
+        self.net.routers_on(id)
     }
 
     /// Packets from (`IpSrc`) or to (`IpDst`) addresses of a router's own.
@@ -227,7 +270,7 @@ impl<'m> Meaning<'m> {
     }
 
     /// Packets to whoever is on a segment.
-    fn held(&self, id: SubnetId) -> Set {
+    pub fn held(&self, id: SubnetId) -> Set {
         *self.held.borrow_mut().entry(id).or_insert_with(|| {
             let holders = self.net.holders.get(&id).into_iter().flat_map(|holders| holders.keys());
             within_any(self.sets, Field::IpDst, holders.copied().map(host))

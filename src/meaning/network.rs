@@ -34,6 +34,8 @@ pub(super) struct Network<'m> {
     pub(super) by_vpc: Vec<Vec<SubnetId>>,
     /// What a router translates.
     pub(super) translations: Vec<Vec<Translation>>,
+    /// Addresses outside that stand for one machine each and for nothing else, by the gateway that translates them.
+    pub(super) publics: BTreeMap<(GatewayId, IpAddr), PortId>,
     /// What a router spreads or forwards.
     pub(super) served_by: Vec<Vec<Served>>,
     /// What is spread on a segment before a router sees it.
@@ -139,6 +141,7 @@ impl<'m> Network<'m> {
             realms: realms(model),
             by_vpc: model.subnets_by_vpc(),
             translations: Vec::new(),
+            publics: BTreeMap::new(),
             served_by: Vec::new(),
             served_on: BTreeMap::new(),
         };
@@ -174,6 +177,7 @@ impl<'m> Network<'m> {
             }
         }
         net.hold_for_others();
+        net.publics = net.one_machines();
         net
     }
 
@@ -202,10 +206,56 @@ impl<'m> Network<'m> {
         }
     }
 
-    /// Every address on a segment, with how many have it.
-    pub(super) fn held_addresses(&self) -> impl Iterator<Item = (SubnetId, IpAddr, usize)> {
-        let held = self.holders.iter();
-        held.flat_map(|(id, held)| held.iter().map(|(address, spots)| (*id, *address, spots.len())))
+    /// Whoever has an address, by the VPCs among whose machines it is.
+    pub(super) fn held(&self) -> BTreeMap<(VpcId, IpAddr), Vec<Spot>> {
+        let mut held: BTreeMap<(VpcId, IpAddr), Vec<Spot>> = BTreeMap::new();
+        for (id, holders) in &self.holders {
+            let realm = self.realm_of(self.model.subnet(*id).vpc);
+            for (address, spots) in holders {
+                held.entry((realm, *address)).or_default().extend(spots);
+            }
+        }
+        held
+    }
+
+    /// Addresses outside that are one machine's.
+    fn one_machines(&self) -> BTreeMap<(GatewayId, IpAddr), PortId> {
+        let held = self.held();
+        let mut n_uses: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        let translated = self.translations.iter().flatten().map(|it| it.outside);
+        let held_by = held.iter().flat_map(|((_, address), spots)| spots.iter().map(|_| *address));
+        let served = self.served_by.iter().flatten().chain(self.served_on.values().flatten());
+        let hops = self.model.vpcs().flat_map(|(id, _)| self.next_hops(id));
+        let gateways = self.model.gateways().flat_map(|(id, _)| &self.assignment.gateway(id).addresses);
+        let others = served.map(|it| it.address).chain(hops).chain(gateways.copied());
+        for address in translated.chain(held_by).chain(others) {
+            *n_uses.entry(address).or_default() += 1;
+        }
+        let mut found: BTreeMap<(GatewayId, PortId, bool), Vec<IpAddr>> = BTreeMap::new();
+        for (at, translations) in self.translations.iter().enumerate() {
+            // It is translated once, and one gateway answers for it.
+            let one = translations.iter().filter(|it| it.is_inward && n_uses[&it.outside] == 2);
+            for it in one.filter(|it| it.inside.prefix_len() == it.inside.max_prefix_len()) {
+                let holders = held.get(&(self.realms[at], it.inside.addr()));
+                if let Some([Spot::Port(id)]) = holders.map(Vec::as_slice) {
+                    found.entry((it.gateway, *id, it.outside.is_ipv6())).or_default().push(it.outside);
+                }
+            }
+        }
+        let only = found.into_iter().filter_map(|((gateway, id, _), all)| match all.as_slice() {
+            [only] => Some(((gateway, *only), id)),
+            _ => None,
+        });
+        only.collect()
+    }
+
+    /// Whom the routes and policies of a VPC send packets to.
+    pub(super) fn next_hops(&self, id: VpcId) -> Vec<IpAddr> {
+        let vpc = self.model.vpc(id);
+        let routes = vpc.static_routes.iter().filter_map(|route| self.assignment.next_hop(route));
+        let policies = vpc.policy_routes.iter().flat_map(|policy| &policy.next_hops).map(|hop| hop.value);
+        let defaults = self.model.default_routes(id).into_iter().map(|route| route.next_hop);
+        routes.chain(policies).chain(defaults).collect()
     }
 
     fn hold(&mut self, subnet: SubnetId, address: IpAddr, spot: Spot) {

@@ -8,11 +8,11 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Reason, Side, Spot};
+use super::{Asked, Reason, Side, Spot, Written};
 use crate::model::VpcId;
 use crate::reach::address::within;
 use crate::reach::filter::Tracked;
-use crate::reach::header::{Field, Header, Rewrite};
+use crate::reach::header::{Field, Header, Origin, Rewrite};
 use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
@@ -96,6 +96,20 @@ impl Packet {
         }
     }
 
+    /// The VPC whose router has written an address, to remember the connection by.
+    pub(super) fn writer_of(&self, address: u128) -> Option<VpcId> {
+        let wrote = |memory: &&Memory| {
+            let is_new = |field| {
+                memory.after[field] == Origin::Value(address) && memory.before[field] != memory.after[field]
+            };
+            [Field::IpSrc, Field::IpDst].into_iter().any(is_new)
+        };
+        match self.memories.iter().rev().find(wrote)?.keeper {
+            Keeper::Router(vpc) => Some(vpc),
+            Keeper::At(_) => None,
+        }
+    }
+
     pub(super) fn because(&mut self, span: Option<Span>, what: impl Into<String>) {
         self.reasons.push(Reason { span, what: what.into() });
     }
@@ -107,7 +121,7 @@ pub(super) struct Asker<'s> {
     pub(super) sent: Header,
     alike: Cell<Set>,
     /// Everything that was asked but for who it is.
-    asked: RefCell<BTreeSet<Set>>,
+    asked: RefCell<Asked>,
 }
 
 impl<'s> Asker<'s> {
@@ -122,11 +136,18 @@ impl<'s> Asker<'s> {
 
     /// Whether the packet, as it is now, is in a set.
     pub(super) fn is(&self, packet: &Packet, set: Set) -> bool {
+        let is_question = set != Set::ALL && !set.is_none();
+        for field in [Field::IpSrc, Field::IpDst].into_iter().filter(|_| is_question) {
+            if let Origin::Value(value) = packet.now[field] {
+                let by = packet.writer_of(value);
+                self.asked.borrow_mut().written.insert(Written { field, value, by, set });
+            }
+        }
         self.was(self.sets.before(set, &packet.now))
     }
 
     /// Everything that was asked, but for who a packet is from and for.
-    pub(super) fn asked(self) -> BTreeSet<Set> {
+    pub(super) fn asked(self) -> Asked {
         self.asked.into_inner()
     }
 
@@ -139,7 +160,7 @@ impl<'s> Asker<'s> {
     /// Whether the packet, as it was sent, is in a set.
     pub(super) fn was(&self, set: Set) -> bool {
         if set != Set::ALL && !set.is_none() {
-            self.asked.borrow_mut().insert(set);
+            self.asked.borrow_mut().sent.insert(set);
         }
         self.narrow(set)
     }
@@ -160,6 +181,16 @@ impl<'s> Asker<'s> {
     /// Which is the first of some sets that the packet, as it is now, is in. That it is in this one says that it is in
     /// none of those which share nothing with it: they are not asked one by one, of which there may be hundreds.
     pub(super) fn first(&self, packet: &Packet, all: &[Set]) -> Option<usize> {
+        self.first_but(packet, all, |_| false)
+    }
+
+    /// The same, where that it is in some of them says who it is.
+    pub(super) fn first_but(
+        &self,
+        packet: &Packet,
+        all: &[Set],
+        is_who: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let now = packet.now.apply(&self.sent);
         let Some(at) = all.iter().position(|set| self.sets.contains(*set, &now)) else {
             self.is(packet, self.sets.any(all.iter().copied()));
@@ -168,12 +199,12 @@ impl<'s> Asker<'s> {
         for other in all[..at].iter().filter(|other| self.sets.meet(**other, all[at])) {
             self.is(packet, *other);
         }
-        self.is(packet, all[at]).then_some(at)
+        let is_in = if is_who(at) { self.is_somebodys(packet, all[at]) } else { self.is(packet, all[at]) };
+        is_in.then_some(at)
     }
 
     /// Whether two ways of writing the packet over come to the same.
     pub(super) fn is_same(&self, a: &Rewrite, b: &Rewrite) -> bool {
-        use crate::reach::header::Origin;
         let sets = self.sets;
         let same = Field::ALL.into_iter().fold(Set::ALL, |set, field| {
             let here = match (a[field], b[field]) {

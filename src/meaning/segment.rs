@@ -15,7 +15,7 @@ use super::{Side, Spot};
 use crate::model::{Direction, PortId, SubnetId};
 use crate::reach::address::within_any;
 use crate::reach::filter::Tracked;
-use crate::reach::header::{Field, IPV4, eth_type};
+use crate::reach::header::{Field, IPV4, Origin, eth_type};
 use crate::reach::outside::public;
 use crate::reach::set::Set;
 use std::net::IpAddr;
@@ -62,12 +62,13 @@ impl Run<'_, '_> {
         let net = &self.meaning.net;
         let subnet = net.model.subnet(id);
         let routers = net.routers_on(id);
+        let by = self.via.map_or_else(|| routers.clone(), |side| vec![side]);
         let near = within_any(self.meaning.sets, Field::IpDst, subnet.blocks.iter().map(|it| it.cidr.value));
         if routers.is_empty() || self.ask.is(&packet, near) {
             let what = format!("nobody on subnet `{}` has the address", subnet.name);
             return self.lose(packet, Some(subnet.name.span), what);
         }
-        for side in routers {
+        for side in by {
             self.ask_and_cross(id, (wire, Spot::Router(side)), None, packet.clone());
         }
     }
@@ -234,7 +235,7 @@ impl Run<'_, '_> {
         let own = self.meaning.net.assignment.port(id).addresses.iter().copied().map(host);
         let pairs = self.meaning.net.assignment.allowed(self.meaning.net.model, id);
         let own = within_any(self.meaning.sets, field, own.chain(pairs));
-        match self.is_near(Spot::Port(id)) {
+        match self.is_its(id, field, packet) {
             true => self.ask.is_somebodys(packet, own),
             false => self.ask.is(packet, own),
         }
@@ -243,17 +244,36 @@ impl Run<'_, '_> {
     /// Whether a packet goes to an address that these have.
     fn is_for(&self, spots: &[Spot], packet: &Packet, address: ipnet::IpNet) -> bool {
         match spots {
-            [only] if self.is_near(*only) => {
+            [only] if self.is_one(*only, packet, address) => {
                 self.ask.is_somebodys(packet, within_any(self.meaning.sets, Field::IpDst, [address]))
             }
             _ => self.ask.goes_to(packet, address),
         }
     }
 
-    /// Whether it is a machine among whose the sender's address is its own and nobody else's.
-    fn is_near(&self, spot: Spot) -> bool {
-        let realm = |spot| self.meaning.net.realm(spot);
-        matches!((realm(spot), realm(self.from)), (Some(here), Some(there)) if here == there)
+    /// Whether whoever has an address has it as whoever is like him has another.
+    fn is_one(&self, spot: Spot, packet: &Packet, address: ipnet::IpNet) -> bool {
+        match spot {
+            Spot::Port(id) => self.is_its(id, Field::IpDst, packet),
+            Spot::Router(Side::Gateway(gateway)) => {
+                self.meaning.net.publics.contains_key(&(gateway, address.addr()))
+            }
+            Spot::Router(Side::Subnet(_) | Side::Peer(..)) | Spot::Wire(_) => false,
+        }
+    }
+
+    /// Whether an address of a packet, where a machine has it, is its own and nobody else's: the packet was sent from
+    /// among those whose addresses are one machine's each, or their router has written it.
+    pub(super) fn is_its(&self, id: PortId, field: Field, packet: &Packet) -> bool {
+        let net = &self.meaning.net;
+        let from = match packet.now[field] {
+            Origin::Field(_) => match self.via {
+                Some(side) => Some(net.realm_of(net.vpc_of(side))),
+                None => net.realm(self.from),
+            },
+            Origin::Value(value) => packet.writer_of(value).map(|vpc| net.realm_of(vpc)),
+        };
+        from.is_some() && from == net.realm(Spot::Port(id))
     }
 
     /// What passes the rules of one end.

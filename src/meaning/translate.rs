@@ -51,7 +51,11 @@ impl Run<'_, '_> {
         let destination = packet.now.apply(&self.ask.sent).destination();
         let ours = inward.into_iter().filter(|it| it.outside == destination);
         let written = ours.map(|it| {
-            self.ask.goes_to(&packet, host(destination));
+            let is_for_it = within(self.meaning.sets, Field::IpDst, host(destination));
+            match self.meaning.net.publics.contains_key(&(gateway, it.outside)) {
+                true => self.ask.is_somebodys(&packet, is_for_it),
+                false => self.ask.is(&packet, is_for_it),
+            };
             let mut after = packet.clone();
             after.now[Field::IpDst] = Origin::Value(bits(it.inside.addr()));
             self.remember(Keeper::Router(vpc), End::Destination, &packet, &mut after);
@@ -122,7 +126,12 @@ impl Run<'_, '_> {
         let mut here: Vec<&Translation> = here.iter().filter(|it| is_machine || !it.is_inward).collect();
         here.sort_by_key(|it| std::cmp::Reverse(it.inside.prefix_len()));
         let insides: Vec<Set> = here.iter().map(|it| within(sets, Field::IpSrc, it.inside)).collect();
-        let Some(it) = self.ask.first(&packet, &insides).map(|at| here[at]) else { return packet };
+        let is_its = |at: usize| {
+            let machine = self.meaning.net.publics.get(&(gateway, here[at].outside));
+            machine.is_some_and(|id| self.is_its(*id, Field::IpSrc, &packet))
+        };
+        let found = self.ask.first_but(&packet, &insides, is_its);
+        let Some(it) = found.map(|at| here[at]) else { return packet };
         if self.ask.is(&packet, it.kept(sets, Field::IpSrc, Field::IpDst)) {
             return packet;
         }
@@ -156,13 +165,14 @@ impl Run<'_, '_> {
             return;
         }
         let is_noted = |it: &Translation| !it.is_inward || self.meaning.target >= Target::TESTED[2];
-        for it in self.translations(vpc, gateway).iter().filter(|it| is_noted(it)) {
-            let peers = it.kept(self.meaning.sets, Field::IpDst, Field::IpSrc);
-            let set = self.meaning.sets.minus(within(self.meaning.sets, Field::IpDst, it.inside), peers);
-            if self.ask.is(packet, set) {
-                packet.plain.push((vpc, packet.now));
-                return;
-            }
+        let sets = self.meaning.sets;
+        let noted = |it: &Translation| {
+            let peers = it.kept(sets, Field::IpDst, Field::IpSrc);
+            sets.minus(within(sets, Field::IpDst, it.inside), peers)
+        };
+        let all = self.translations(vpc, gateway);
+        if self.ask.is(packet, sets.any(all.iter().filter(|it| is_noted(it)).map(noted))) {
+            packet.plain.push((vpc, packet.now));
         }
     }
 

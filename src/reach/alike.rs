@@ -4,11 +4,11 @@
 //! beforehand: it is noted while packets are followed. Refuses to follow packets.
 
 use super::classes::zones::{Asked, Zones};
+pub use super::classes::zones::{Questions, Written};
 use super::classes::{Home, classify};
 use super::judge::Judge;
-use super::network::{PortId, SwitchId};
+use super::network::{PortId, RouterId, SwitchId};
 use super::parties::{Who, machines};
-use super::set::Set;
 
 /// Machines by what they are like.
 #[derive(Debug)]
@@ -42,17 +42,18 @@ impl Alike {
         self.zones.of_switch(switch)
     }
 
+    /// The part of the network that a router is in.
+    pub fn part_of_router(&self, router: RouterId) -> usize {
+        self.zones.of_router(router)
+    }
+
     /// From now on a judge notes what its packets are asked.
     pub fn watch(&self, judge: &mut Judge<'_>) {
         judge.walker.asked = Some(Asked::new(self.zones.clone()));
     }
 
-    /// What packets have been asked since this was last called, in other parts of the network than a machine's; all of
-    /// it where no machine is meant. Not what was asked of addresses that were written on the way: whoever follows one
-    /// machine for others does so only where nothing is translated to them.
-    pub fn asked_elsewhere(&self, judge: &Judge<'_>, port: Option<PortId>) -> Vec<Set> {
-        let home = port.map(|port| self.part(judge.network.port(port).switch));
-        let asked = judge.walker.asked.as_ref().map(Asked::take).unwrap_or_default();
-        asked.sent.into_iter().filter(|(part, _)| Some(*part) != home).map(|(_, set)| set).collect()
+    /// What packets have been asked since this was last called. Classes have foreseen what is asked in their own part.
+    pub fn take_asked(&self, judge: &Judge<'_>) -> Questions {
+        judge.walker.asked.as_ref().map(Asked::take).unwrap_or_default()
     }
 }

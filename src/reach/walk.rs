@@ -424,6 +424,18 @@ impl<'n> Walker<'n> {
 
     /// What becomes of packets from a physical network, which may know every neighbour and router there.
     pub fn from_outside(&mut self, port: PortId, flow: Flow, kind: Kind) -> Vec<Outcome> {
+        let routers = self.network.routers_on(self.network.port(port).switch).map(|(_, id)| id).collect();
+        self.from_outside_by(port, flow, kind, &routers)
+    }
+
+    /// The same, where what is for nobody there goes by some of the routers alone.
+    pub fn from_outside_by(
+        &mut self,
+        port: PortId,
+        flow: Flow,
+        kind: Kind,
+        by: &BTreeSet<RouterPortId>,
+    ) -> Vec<Outcome> {
         self.kind = kind;
         let network = self.network;
         let switch = network.port(port).switch;
@@ -436,7 +448,7 @@ impl<'n> Walker<'n> {
         let near = routers.iter().flat_map(|id| &network.router_port(*id).networks);
         let near = self.part(&rest, self.sets.any(near.map(|net| self.destined(&net.trunc()))));
         let far = Flow { set: self.sets.minus(rest.set, near), ..rest.clone() };
-        for router in &routers {
+        for router in by {
             let mac = network.router_port(*router).mac;
             let own = network.router_port(*router).networks.iter().map(IpNet::addr);
             let mut far = far.clone();
@@ -447,7 +459,7 @@ impl<'n> Walker<'n> {
             }
             self.enter_switch(port, Flow { eth_dst: Some(mac), ..far });
         }
-        let lost = if routers.is_empty() { rest.set } else { near };
+        let lost = if by.is_empty() { rest.set } else { near };
         if !lost.is_none() {
             self.stop(Flow { set: lost, ..rest }, network.switch(switch).row, Why::Neighbour(None));
         }

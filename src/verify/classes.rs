@@ -2,7 +2,14 @@
 //!
 //! A class is one of the rows and one of the model, found apart, on one subnet. What either side has asked about
 //! addresses on the way says whether its machines are alike for these packets too: those that it tells apart are followed
-//! as well. So no answer hangs on a guess. Refuses to follow packets.
+//! as well. So no answer hangs on a guess.
+//!
+//! | addresses | whose packets for them stand for others' |
+//! |---|---|
+//! | a machine's own | of those who reach it by its own router: [`Place`] |
+//! | public, translated to it | everybody's |
+//!
+//! Refuses to follow packets.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -10,43 +17,143 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::check::Checked;
-use crate::meaning::{Meaning, Spot, Traits};
+use crate::meaning::{self, Meaning, Public, Sender, Spot, Traits};
 use crate::model::{PortId, VpcId};
+use crate::reach::alike;
 use crate::reach::header::{Field, IPV4, IPV6, Origin, Rewrite, bits, eth_type};
 use crate::reach::network::SwitchId;
 use crate::reach::set::{Set, Sets};
+use crate::span::Span;
 
 use super::rows::RowsMeaning;
 
 /// Where addresses are one machine's on both sides: in the model, and in the rows.
 type Place = (VpcId, usize);
 
-/// A question about a field, asked of the machines of a place.
-type Asked = (Place, Set, Field);
+/// What an address is of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Kind {
+    Own,
+    Public,
+}
+
+/// Addresses of one family: those of the machines of a place, or all public ones.
+type List = (Option<Place>, u128);
+
+/// An address of a machine of a class: which one of the machine's of its kind.
+struct Listed {
+    address: u128,
+    class: usize,
+    nth: usize,
+    machine: PortId,
+}
 
 /// Machines that are alike, in order.
 struct Class {
     place: Place,
     members: Vec<PortId>,
-    /// The first and the last of their addresses, family by family.
-    spans: Vec<(u128, u128)>,
 }
 
 /// Machines by class.
 pub(super) struct Classes<'s> {
     sets: &'s Sets,
     sorted: Rc<Sorted>,
-    /// The classes of a place that a question about a field may part.
-    parted: RefCell<HashMap<Asked, Rc<[usize]>>>,
+    /// What a question about a field comes to for the addresses of a list.
+    answers: RefCell<HashMap<(List, Field, Set), Rc<Answers>>>,
 }
 
 /// Machines as they were sorted before a packet was followed.
 struct Sorted {
-    addresses: Vec<Vec<IpAddr>>,
+    own: Vec<Vec<IpAddr>>,
+    publics: BTreeMap<PortId, Vec<Public>>,
     classes: Vec<Class>,
     of: BTreeMap<PortId, usize>,
-    places: BTreeMap<Place, Vec<usize>>,
+    by_place: BTreeMap<Place, Vec<usize>>,
+    /// Classes with public addresses.
+    with_publics: Vec<usize>,
     place_of: BTreeMap<PortId, Place>,
+    lists: BTreeMap<List, Vec<Listed>>,
+    /// Who has an address, in the places that there are.
+    having: HashMap<u128, Vec<(Kind, PortId)>>,
+}
+
+/// What is left of a question for addresses of a list, by class and which of a machine's it is: of those for which it is
+/// not what it is for most.
+struct Answers(BTreeMap<(usize, usize), Vec<(PortId, Set)>>);
+
+/// What packets of a sender were asked by both sides; each with the part of the rows' network whose classes have foreseen
+/// it.
+#[derive(Default)]
+pub(super) struct Asked {
+    sent: BTreeSet<(Option<usize>, Set)>,
+    written: BTreeSet<(Option<usize>, Written)>,
+}
+
+/// A question about an address that was written on the way.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Written {
+    field: Field,
+    value: u128,
+    by: By,
+    set: Set,
+}
+
+/// Whose router has written an address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    Somebody,
+    Vpc(VpcId),
+    Part(usize),
+}
+
+/// A sender, and for whom its packets and those to others may stand.
+pub(super) struct Group<'c> {
+    classes: &'c Classes<'c>,
+    /// The machine that sends, if it is one.
+    from: Option<PortId>,
+    /// Where it reaches machines by their own addresses, of those that are classes.
+    place: Option<Place>,
+}
+
+/// For whom else a sender and those that it has sent to stand.
+#[derive(Default)]
+pub(super) struct StoodFor {
+    /// Machines that send alike.
+    pub(super) fellows: Vec<PortId>,
+    /// Addresses that packets need not be sent to.
+    others: Others,
+}
+
+/// Addresses of machines.
+type Others = BTreeSet<(Kind, PortId)>;
+
+/// Who is told apart by what was asked.
+#[derive(Default)]
+struct Told {
+    /// As those that are sent to, from others of their class.
+    receivers: Others,
+    /// As senders, from the one that sends.
+    senders: BTreeSet<PortId>,
+}
+
+impl Asked {
+    /// What the model has asked as well.
+    pub(super) fn meant(&mut self, asked: meaning::Asked) {
+        self.sent.extend(asked.sent.into_iter().map(|set| (None, set)));
+        self.written.extend(asked.written.into_iter().map(|it| {
+            let meaning::Written { field, value, by, set } = it;
+            (None, Written { field, value, by: by.map_or(By::Somebody, By::Vpc), set })
+        }));
+    }
+
+    /// What the rows have asked as well.
+    pub(super) fn done(&mut self, asked: alike::Questions) {
+        self.sent.extend(asked.sent.into_iter().map(|(part, set)| (Some(part), set)));
+        self.written.extend(asked.written.into_iter().map(|(part, it, set)| {
+            let alike::Written { field, value, by } = it;
+            (Some(part), Written { field, value, by: by.map_or(By::Somebody, By::Part), set })
+        }));
+    }
 }
 
 impl<'s> Classes<'s> {
@@ -57,149 +164,287 @@ impl<'s> Classes<'s> {
         sets: &'s Sets,
     ) -> Classes<'s> {
         let model = checked.model();
-        let addresses: Vec<Vec<IpAddr>> =
-            model.ports().map(|(id, _)| checked.assignment().port(id).addresses.clone()).collect();
-        let mut by_kind: BTreeMap<(Traits, usize, SwitchId), Class> = BTreeMap::new();
-        let mut place_of = BTreeMap::new();
+        let own = model.ports().map(|(id, _)| checked.assignment().port(id).addresses.clone()).collect();
+        let mut sorted = Sorted {
+            own,
+            publics: meaning.publics(),
+            classes: Vec::new(),
+            of: BTreeMap::new(),
+            by_place: BTreeMap::new(),
+            with_publics: Vec::new(),
+            place_of: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            having: HashMap::new(),
+        };
         for (id, port) in model.ports() {
-            place_of.extend(rows.part(&port.name).map(|part| (id, (meaning.realm(id), part))));
-        }
-        for (id, traits) in meaning.traits() {
-            let class = rows.class(&model.port(id).name, &addresses[id.0]);
-            let (Some((class, switch)), Some(place)) = (class, place_of.get(&id)) else { continue };
-            let own: Vec<u128> = addresses[id.0].iter().map(|address| bits(*address)).collect();
-            let class = by_kind.entry((traits, class, switch)).or_insert_with(|| Class {
-                place: *place,
-                members: Vec::new(),
-                spans: own.iter().map(|own| (*own, *own)).collect(),
-            });
-            class.members.push(id);
-            for (span, own) in class.spans.iter_mut().zip(own) {
-                *span = (span.0.min(own), span.1.max(own));
+            let Some(part) = rows.part(&port.name) else { continue };
+            sorted.place_of.insert(id, (meaning.realm(id), part));
+            for kind in [Kind::Own, Kind::Public] {
+                for address in sorted.addresses(kind, id) {
+                    sorted.having.entry(bits(address)).or_default().push((kind, id));
+                }
             }
         }
-        let mut made = Sorted {
-            addresses,
-            classes: by_kind.into_values().filter(|class| class.members.len() > 1).collect(),
-            of: BTreeMap::new(),
-            places: BTreeMap::new(),
-            place_of,
-        };
-        for (at, class) in made.classes.iter().enumerate() {
-            made.of.extend(class.members.iter().map(|id| (*id, at)));
-            made.places.entry(class.place).or_default().push(at);
+        let mut by_kind: BTreeMap<(Traits, usize, SwitchId), Vec<PortId>> = BTreeMap::new();
+        for (id, traits) in meaning.traits() {
+            if let Some((class, switch)) = rows.class(&model.port(id).name, &sorted.own[id.0]) {
+                by_kind.entry((traits, class, switch)).or_default().push(id);
+            }
         }
-        Classes { sets, sorted: Rc::new(made), parted: RefCell::default() }
+        for members in by_kind.into_values().filter(|members| members.len() > 1) {
+            sorted.add(members);
+        }
+        sorted.lists.values_mut().for_each(|list| list.sort_by_key(|it| it.address));
+        Classes { sets, sorted: Rc::new(sorted), answers: RefCell::default() }
     }
 
     /// The same, asked about sets that live elsewhere.
     pub(super) fn with<'o>(&self, sets: &'o Sets) -> Classes<'o> {
-        Classes { sets, sorted: self.sorted.clone(), parted: RefCell::default() }
+        Classes { sets, sorted: self.sorted.clone(), answers: RefCell::default() }
     }
 
-    /// The machines that a sender need not send to: of each class there is another, beside itself.
-    pub(super) fn others(&self, from: Spot) -> BTreeSet<PortId> {
-        let Some(from) = machine(from) else { return BTreeSet::new() };
-        let of_place = self.sorted.place_of.get(&from).and_then(|place| self.sorted.places.get(place));
-        let classes = of_place.into_iter().flatten().map(|at| &self.sorted.classes[*at]);
-        let others = classes.flat_map(|class| class.members.iter().filter(|id| **id != from).skip(1));
-        others.copied().collect()
-    }
-
-    /// Those of some machines that what was asked tells from one of their class that is none of them.
-    pub(super) fn apart(
+    /// A sender; `part` is the one of the rows' network that the router is in by which it sends, if it is no machine.
+    pub(super) fn group(
         &self,
-        from: Spot,
-        others: &BTreeSet<PortId>,
-        asked: &BTreeSet<Set>,
-    ) -> BTreeSet<PortId> {
-        let Some(from) = machine(from) else { return BTreeSet::new() };
-        let Some(place) = self.sorted.place_of.get(&from) else { return BTreeSet::new() };
-        let mut told = BTreeSet::new();
-        for set in asked {
-            for class in self.parted(*place, *set, Field::IpDst).iter().map(|at| &self.sorted.classes[*at]) {
-                let seen = class.members.iter().find(|id| **id != from && !others.contains(id));
-                told.extend(seen.into_iter().flat_map(|seen| self.told(class, *seen, Field::IpDst, *set)));
-            }
-        }
-        told.retain(|id| others.contains(id));
-        told
-    }
-
-    /// Who else of a sender's class sends alike.
-    pub(super) fn fellows(&self, from: Spot, asked: &BTreeSet<Set>) -> Vec<PortId> {
-        let Some((from, at)) = machine(from).and_then(|id| Some((id, self.sorted.of.get(&id)?))) else {
-            return Vec::new();
+        sender: Sender,
+        meaning: &Meaning<'_>,
+        part: impl FnOnce() -> Option<usize>,
+    ) -> Group<'_> {
+        let from = match sender.from {
+            Spot::Port(id) => Some(id),
+            Spot::Router(_) | Spot::Wire(_) => None,
         };
-        let class = &self.sorted.classes[*at];
-        let asked = asked.iter().filter(|set| self.parted(class.place, **set, Field::IpSrc).contains(at));
-        let told: BTreeSet<PortId> =
-            asked.flat_map(|set| self.told(class, from, Field::IpSrc, *set)).collect();
-        class.members.iter().copied().filter(|id| *id != from && !told.contains(id)).collect()
+        let place = match (from, sender.via) {
+            (Some(id), _) => self.sorted.place_of.get(&id).copied(),
+            (None, Some(side)) => part().map(|part| (meaning.realm_of(side), part)),
+            (None, None) => None,
+        };
+        Group { classes: self, from, place }
     }
 
-    /// Packets to any of these.
-    pub(super) fn destined(&self, machines: &BTreeSet<PortId>) -> Set {
-        let addresses = || machines.iter().flat_map(|id| &self.sorted.addresses[id.0]);
-        let of = |family, v4: bool| {
-            let own = addresses().filter(|address| address.is_ipv4() == v4).map(|it| (bits(*it), bits(*it)));
+    /// Packets to any of these addresses.
+    fn destined(&self, all: &Others) -> Set {
+        let addresses = || all.iter().flat_map(|(kind, id)| self.sorted.addresses(*kind, *id));
+        let of = |family| {
+            let own = addresses().filter(|address| eth_type(*address) == family);
+            let own = own.map(|address| (bits(address), bits(address)));
             self.sets.and(self.sets.value(Field::EthType, family), self.sets.ranges(Field::IpDst, own))
         };
-        self.sets.or(of(IPV4, true), of(IPV6, false))
+        self.sets.or(of(IPV4), of(IPV6))
     }
 
-    /// Those of a class that a question about a field tells from one of them.
-    fn told(&self, class: &Class, like: PortId, field: Field, set: Set) -> Vec<PortId> {
-        let starts = self.starts(set, field);
-        let answers = |id: PortId| -> Vec<Set> {
-            self.sorted.addresses[id.0].iter().map(|own| self.answer(set, field, *own)).collect()
-        };
-        let expected = answers(like);
-        let mut is_told: HashMap<Vec<usize>, bool> = HashMap::new();
-        let mut tells = |id: PortId| {
-            let atoms = self.sorted.addresses[id.0].iter().map(|own| atom(&starts, bits(*own))).collect();
-            *is_told.entry(atoms).or_insert_with(|| answers(id) != expected)
-        };
-        class.members.iter().copied().filter(|id| tells(*id)).collect()
-    }
-
-    /// The classes of a place that have addresses on both sides of where answers may change.
-    fn parted(&self, place: Place, set: Set, field: Field) -> Rc<[usize]> {
-        let known = self.parted.borrow().get(&(place, set, field)).cloned();
+    /// What is left of a question about a field for each address of a list.
+    fn answers(&self, list: List, field: Field, set: Set) -> Rc<Answers> {
+        let key = (list, field, set);
+        let known = self.answers.borrow().get(&key).cloned();
         known.unwrap_or_else(|| {
-            let starts = self.starts(set, field);
-            let is_parted = |at: &usize| {
-                let spans = &self.sorted.classes[*at].spans;
-                spans.iter().any(|(first, last)| atom(&starts, *first) != atom(&starts, *last))
-            };
-            let of_place = self.sorted.places.get(&place).map_or(&[][..], Vec::as_slice);
-            let parted: Rc<[usize]> = of_place.iter().copied().filter(is_parted).collect();
-            self.parted.borrow_mut().insert((place, set, field), parted.clone());
-            parted
+            let made = Rc::new(self.answer(list, field, set));
+            self.answers.borrow_mut().insert(key, made.clone());
+            made
         })
     }
 
-    fn starts(&self, set: Set, field: Field) -> Vec<u128> {
-        self.sets.starts(set, field).into_iter().collect()
+    fn answer(&self, list: List, field: Field, set: Set) -> Answers {
+        let starts = self.sets.starts(set, field);
+        let listed = self.sorted.lists.get(&list).filter(|_| !starts.is_empty());
+        let listed = listed.map_or(&[][..], Vec::as_slice);
+        let mut by_answer: BTreeMap<Set, Vec<&[Listed]>> = BTreeMap::new();
+        let mut left = listed;
+        while let Some(first) = left.first() {
+            let next = first.address.checked_add(1).and_then(|above| starts.range(above..).next());
+            let end = next.map_or(left.len(), |next| left.partition_point(|it| it.address < *next));
+            let (alike, rest) = left.split_at(end);
+            let mut rewrite = Rewrite::IDENTITY;
+            rewrite[field] = Origin::Value(first.address);
+            rewrite[Field::EthType] = Origin::Value(list.1);
+            by_answer.entry(self.sets.before(set, &rewrite)).or_default().push(alike);
+            left = rest;
+        }
+        let n = |(_, all): &(&Set, &Vec<&[Listed]>)| all.iter().map(|it| it.len()).sum::<usize>();
+        let usual = by_answer.iter().max_by_key(n).map_or(Set::NONE, |(answer, _)| *answer);
+        let mut others: BTreeMap<(usize, usize), Vec<(PortId, Set)>> = BTreeMap::new();
+        for (answer, all) in by_answer.into_iter().filter(|(answer, _)| *answer != usual) {
+            for it in all.into_iter().flatten() {
+                others.entry((it.class, it.nth)).or_default().push((it.machine, answer));
+            }
+        }
+        Answers(others)
     }
 
-    /// What is left of a question for an address.
-    fn answer(&self, set: Set, field: Field, own: IpAddr) -> Set {
-        let mut rewrite = Rewrite::IDENTITY;
-        rewrite[field] = Origin::Value(bits(own));
-        rewrite[Field::EthType] = Origin::Value(eth_type(own));
-        self.sets.before(set, &rewrite)
+    /// Those of a class that a question about addresses of a kind tells from one of them.
+    fn told(&self, kind: Kind, like: PortId, field: Field, set: Set) -> Vec<PortId> {
+        let Some(at) = self.sorted.of.get(&like) else { return Vec::new() };
+        let class = &self.sorted.classes[*at];
+        let place = Some(class.place).filter(|_| kind == Kind::Own);
+        let mut told = Vec::new();
+        for (nth, address) in self.sorted.addresses(kind, like).into_iter().enumerate() {
+            let answers = self.answers((place, eth_type(address)), field, set);
+            told.extend(answers.told(class, (*at, nth), like));
+        }
+        told
     }
 }
 
-/// Between which of the values where answers may change an address is.
-fn atom(starts: &[u128], address: u128) -> usize {
-    starts.partition_point(|start| *start <= address)
+impl Answers {
+    /// Those of a class that answer otherwise than one of them, by one of their addresses.
+    fn told(&self, class: &Class, which: (usize, usize), like: PortId) -> Vec<PortId> {
+        let Some(odd) = self.0.get(&which) else { return Vec::new() };
+        match odd.iter().find(|(id, _)| *id == like) {
+            None => odd.iter().map(|(id, _)| *id).collect(),
+            Some((_, answer)) => {
+                let same: BTreeSet<PortId> =
+                    odd.iter().filter(|(_, other)| other == answer).map(|(id, _)| *id).collect();
+                class.members.iter().copied().filter(|id| !same.contains(id)).collect()
+            }
+        }
+    }
 }
 
-fn machine(from: Spot) -> Option<PortId> {
-    match from {
-        Spot::Port(id) => Some(id),
-        Spot::Router(_) | Spot::Wire(_) => None,
+impl Sorted {
+    fn add(&mut self, members: Vec<PortId>) {
+        let (at, place) = (self.classes.len(), self.place_of[&members[0]]);
+        self.by_place.entry(place).or_default().push(at);
+        if self.publics.contains_key(&members[0]) {
+            self.with_publics.push(at);
+        }
+        for machine in members.iter().copied() {
+            self.of.insert(machine, at);
+            for kind in [Kind::Own, Kind::Public] {
+                let place = Some(place).filter(|_| kind == Kind::Own);
+                for (nth, address) in self.addresses(kind, machine).into_iter().enumerate() {
+                    let listed = Listed { address: bits(address), class: at, nth, machine };
+                    self.lists.entry((place, eth_type(address))).or_default().push(listed);
+                }
+            }
+        }
+        self.classes.push(Class { place, members });
+    }
+
+    fn addresses(&self, kind: Kind, id: PortId) -> Vec<IpAddr> {
+        match kind {
+            Kind::Own => self.own[id.0].clone(),
+            Kind::Public => self.publics.get(&id).into_iter().flatten().map(|it| it.address).collect(),
+        }
+    }
+
+    /// Whose a written address may be: where somebody has it where it was written, he is meant.
+    fn meant(&self, written: &Written) -> Vec<(Kind, PortId)> {
+        let all = self.having.get(&written.value).map_or(&[][..], Vec::as_slice);
+        let is_here = |(kind, id): &&(Kind, PortId)| {
+            let place = self.place_of[id];
+            *kind == Kind::Own
+                && match written.by {
+                    By::Somebody => false,
+                    By::Vpc(vpc) => place.0 == vpc,
+                    By::Part(part) => place.1 == part,
+                }
+        };
+        let here: Vec<(Kind, PortId)> = all.iter().filter(is_here).copied().collect();
+        if here.is_empty() { all.to_vec() } else { here }
+    }
+}
+
+impl Group<'_> {
+    /// The addresses that need not be sent to: of each class there is another, beside the sender.
+    pub(super) fn others(&self) -> StoodFor {
+        let sorted = &self.classes.sorted;
+        let near = self.place.and_then(|place| sorted.by_place.get(&place));
+        let near = near.into_iter().flatten().map(|at| (Kind::Own, *at));
+        let all = near.chain(sorted.with_publics.iter().map(|at| (Kind::Public, *at)));
+        let others = all.flat_map(|(kind, at)| {
+            let members = sorted.classes[at].members.iter().copied();
+            members.filter(|id| Some(*id) != self.from).skip(1).map(move |id| (kind, id))
+        });
+        StoodFor { fellows: Vec::new(), others: others.collect() }
+    }
+
+    /// Packets to addresses that need not be sent to.
+    pub(super) fn destined(&self, stood_for: &StoodFor) -> Set {
+        self.classes.destined(&stood_for.others)
+    }
+
+    /// Who is left, once something was asked; packets to whoever that has told apart.
+    pub(super) fn parted(&self, stood_for: &mut StoodFor, asked: &Asked) -> Set {
+        let sorted = &self.classes.sorted;
+        let told = self.told(&stood_for.others, asked);
+        let apart: Others = told.receivers.intersection(&stood_for.others).copied().collect();
+        stood_for.others.retain(|other| !apart.contains(other));
+        let class = self.from.and_then(|id| Some((id, sorted.of.get(&id)?)));
+        let is_like =
+            |id: PortId| ![Kind::Own, Kind::Public].iter().any(|it| told.receivers.contains(&(*it, id)));
+        stood_for.fellows = match class.filter(|(id, _)| is_like(*id)) {
+            Some((from, at)) => {
+                let all = sorted.classes[*at].members.iter().copied();
+                all.filter(|id| *id != from && !told.senders.contains(id)).collect()
+            }
+            None => Vec::new(),
+        };
+        self.classes.destined(&apart)
+    }
+
+    fn told(&self, others: &Others, asked: &Asked) -> Told {
+        let (classes, sorted) = (self.classes, &self.classes.sorted);
+        let mut told = Told::default();
+        let families = |place| [(place, IPV4), (place, IPV6)];
+        let near = self.place.into_iter().flat_map(|place| families(Some(place)));
+        let lists: Vec<List> =
+            near.chain(families(None)).filter(|it| sorted.lists.contains_key(it)).collect();
+        for (foreseen, set) in &asked.sent {
+            for list in &lists {
+                let kind = if list.0.is_some() { Kind::Own } else { Kind::Public };
+                let answers = classes.answers(*list, Field::IpDst, *set);
+                for which in answers.0.keys() {
+                    let class = &sorted.classes[which.0];
+                    let is_seen = |id: &&PortId| Some(**id) != self.from && !others.contains(&(kind, **id));
+                    if *foreseen != Some(class.place.1)
+                        && let Some(seen) = class.members.iter().find(is_seen)
+                    {
+                        let apart = answers.told(class, *which, *seen);
+                        told.receivers.extend(apart.into_iter().map(|id| (kind, id)));
+                    }
+                }
+            }
+            if let (Some(from), Some(place)) = (self.from, self.place)
+                && *foreseen != Some(place.1)
+            {
+                told.senders.extend(classes.told(Kind::Own, from, Field::IpSrc, *set));
+            }
+        }
+        for (foreseen, written) in &asked.written {
+            for (kind, machine) in sorted.meant(written) {
+                if *foreseen == Some(sorted.place_of[&machine].1) {
+                    continue;
+                }
+                let apart = classes.told(kind, machine, written.field, written.set);
+                let by_any = apart.iter().flat_map(|id| [(Kind::Own, *id), (Kind::Public, *id)]);
+                told.receivers.extend(by_any);
+                if Some(machine) == self.from {
+                    told.senders.extend(apart);
+                }
+            }
+        }
+        told
+    }
+
+    /// Translations of those that are stood for, where those of whoever stands for them have decided.
+    pub(super) fn used_alike(&self, stood_for: &StoodFor, used: &BTreeSet<Span>) -> Vec<Span> {
+        let sorted = &self.classes.sorted;
+        let spans = |id: PortId| sorted.publics.get(&id).into_iter().flatten().map(|it| it.span);
+        let alike = |like: PortId, id: PortId| {
+            let pairs = spans(like).zip(spans(id));
+            pairs.filter(|(like, _)| used.contains(like)).map(|(_, span)| span).collect::<Vec<_>>()
+        };
+        let mut found = Vec::new();
+        for class in sorted.with_publics.iter().map(|at| &sorted.classes[*at]) {
+            let is_other = |id: &PortId| stood_for.others.contains(&(Kind::Public, *id));
+            let seen = class.members.iter().find(|id| Some(**id) != self.from && !is_other(id));
+            let others = class.members.iter().filter(|id| is_other(id));
+            found.extend(seen.into_iter().flat_map(|seen| others.clone().flat_map(|id| alike(*seen, *id))));
+        }
+        let fellows = stood_for.fellows.iter();
+        found.extend(
+            self.from.into_iter().flat_map(|from| fellows.clone().flat_map(move |id| alike(from, *id))),
+        );
+        found
     }
 }

@@ -27,24 +27,15 @@ pub(super) struct Sent {
     pub(super) courses: Vec<Course>,
 }
 
-/// What is noted while senders are compared.
-#[derive(Default)]
-pub(super) struct Noted {
-    /// What decided about packets.
-    pub(super) used: BTreeSet<Span>,
-    /// Why some packets of this sender could not be judged.
-    pub(super) unsaid: BTreeSet<String>,
-}
-
-/// Compares what one sender may send, who stands for `n`.
+/// Compares what one sender may send, who stands for `n`; what decided. Adds why some packets could not be judged.
 pub(super) fn sender(
     checked: &Checked<'_>,
     done: &RowsMeaning<'_>,
     sent: &Sent,
     n: usize,
     report: &mut Report,
-    noted: &mut Noted,
-) {
+    unsaid_before: &mut BTreeSet<String>,
+) -> BTreeSet<Span> {
     let sets = done.sets();
     let Sent { from, asking, regions, courses } = sent;
     let (from, asking) = (*from, *asking);
@@ -52,7 +43,7 @@ pub(super) fn sender(
     let (meant, unsaid) = fates(sets, outcomes);
     let (does, unjudged) = fates(sets, courses.iter().map(|course| (&course.fate, course.set)));
     for why in unsaid.keys().chain(unjudged.keys()) {
-        if noted.unsaid.insert(why.clone()) {
+        if unsaid_before.insert(why.clone()) {
             *report.undetermined.entry(why.clone()).or_default() += n;
         }
     }
@@ -65,10 +56,9 @@ pub(super) fn sender(
     }
     differing = sets.minus(differing, open);
     let who = who(checked, from);
+    let mut used = BTreeSet::new();
     for region in regions {
-        noted
-            .used
-            .extend(region.outcomes.iter().flat_map(|it| it.reasons.iter().filter_map(|reason| reason.span)));
+        used.extend(region.outcomes.iter().flat_map(|it| it.reasons.iter().filter_map(|reason| reason.span)));
         detours(checked, sets, region, &who, report);
     }
     while let Some(witness) = pick(sets, differing, asking) {
@@ -95,6 +85,7 @@ pub(super) fn sender(
             n_more: n - 1,
         });
     }
+    used
 }
 
 /// Notes where answers come back by other routers, once for each two ways.

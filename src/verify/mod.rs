@@ -22,15 +22,15 @@ mod universe;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::Checked;
-use crate::meaning::{self, Idle, Meaning, Reason, Spot};
+use crate::meaning::{self, Idle, Meaning, Reason, Sender, Spot};
 use crate::progress;
 use crate::reach::header::Header;
 use crate::reach::network::Network;
 use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
-use self::classes::Classes;
-use self::compare::{Noted, Sent};
+use self::classes::{Asked, Classes, Group, StoodFor};
+use self::compare::Sent;
 use self::rows::RowsMeaning;
 use self::universe::{Errand, Universe};
 
@@ -127,60 +127,42 @@ impl Report {
     }
 }
 
+/// With more edges of sets than this, 32 bytes each, sets are let go: 64 MiB, for what asks for them again.
+const N_EDGES_MAX: usize = 1 << 21;
+
 /// Holds rows against the model that they were made from, sender by sender, as long as `goes_on` says so.
 pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &dyn Fn() -> bool) -> Report {
-    verify_within(checked, network, goes_on, &Limits::default())
+    verify_within(checked, network, goes_on, N_EDGES_MAX)
 }
 
-/// How much is kept in memory at once; what is found does not hang on it.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// With more edges of sets than this, 32 bytes each, all sets are let go before the next look.
-    pub n_edges: usize,
-    /// What is behind a bridged subnet sends to so many machines' addresses at once.
-    pub n_machines: usize,
-}
-
-impl Default for Limits {
-    /// 64 MiB of sets for what asks for them again; of 10,000 ports, all machines at once took 2.4 GiB.
-    fn default() -> Limits {
-        Limits { n_edges: 1 << 21, n_machines: 256 }
-    }
-}
-
-/// The same within limits of memory.
+/// The same, where with more edges of sets than `n_edges` all sets are let go before the next look; what is found does
+/// not hang on it.
 pub fn verify_within(
     checked: &Checked<'_>,
     network: &Network,
     goes_on: &dyn Fn() -> bool,
-    limits: &Limits,
+    n_edges: usize,
 ) -> Report {
     let (sets, names) = (Sets::default(), meaning::names(checked));
     let meaning = Meaning::new(checked, network.target, &sets, &names);
     let done = RowsMeaning::new(checked, network, &sets, goes_on);
     let classes = Classes::new(checked, &meaning, &done, &sets);
-    let errands = Universe::errands(checked, limits.n_machines);
+    let errands = Universe::errands(checked, &meaning);
     let n_senders = errands.iter().filter(|errand| errand.is_last).count();
     let report = Report { n_senders, ..Report::default() };
-    let (proven, noted, is_used) = (BTreeSet::new(), Noted::default(), BTreeMap::new());
-    let mut proof = Proof { checked, goes_on, proven, report, noted, is_used };
+    let (proven, used, is_used) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    let mut proof = Proof { checked, goes_on, proven, unsaid: BTreeSet::new(), report, used, is_used };
     let n_errands = errands.len();
     let mut errands = progress::along(errands.into_iter(), n_errands).peekable();
     while errands.peek().is_some() && goes_on() {
         let sets = Sets::default();
-        proof.go_on(
-            &meaning.with(&sets),
-            done.with(&sets),
-            &classes.with(&sets),
-            limits.n_edges,
-            &mut errands,
-        );
+        proof.go_on(&meaning.with(&sets), done.with(&sets), &classes.with(&sets), n_edges, &mut errands);
     }
-    let Proof { mut report, noted, is_used, .. } = proof;
+    let Proof { mut report, used, is_used, .. } = proof;
     compare::together(&mut report.differences);
     if report.is_whole() {
         let rules = meaning.idle_rules(is_used).into_iter().map(|span| (Idle::Rule, span));
-        let others = meaning.written().into_iter().filter(|(_, span)| !noted.used.contains(span));
+        let others = meaning.written().into_iter().filter(|(_, span)| !used.contains(span));
         report.idle = rules.chain(others).collect();
     }
     report
@@ -191,8 +173,11 @@ struct Proof<'p> {
     checked: &'p Checked<'p>,
     goes_on: &'p dyn Fn() -> bool,
     proven: BTreeSet<Spot>,
+    /// Why some packets of the sender could not be judged.
+    unsaid: BTreeSet<String>,
     report: Report,
-    noted: Noted,
+    /// What decided about packets.
+    used: BTreeSet<Span>,
     /// Rules that were asked, and whether any packet was left to them.
     is_used: BTreeMap<Span, bool>,
 }
@@ -214,23 +199,25 @@ impl Proof<'_> {
             && (std::mem::take(&mut is_fresh) || sets.n_edges() <= n_edges)
             && let Some(errand) = errands.next()
         {
-            let sender = errand.from;
-            if let Spot::Port(id) = sender {
+            let sender = errand.sender;
+            if let Spot::Port(id) = sender.from {
                 report.differences.extend(compare::told(checked, meaning, &done, id));
             }
-            if self.proven.contains(&sender) {
+            if self.proven.contains(&sender.from) {
                 continue;
             }
-            let all = universe.of(checked, &errand);
-            let followed = follow(checked, meaning, &mut done, classes, (sender, all), goes_on);
-            let Some((sent, asked)) = followed else { break };
-            let fellows = classes.fellows(sender, &asked).into_iter().map(Spot::Port);
-            let fellows: Vec<Spot> = fellows.filter(|fellow| !self.proven.contains(fellow)).collect();
-            let n = 1 + fellows.len();
-            compare::sender(checked, &done, &sent, n, report, &mut self.noted);
+            let all = universe.of(checked, meaning, &errand);
+            let group = classes.group(sender, meaning, || done.part_of_router(checked, sender.via?));
+            let followed = follow(checked, meaning, &mut done, &group, (sender, all), goes_on);
+            let Some((sent, stood_for)) = followed else { break };
+            let fellows = stood_for.fellows.iter().filter(|id| !self.proven.contains(&Spot::Port(**id)));
+            let n = 1 + fellows.clone().count();
+            let used = compare::sender(checked, &done, &sent, n, report, &mut self.unsaid);
+            self.used.extend(group.used_alike(&stood_for, &used));
+            self.used.extend(used);
             if errand.is_last {
-                self.noted.unsaid.clear();
-                self.proven.extend(fellows);
+                self.unsaid.clear();
+                self.proven.extend(stood_for.fellows.into_iter().map(Spot::Port));
                 report.n_followed += n;
                 report.n_classes += 1;
             }
@@ -239,29 +226,26 @@ impl Proof<'_> {
     }
 }
 
-/// Follows what a sender may send, to one of each class and to whoever turns out to be told from that one; with it what
-/// was asked. `None` where it was time to stop.
+/// Follows what a sender may send, to one of each class and to whoever turns out to be told from that one; with it who
+/// else is stood for. `None` where it was time to stop.
 fn follow(
     checked: &Checked<'_>,
     meaning: &Meaning<'_>,
     done: &mut RowsMeaning<'_>,
-    classes: &Classes<'_>,
-    (from, (all, asking)): (Spot, (Set, Set)),
+    group: &Group<'_>,
+    (sender, (all, asking)): (Sender, (Set, Set)),
     goes_on: &dyn Fn() -> bool,
-) -> Option<(Sent, BTreeSet<Set>)> {
+) -> Option<(Sent, StoodFor)> {
     let sets = done.sets();
-    let mut sent = Sent { from, asking, regions: Vec::new(), courses: Vec::new() };
-    let mut asked = BTreeSet::new();
-    let mut others = classes.others(from);
-    let mut set = sets.minus(all, classes.destined(&others));
+    let mut sent = Sent { from: sender.from, asking, regions: Vec::new(), courses: Vec::new() };
+    let (mut asked, mut stood_for) = (Asked::default(), group.others());
+    let mut set = sets.minus(all, group.destined(&stood_for));
     while !set.is_none() {
-        sent.regions.extend(meaning.regions(from, set, asking, goes_on)?);
-        sent.courses.extend(done.courses(checked, from, set, asking)?);
-        asked.extend(meaning.take_asked());
-        asked.extend(done.take_asked(checked, from));
-        let apart = classes.apart(from, &others, &asked);
-        others.retain(|id| !apart.contains(id));
-        set = sets.and(all, classes.destined(&apart));
+        sent.regions.extend(meaning.regions(sender, set, asking, goes_on)?);
+        sent.courses.extend(done.courses(checked, sender, set, asking)?);
+        asked.meant(meaning.take_asked());
+        asked.done(done.take_asked());
+        set = sets.and(all, group.parted(&mut stood_for, &asked));
     }
-    Some((sent, asked))
+    Some((sent, stood_for))
 }

@@ -2,20 +2,20 @@
 //!
 //! Refuses to judge by itself; [`crate::reach`] does.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
 use ipnet::IpNet;
 
 use crate::check::Checked;
-use crate::meaning::{Fate, Place, Spot};
+use crate::meaning::{Fate, Place, Sender, Side, Spot};
 use crate::model::{PortId, SubnetId, VpcId};
 use crate::names;
-use crate::reach::alike::Alike;
+use crate::reach::alike::{Alike, Questions};
 use crate::reach::guest::{ByHand, Guests};
 use crate::reach::judge::{self, Judge, Party, Verdict};
-use crate::reach::network::{self, Network, RowId, SwitchId};
+use crate::reach::network::{self, Network, RouterPortId, RowId, SwitchId};
 use crate::reach::set::{Set, Sets};
 use crate::reach::walk::{End, Flow, Kind, Outcome, Step};
 
@@ -118,10 +118,28 @@ impl<'n> RowsMeaning<'n> {
         Some(self.known.alike.part(self.judge.network.port(*self.known.ports.get(name)?).switch))
     }
 
-    /// What a sender's packets have been asked where classes did not foresee it.
-    pub(super) fn take_asked(&self, checked: &Checked<'_>, from: Spot) -> BTreeSet<Set> {
-        let port = self.sender(checked, from);
-        self.known.alike.asked_elsewhere(&self.judge, port).into_iter().collect()
+    /// The part of the network that a router is in, by one of its sides on a segment; `None` where it is not in the rows.
+    pub(super) fn part_of_router(&self, checked: &Checked<'_>, side: Side) -> Option<usize> {
+        let port = self.router_port(checked, side)?;
+        Some(self.known.alike.part_of_router(self.judge.network.router_port(port).router))
+    }
+
+    /// A router's side in a subnet or on an external network; `None` where it is not in the rows.
+    fn router_port(&self, checked: &Checked<'_>, side: Side) -> Option<RouterPortId> {
+        let model = checked.model();
+        let (vpc, subnet) = match side {
+            Side::Subnet(id) => (model.subnet(id).vpc, id),
+            Side::Gateway(id) => (model.gateway(id).vpc, model.gateway(id).external),
+            Side::Peer(..) => return None,
+        };
+        let name = names::router_port(model.vpc(vpc), model.subnet(subnet));
+        let mut ports = self.judge.network.router_ports.iter();
+        ports.position(|port| port.name == name).map(RouterPortId)
+    }
+
+    /// What packets have been asked since this was last called.
+    pub(super) fn take_asked(&self) -> Questions {
+        self.known.alike.take_asked(&self.judge)
     }
 
     fn sender(&self, checked: &Checked<'_>, from: Spot) -> Option<network::PortId> {
@@ -138,7 +156,7 @@ impl<'n> RowsMeaning<'n> {
     pub(super) fn courses(
         &mut self,
         checked: &Checked<'_>,
-        from: Spot,
+        Sender { from, via }: Sender,
         set: Set,
         asking: Set,
     ) -> Option<Vec<Course>> {
@@ -151,7 +169,14 @@ impl<'n> RowsMeaning<'n> {
                 (self.judge.walker.from_guest(port, flow, Kind::First), judge::Place::Guest(port))
             }
             Spot::Wire(_) | Spot::Router(_) => {
-                (self.judge.walker.from_outside(port, flow, Kind::First), judge::Place::Outside)
+                let requests = match via {
+                    None => self.judge.walker.from_outside(port, flow, Kind::First),
+                    Some(side) => {
+                        let by = self.router_port(checked, side).into_iter().collect();
+                        self.judge.walker.from_outside_by(port, flow, Kind::First, &by)
+                    }
+                };
+                (requests, judge::Place::Outside)
             }
         };
         let sender = party(place);

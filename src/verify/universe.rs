@@ -6,16 +6,16 @@
 //!
 //! Refuses to follow packets.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::check::Checked;
-use crate::meaning::Spot;
+use crate::meaning::{Meaning, Sender, Spot};
 use crate::model::{GroupId, Model, PortId, SubnetId};
 use crate::reach::address::within_any;
-use crate::reach::header::{Field, IPV4, IPV6, bits};
+use crate::reach::header::{Field, IPV4, IPV6};
 use crate::reach::judge::service;
 use crate::reach::outside::public;
 use crate::reach::set::{Set, Sets};
@@ -23,20 +23,25 @@ use crate::reach::set::{Set, Sets};
 /// What nobody sends to, or from: not unicast, not beyond one machine or link.
 const NOBODY: [&str; 6] = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"];
 
-/// The first and the last of some addresses.
-type Range = (u128, u128);
-
-/// All of them.
-const ALL: [Range; 1] = [(0, u128::MAX)];
-
 /// Packets of a sender that are looked at together.
+#[derive(Clone, Copy)]
 pub(super) struct Errand {
     /// Who sends.
-    pub(super) from: Spot,
+    pub(super) sender: Sender,
     /// Where to.
-    pub(super) to: Range,
+    to: To,
     /// Whether they are the last of this sender.
     pub(super) is_last: bool,
+}
+
+/// Where packets go.
+#[derive(Clone, Copy)]
+enum To {
+    Anywhere,
+    /// To somebody on a segment.
+    Here(SubnetId),
+    /// To nobody on a segment.
+    Beyond(SubnetId),
 }
 
 /// The packets that are looked at.
@@ -80,34 +85,42 @@ impl<'s> Universe<'s> {
     }
 
     /// Everybody who sends, with where to. Those who are least alike come first: if the time is over, most has been seen.
-    /// What is behind a bridged subnet takes longest, since it may reach whatever has a public address, and may try
-    /// everybody's own: it sends to so many machines' addresses after the others.
-    pub(super) fn errands(checked: &Checked<'_>, n_machines: usize) -> Vec<Errand> {
+    /// What is behind a bridged subnet sends to whoever is there, and then beyond by one router after the other: several
+    /// VPCs may have the same addresses, but what is behind one router is one VPC's.
+    pub(super) fn errands(checked: &Checked<'_>, meaning: &Meaning<'_>) -> Vec<Errand> {
         let model = checked.model();
         let mut seen: HashMap<(SubnetId, Vec<GroupId>), usize> = HashMap::new();
-        let parts = parts(checked, n_machines);
+        let errand = |from, via, to| Errand { sender: Sender { from, via }, to, is_last: true };
         let bridged = model.subnets().filter(|(_, subnet)| subnet.underlay.is_some());
-        let wires = bridged.map(|(id, _)| (2, Spot::Wire(id), parts.as_slice()));
+        let wires = bridged.map(|(id, _)| {
+            let from = Spot::Wire(id);
+            let sides = meaning.routers_on(id);
+            let here = if sides.is_empty() { To::Anywhere } else { To::Here(id) };
+            let beyond = sides.into_iter().map(|side| errand(from, Some(side), To::Beyond(id)));
+            let mut all: Vec<Errand> = [errand(from, None, here)].into_iter().chain(beyond).collect();
+            let n = all.len();
+            all[..n - 1].iter_mut().for_each(|errand| errand.is_last = false);
+            (2, all)
+        });
         let ports = model.ports().map(|(id, port)| {
             let groups = port.groups.iter().map(|group| group.value).collect();
             let nth = seen.entry((port.subnet, groups)).or_default();
             *nth += 1;
-            (*nth, Spot::Port(id), &ALL[..])
+            (*nth, vec![errand(Spot::Port(id), None, To::Anywhere)])
         });
-        let mut senders: Vec<(usize, Spot, &[Range])> = wires.chain(ports).collect();
-        senders.sort_by_key(|(nth, ..)| *nth);
-        let errands = senders.into_iter().flat_map(|(_, from, parts)| {
-            let last = parts.len() - 1;
-            parts.iter().enumerate().map(move |(at, to)| Errand { from, to: *to, is_last: at == last })
-        });
-        errands.collect()
+        let mut senders: Vec<(usize, Vec<Errand>)> = wires.chain(ports).collect();
+        senders.sort_by_key(|(nth, _)| *nth);
+        senders.into_iter().flat_map(|(_, errands)| errands).collect()
     }
 
     /// What is looked at of an errand.
-    pub(super) fn of(&self, checked: &Checked<'_>, errand: &Errand) -> (Set, Set) {
-        let (low, high) = errand.to;
-        let to = self.sets.range(Field::IpDst, low, high);
-        let (all, asking) = self.from(checked, errand.from);
+    pub(super) fn of(&self, checked: &Checked<'_>, meaning: &Meaning<'_>, errand: &Errand) -> (Set, Set) {
+        let to = match errand.to {
+            To::Anywhere => Set::ALL,
+            To::Here(id) => meaning.held(id),
+            To::Beyond(id) => self.sets.not(meaning.held(id)),
+        };
+        let (all, asking) = self.from(checked, errand.sender.from);
         (self.sets.and(all, to), self.sets.and(asking, to))
     }
 
@@ -131,15 +144,6 @@ impl<'s> Universe<'s> {
             Spot::Router(_) => (Set::NONE, Set::NONE),
         }
     }
-}
-
-/// Destinations by ranges, with so many machines' addresses in each.
-fn parts(checked: &Checked<'_>, n_machines: usize) -> Vec<Range> {
-    let all = checked.model().ports().flat_map(|(id, _)| &checked.assignment().port(id).addresses);
-    let all: BTreeSet<u128> = all.map(|address| bits(*address)).collect();
-    let bounds = all.iter().copied().step_by(n_machines).skip(1);
-    let lows = [0].into_iter().chain(bounds.clone());
-    lows.zip(bounds.map(|next| next - 1).chain([u128::MAX])).collect()
 }
 
 /// The first and the last address of an IPv4 block, which nobody has.

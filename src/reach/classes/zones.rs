@@ -73,22 +73,22 @@ pub(in crate::reach) struct Asked {
 
 /// Questions about packets, each with the part of the network in which it was asked.
 #[derive(Debug, Default)]
-pub(in crate::reach) struct Questions {
+pub struct Questions {
     /// Whether packets, as they were sent, are among these.
-    pub(in crate::reach) sent: BTreeSet<(usize, Set)>,
+    pub sent: BTreeSet<(usize, Set)>,
     /// Whether packets with an address that was written on the way are among these, as they are then.
-    pub(in crate::reach) written: BTreeSet<(usize, Written, Set)>,
+    pub written: BTreeSet<(usize, Written, Set)>,
 }
 
 /// An address that was written on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::reach) struct Written {
+pub struct Written {
     /// Where packets have it.
-    pub(in crate::reach) field: Field,
+    pub field: Field,
     /// The address, as a number.
-    pub(in crate::reach) value: u128,
+    pub value: u128,
     /// The part of the network in which it was written, where somebody remembers.
-    pub(in crate::reach) by: Option<usize>,
+    pub by: Option<usize>,
 }
 
 impl Asked {
