@@ -31,7 +31,7 @@ pub fn with_threads<R>(n: usize, work: impl FnOnce() -> R) -> R {
 }
 
 /// How many threads work at once.
-fn n_threads() -> usize {
+pub(crate) fn n_threads() -> usize {
     static PROCESSORS: OnceLock<usize> = OnceLock::new();
     let processors = || *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get));
     SAID.get().unwrap_or_else(processors).max(1)
@@ -75,26 +75,47 @@ pub(crate) fn in_order<T: Send, R: Send>(
 pub(crate) fn until_failure<T: Send, R: Send, E>(
     things: Vec<T>,
     work: impl Fn(T) -> R + Sync,
-    mut each: impl FnMut(R) -> Result<(), E>,
+    each: impl FnMut(R) -> Result<(), E>,
 ) -> Result<(), E> {
     let n = if things.len() < 2 { 1 } else { n_threads().min(things.len()) };
-    if n < 2 {
-        return things.into_iter().try_for_each(|thing| each(work(thing)));
-    }
     let waiting = Mutex::new(things.into_iter().enumerate());
+    let work = |give: &mut Give<'_, R>| {
+        while let Some((at, thing)) = next(&waiting) {
+            if !give(at, work(thing)) {
+                return;
+            }
+        }
+    };
+    crew(n, work, each)
+}
+
+/// Takes what was made, by its number; false where nobody listens any more.
+pub(crate) type Give<'g, R> = dyn FnMut(usize, R) -> bool + 'g;
+
+/// Has `n` threads do the same work. What they make has numbers, from zero without a gap: `each` gets it in their order,
+/// and its first failure ends it.
+pub(crate) fn crew<R: Send, E>(
+    n: usize,
+    work: impl Fn(&mut Give<'_, R>) + Sync,
+    mut each: impl FnMut(R) -> Result<(), E>,
+) -> Result<(), E> {
+    if n < 2 {
+        let mut ended = Ok(());
+        work(&mut |_, one| {
+            ended = each(one);
+            ended.is_ok()
+        });
+        return ended;
+    }
     let (stage, said) = (Span::current(), SAID.get());
     thread::scope(|scope| {
         let (made, come) = sync_channel(n);
         for _ in 0..n {
-            let (made, waiting, work, stage) = (made.clone(), &waiting, &work, &stage);
+            let (made, work, stage) = (made.clone(), &work, &stage);
             scope.spawn(move || {
                 SAID.set(said);
                 let _stage = stage.enter();
-                while let Some((at, thing)) = next(waiting) {
-                    if made.send((at, work(thing))).is_err() {
-                        return;
-                    }
-                }
+                work(&mut |at, one| made.send((at, one)).is_ok());
             });
         }
         drop(made);

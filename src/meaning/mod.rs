@@ -158,9 +158,17 @@ pub struct Region {
     pub outcomes: Vec<Outcome>,
 }
 
+/// What is known of a model without a packet; threads may share it.
+pub struct Known<'m> {
+    net: Network<'m>,
+    names: &'m Names,
+    symbols: SymbolSet,
+    target: Target,
+}
+
 /// The meaning of one model.
 pub struct Meaning<'m> {
-    net: Rc<Network<'m>>,
+    net: &'m Network<'m>,
     sets: &'m Sets,
     reader: Reader<'m>,
     target: Target,
@@ -186,29 +194,23 @@ pub fn names(checked: &Checked<'_>) -> Names {
     groups::names(checked)
 }
 
-impl<'m> Meaning<'m> {
-    /// The meaning of a model for an OVN; `names` are [`names`] of the same model.
-    pub fn new(checked: &'m Checked<'m>, target: Target, sets: &'m Sets, names: &'m Names) -> Meaning<'m> {
+impl<'m> Known<'m> {
+    /// What is known of a model for an OVN; `names` are [`names`] of the same model.
+    pub fn new(checked: &'m Checked<'m>, target: Target, names: &'m Names) -> Known<'m> {
         let known = |symbols: &SymbolSet| symbols.to_string().parse::<Target>().is_ok_and(|v| v <= target);
         let symbols = SymbolSet::ALL.into_iter().filter(known).max().unwrap_or(SymbolSet::V23_03);
-        Meaning::of(Rc::new(Network::new(checked)), target, Reader::new(sets, symbols, names))
+        Known { net: Network::new(checked), names, symbols, target }
     }
+}
 
-    /// The same, whose sets live elsewhere.
-    pub fn with<'s>(&self, sets: &'s Sets) -> Meaning<'s>
-    where
-        'm: 's,
-    {
-        let Reader { symbols, names, .. } = self.reader;
-        Meaning::of(self.net.clone(), self.target, Reader::new(sets, symbols, names))
-    }
-
-    fn of(net: Rc<Network<'m>>, target: Target, reader: Reader<'m>) -> Meaning<'m> {
+impl<'m> Meaning<'m> {
+    /// The meaning of a model, in sets that live there.
+    pub fn new(known: &'m Known<'m>, sets: &'m Sets) -> Meaning<'m> {
         Meaning {
-            net,
-            sets: reader.sets,
-            reader,
-            target,
+            net: &known.net,
+            sets,
+            reader: Reader::new(sets, known.symbols, known.names),
+            target: known.target,
             decisions: RefCell::default(),
             remembering: RefCell::default(),
             members: RefCell::default(),

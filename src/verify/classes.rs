@@ -25,7 +25,7 @@ use crate::reach::network::SwitchId;
 use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
-use super::rows::RowsMeaning;
+use super::rows::Known;
 
 /// Where addresses are one machine's on both sides: in the model, and in the rows.
 type Place = (VpcId, usize);
@@ -57,13 +57,13 @@ struct Class {
 /// Machines by class.
 pub(super) struct Classes<'s> {
     sets: &'s Sets,
-    sorted: Rc<Sorted>,
+    sorted: &'s Sorted,
     /// What a question about a field comes to for the addresses of a list.
     answers: RefCell<HashMap<(List, Field, Set), Rc<Answers>>>,
 }
 
-/// Machines as they were sorted before a packet was followed.
-struct Sorted {
+/// Machines as they were sorted before a packet was followed; threads may share them.
+pub(super) struct Sorted {
     own: Vec<Vec<IpAddr>>,
     publics: BTreeMap<PortId, Vec<Public>>,
     classes: Vec<Class>,
@@ -156,13 +156,8 @@ impl Asked {
     }
 }
 
-impl<'s> Classes<'s> {
-    pub(super) fn new(
-        checked: &Checked<'_>,
-        meaning: &Meaning<'_>,
-        rows: &RowsMeaning<'_>,
-        sets: &'s Sets,
-    ) -> Classes<'s> {
+impl Sorted {
+    pub(super) fn new(checked: &Checked<'_>, meaning: &Meaning<'_>, rows: &Known<'_>) -> Sorted {
         let model = checked.model();
         let own = model.ports().map(|(id, _)| checked.assignment().port(id).addresses.clone()).collect();
         let mut sorted = Sorted {
@@ -195,12 +190,56 @@ impl<'s> Classes<'s> {
             sorted.add(members);
         }
         sorted.lists.values_mut().for_each(|list| list.sort_by_key(|it| it.address));
-        Classes { sets, sorted: Rc::new(sorted), answers: RefCell::default() }
+        sorted
     }
 
-    /// The same, asked about sets that live elsewhere.
-    pub(super) fn with<'o>(&self, sets: &'o Sets) -> Classes<'o> {
-        Classes { sets, sorted: self.sorted.clone(), answers: RefCell::default() }
+    fn add(&mut self, members: Vec<PortId>) {
+        let (at, place) = (self.classes.len(), self.place_of[&members[0]]);
+        self.by_place.entry(place).or_default().push(at);
+        if self.publics.contains_key(&members[0]) {
+            self.with_publics.push(at);
+        }
+        for machine in members.iter().copied() {
+            self.of.insert(machine, at);
+            for kind in [Kind::Own, Kind::Public] {
+                let place = Some(place).filter(|_| kind == Kind::Own);
+                for (nth, address) in self.addresses(kind, machine).into_iter().enumerate() {
+                    let listed = Listed { address: bits(address), class: at, nth, machine };
+                    self.lists.entry((place, eth_type(address))).or_default().push(listed);
+                }
+            }
+        }
+        self.classes.push(Class { place, members });
+    }
+
+    fn addresses(&self, kind: Kind, id: PortId) -> Vec<IpAddr> {
+        match kind {
+            Kind::Own => self.own[id.0].clone(),
+            Kind::Public => self.publics.get(&id).into_iter().flatten().map(|it| it.address).collect(),
+        }
+    }
+
+    /// Whose a written address may be: where somebody has it where it was written, he is meant.
+    fn meant(&self, written: &Written) -> Vec<(Kind, PortId)> {
+        let all = self.having.get(&written.value).map_or(&[][..], Vec::as_slice);
+        let is_here = |(kind, id): &&(Kind, PortId)| {
+            let place = self.place_of[id];
+            *kind == Kind::Own
+                && match written.by {
+                    By::Somebody => false,
+                    By::Vpc(vpc) => place.0 == vpc,
+                    By::Part(part) => place.1 == part,
+                }
+        };
+        let here: Vec<(Kind, PortId)> = all.iter().filter(is_here).copied().collect();
+        if here.is_empty() { all.to_vec() } else { here }
+    }
+}
+
+impl<'s> Classes<'s> {
+    /// The classes, asked about sets that live there.
+    pub(super) fn new(sorted: &'s Sorted, sets: &'s Sets) -> Classes<'s> {
+        Classes { sets, sorted, answers: RefCell::default() }
     }
 
     /// A sender; `part` is the one of the rows' network that the router is in by which it sends, if it is no machine.
@@ -300,54 +339,10 @@ impl Answers {
     }
 }
 
-impl Sorted {
-    fn add(&mut self, members: Vec<PortId>) {
-        let (at, place) = (self.classes.len(), self.place_of[&members[0]]);
-        self.by_place.entry(place).or_default().push(at);
-        if self.publics.contains_key(&members[0]) {
-            self.with_publics.push(at);
-        }
-        for machine in members.iter().copied() {
-            self.of.insert(machine, at);
-            for kind in [Kind::Own, Kind::Public] {
-                let place = Some(place).filter(|_| kind == Kind::Own);
-                for (nth, address) in self.addresses(kind, machine).into_iter().enumerate() {
-                    let listed = Listed { address: bits(address), class: at, nth, machine };
-                    self.lists.entry((place, eth_type(address))).or_default().push(listed);
-                }
-            }
-        }
-        self.classes.push(Class { place, members });
-    }
-
-    fn addresses(&self, kind: Kind, id: PortId) -> Vec<IpAddr> {
-        match kind {
-            Kind::Own => self.own[id.0].clone(),
-            Kind::Public => self.publics.get(&id).into_iter().flatten().map(|it| it.address).collect(),
-        }
-    }
-
-    /// Whose a written address may be: where somebody has it where it was written, he is meant.
-    fn meant(&self, written: &Written) -> Vec<(Kind, PortId)> {
-        let all = self.having.get(&written.value).map_or(&[][..], Vec::as_slice);
-        let is_here = |(kind, id): &&(Kind, PortId)| {
-            let place = self.place_of[id];
-            *kind == Kind::Own
-                && match written.by {
-                    By::Somebody => false,
-                    By::Vpc(vpc) => place.0 == vpc,
-                    By::Part(part) => place.1 == part,
-                }
-        };
-        let here: Vec<(Kind, PortId)> = all.iter().filter(is_here).copied().collect();
-        if here.is_empty() { all.to_vec() } else { here }
-    }
-}
-
 impl Group<'_> {
     /// The addresses that need not be sent to: of each class there is another, beside the sender.
     pub(super) fn others(&self) -> StoodFor {
-        let sorted = &self.classes.sorted;
+        let sorted = self.classes.sorted;
         let near = self.place.and_then(|place| sorted.by_place.get(&place));
         let near = near.into_iter().flatten().map(|at| (Kind::Own, *at));
         let all = near.chain(sorted.with_publics.iter().map(|at| (Kind::Public, *at)));
@@ -365,7 +360,7 @@ impl Group<'_> {
 
     /// Who is left, once something was asked; packets to whoever that has told apart.
     pub(super) fn parted(&self, stood_for: &mut StoodFor, asked: &Asked) -> Set {
-        let sorted = &self.classes.sorted;
+        let sorted = self.classes.sorted;
         let told = self.told(&stood_for.others, asked);
         let apart: Others = told.receivers.intersection(&stood_for.others).copied().collect();
         stood_for.others.retain(|other| !apart.contains(other));
@@ -383,7 +378,7 @@ impl Group<'_> {
     }
 
     fn told(&self, others: &Others, asked: &Asked) -> Told {
-        let (classes, sorted) = (self.classes, &self.classes.sorted);
+        let (classes, sorted) = (self.classes, self.classes.sorted);
         let mut told = Told::default();
         let families = |place| [(place, IPV4), (place, IPV6)];
         let near = self.place.into_iter().flat_map(|place| families(Some(place)));
@@ -428,7 +423,7 @@ impl Group<'_> {
 
     /// Translations of those that are stood for, where those of whoever stands for them have decided.
     pub(super) fn used_alike(&self, stood_for: &StoodFor, used: &BTreeSet<Span>) -> Vec<Span> {
-        let sorted = &self.classes.sorted;
+        let sorted = self.classes.sorted;
         let spans = |id: PortId| sorted.publics.get(&id).into_iter().flatten().map(|it| it.span);
         let alike = |like: PortId, id: PortId| {
             let pairs = spans(like).zip(spans(id));

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rows::{Course, RowsMeaning};
-use super::{Detour, Difference, Kind, Report, RowSaid};
+use super::rows::{Course, Known, RowsMeaning};
+use super::{Detour, Difference, Kind, RowSaid};
 use crate::check::Checked;
 use crate::meaning::{Fate, Meaning, Place, Reason, Region, Spot};
 use crate::model::{PortId, VpcId};
@@ -27,27 +27,30 @@ pub(super) struct Sent {
     pub(super) courses: Vec<Course>,
 }
 
-/// Compares what one sender may send, who stands for `n`; what decided. Adds why some packets could not be judged.
-pub(super) fn sender(
-    checked: &Checked<'_>,
-    done: &RowsMeaning<'_>,
-    sent: &Sent,
-    n: usize,
-    report: &mut Report,
-    unsaid_before: &mut BTreeSet<String>,
-) -> BTreeSet<Span> {
+/// What came of comparing one sender.
+#[derive(Default)]
+pub(super) struct Compared {
+    /// Where the rows differ.
+    pub(super) differences: Vec<Difference>,
+    /// Where answers take another way, one for each two ways.
+    pub(super) detours: Vec<Detour>,
+    /// Why some packets could not be judged.
+    pub(super) unsaid: BTreeSet<String>,
+    /// What decided.
+    pub(super) used: BTreeSet<Span>,
+}
+
+/// Compares what one sender may send.
+pub(super) fn sender(checked: &Checked<'_>, done: &RowsMeaning<'_>, sent: &Sent) -> Compared {
     let sets = done.sets();
     let Sent { from, asking, regions, courses } = sent;
     let (from, asking) = (*from, *asking);
     let outcomes = regions.iter().flat_map(|region| region.outcomes.iter().map(|it| (&it.fate, region.set)));
     let (meant, unsaid) = fates(sets, outcomes);
     let (does, unjudged) = fates(sets, courses.iter().map(|course| (&course.fate, course.set)));
-    for why in unsaid.keys().chain(unjudged.keys()) {
-        if unsaid_before.insert(why.clone()) {
-            *report.undetermined.entry(why.clone()).or_default() += n;
-        }
-    }
     let open = sets.any(unsaid.values().chain(unjudged.values()).copied());
+    let mut compared =
+        Compared { unsaid: unsaid.into_keys().chain(unjudged.into_keys()).collect(), ..Compared::default() };
     let mut differing = Set::NONE;
     for fate in meant.keys().chain(does.keys()) {
         let of = |fates: &Fates| fates.get(fate).copied().unwrap_or(Set::NONE);
@@ -56,10 +59,10 @@ pub(super) fn sender(
     }
     differing = sets.minus(differing, open);
     let who = who(checked, from);
-    let mut used = BTreeSet::new();
     for region in regions {
-        used.extend(region.outcomes.iter().flat_map(|it| it.reasons.iter().filter_map(|reason| reason.span)));
-        detours(checked, sets, region, &who, report);
+        let reasons = region.outcomes.iter().flat_map(|outcome| &outcome.reasons);
+        compared.used.extend(reasons.filter_map(|reason| reason.span));
+        detours(checked, sets, region, &who, &mut compared.detours);
     }
     while let Some(witness) = pick(sets, differing, asking) {
         let has = |fates: &Fates| -> BTreeSet<Fate> {
@@ -74,7 +77,7 @@ pub(super) fn sender(
         let rows = rows(done, courses, &witness, &meant_by);
         let words =
             |fates: &BTreeSet<Fate>| fates.iter().map(|fate| words(checked, fate, &witness)).collect();
-        report.differences.push(Difference {
+        compared.differences.push(Difference {
             kind: kind(&meant_by, &done_by),
             from: who.clone(),
             witness: Some(witness),
@@ -82,28 +85,33 @@ pub(super) fn sender(
             done: words(&done_by),
             reasons,
             rows,
-            n_more: n - 1,
+            n_more: 0,
         });
     }
-    used
+    compared
 }
 
-/// Notes where answers come back by other routers, once for each two ways.
-fn detours(checked: &Checked<'_>, sets: &Sets, region: &Region, who: &str, report: &mut Report) {
+/// Notes where answers come back by other routers.
+fn detours(checked: &Checked<'_>, sets: &Sets, region: &Region, who: &str, detours: &mut Vec<Detour>) {
     for outcome in &region.outcomes {
         let Some((there, back)) = &outcome.detour else { continue };
-        let span = outcome.reasons.iter().rev().find_map(|reason| reason.span);
         let names = |vpcs: &[VpcId]| vpcs.iter().map(|id| checked.model().vpc(*id).name.clone()).collect();
-        let (there, back): (Vec<String>, Vec<String>) = (names(there), names(back));
-        // The same two ways, asked from either end.
-        let turned = |way: &[String]| way.iter().rev().cloned().collect::<Vec<_>>();
-        let is_same = |it: &Detour| {
-            it.there == there && it.back == back || it.there == turned(&back) && it.back == turned(&there)
-        };
-        let is_known = report.detours.iter().any(is_same);
-        if let (false, Some(witness)) = (is_known, pick(sets, region.set, Set::ALL)) {
-            report.detours.push(Detour { span, from: who.to_owned(), witness, there, back });
-        }
+        let (there, back) = (names(there), names(back));
+        let Some(witness) = pick(sets, region.set, Set::ALL) else { continue };
+        let span = outcome.reasons.iter().rev().find_map(|reason| reason.span);
+        note(detours, Detour { span, from: who.to_owned(), witness, there, back });
+    }
+}
+
+/// Adds a detour, if its two ways are not known, from either end.
+pub(super) fn note(known: &mut Vec<Detour>, detour: Detour) {
+    let turned = |way: &[String]| way.iter().rev().cloned().collect::<Vec<_>>();
+    let is_same = |it: &Detour| {
+        let (there, back) = (&detour.there, &detour.back);
+        it.there == *there && it.back == *back || it.there == turned(back) && it.back == turned(there)
+    };
+    if !known.iter().any(is_same) {
+        known.push(detour);
     }
 }
 
@@ -234,7 +242,7 @@ fn words(checked: &Checked<'_>, fate: &Fate, witness: &Header) -> String {
 pub(super) fn told(
     checked: &Checked<'_>,
     meaning: &Meaning<'_>,
-    done: &RowsMeaning<'_>,
+    done: &Known<'_>,
     id: PortId,
 ) -> Option<Difference> {
     let port = checked.model().port(id);

@@ -20,17 +20,20 @@ mod tell;
 mod universe;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::check::Checked;
 use crate::meaning::{self, Idle, Meaning, Reason, Sender, Spot};
+use crate::model::PortId;
+use crate::parallel::{self, Give};
 use crate::progress;
 use crate::reach::header::Header;
 use crate::reach::network::Network;
 use crate::reach::set::{Set, Sets};
 use crate::span::Span;
 
-use self::classes::{Asked, Classes, Group, StoodFor};
-use self::compare::Sent;
+use self::classes::{Asked, Classes, Sorted};
+use self::compare::{Compared, Sent};
 use self::rows::RowsMeaning;
 use self::universe::{Errand, Universe};
 
@@ -130,37 +133,51 @@ impl Report {
 /// With more edges of sets than this, 32 bytes each, sets are let go: 64 MiB, for what asks for them again.
 const N_EDGES_MAX: usize = 1 << 21;
 
+/// But each thread keeps so many.
+const N_EDGES_MIN: usize = 1 << 18;
+
 /// Holds rows against the model that they were made from, sender by sender, as long as `goes_on` says so.
-pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &dyn Fn() -> bool) -> Report {
-    verify_within(checked, network, goes_on, N_EDGES_MAX)
+pub fn verify(checked: &Checked<'_>, network: &Network, goes_on: &(dyn Fn() -> bool + Sync)) -> Report {
+    let n_edges = (N_EDGES_MAX / parallel::n_threads()).max(N_EDGES_MIN);
+    verify_within(checked, network, goes_on, n_edges)
 }
 
-/// The same, where with more edges of sets than `n_edges` all sets are let go before the next look; what is found does
-/// not hang on it.
+/// The same, where a thread with more edges of sets than `n_edges` lets them all go before the next look; what is found
+/// does not hang on it, nor on how many threads there are.
 pub fn verify_within(
     checked: &Checked<'_>,
     network: &Network,
-    goes_on: &dyn Fn() -> bool,
+    goes_on: &(dyn Fn() -> bool + Sync),
     n_edges: usize,
 ) -> Report {
     let (sets, names) = (Sets::default(), meaning::names(checked));
-    let meaning = Meaning::new(checked, network.target, &sets, &names);
-    let done = RowsMeaning::new(checked, network, &sets, goes_on);
-    let classes = Classes::new(checked, &meaning, &done, &sets);
+    let known = meaning::Known::new(checked, network.target, &names);
+    let rows = rows::Known::new(checked, network);
+    let meaning = Meaning::new(&known, &sets);
+    let sorted = Sorted::new(checked, &meaning, &rows);
     let errands = Universe::errands(checked, &meaning);
     let n_senders = errands.iter().filter(|errand| errand.is_last).count();
-    let report = Report { n_senders, ..Report::default() };
-    let (proven, used, is_used) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-    let mut proof = Proof { checked, goes_on, proven, unsaid: BTreeSet::new(), report, used, is_used };
-    let n_errands = errands.len();
-    let mut errands = progress::along(errands.into_iter(), n_errands).peekable();
-    while errands.peek().is_some() && goes_on() {
-        let sets = Sets::default();
-        proof.go_on(&meaning.with(&sets), done.with(&sets), &classes.with(&sets), n_edges, &mut errands);
-    }
-    let Proof { mut report, used, is_used, .. } = proof;
+    let mut report = Report { n_senders, ..Report::default() };
+    let (n_errands, n_threads) = (errands.len(), parallel::n_threads().min(errands.len()));
+    let shared = Mutex::new(Shared { errands: errands.into_iter().enumerate(), ..Shared::default() });
+    let proof =
+        Proof { checked, meaning: &known, rows: &rows, sorted: &sorted, goes_on, n_edges, shared: &shared };
+    let (mut unsaid, mut used, mut n_done) = (BTreeSet::new(), BTreeSet::new(), 0);
+    let (Ok(()) | Err(TimeIsUp)) = parallel::crew(
+        n_threads,
+        |give: &mut Give<'_, Found>| proof.work(give),
+        |found| {
+            progress::at(n_done, n_errands as u64);
+            n_done += 1;
+            report.differences.extend(found.told);
+            let Some(looked) = found.looked.map_err(|()| TimeIsUp)? else { return Ok(()) };
+            proof.add(looked, &mut report, &mut unsaid, &mut used);
+            Ok(())
+        },
+    );
     compare::together(&mut report.differences);
     if report.is_whole() {
+        let is_used = std::mem::take(&mut proof.shared().is_used);
         let rules = meaning.idle_rules(is_used).into_iter().map(|span| (Idle::Rule, span));
         let others = meaning.written().into_iter().filter(|(_, span)| !used.contains(span));
         report.idle = rules.chain(others).collect();
@@ -168,84 +185,140 @@ pub fn verify_within(
     report
 }
 
-/// What is proven so far.
-struct Proof<'p> {
-    checked: &'p Checked<'p>,
-    goes_on: &'p dyn Fn() -> bool,
+/// The end before all is done.
+struct TimeIsUp;
+
+/// What threads tell each other.
+#[derive(Default)]
+struct Shared {
+    errands: std::iter::Enumerate<std::vec::IntoIter<Errand>>,
+    /// Senders for whom others have been followed.
     proven: BTreeSet<Spot>,
-    /// Why some packets of the sender could not be judged.
-    unsaid: BTreeSet<String>,
-    report: Report,
-    /// What decided about packets.
-    used: BTreeSet<Span>,
     /// Rules that were asked, and whether any packet was left to them.
     is_used: BTreeMap<Span, bool>,
 }
 
-impl Proof<'_> {
-    /// Follows senders until there are too many sets, or it is time to stop.
-    fn go_on(
-        &mut self,
-        meaning: &Meaning<'_>,
-        mut done: RowsMeaning<'_>,
-        classes: &Classes<'_>,
-        n_edges: usize,
-        errands: &mut impl Iterator<Item = Errand>,
-    ) {
-        let (checked, goes_on, report) = (self.checked, self.goes_on, &mut self.report);
-        let (sets, mut is_fresh) = (done.sets(), true);
-        let universe = Universe::new(checked, sets);
-        while goes_on()
-            && (std::mem::take(&mut is_fresh) || sets.n_edges() <= n_edges)
-            && let Some(errand) = errands.next()
-        {
-            let sender = errand.sender;
-            if let Spot::Port(id) = sender.from {
-                report.differences.extend(compare::told(checked, meaning, &done, id));
-            }
-            if self.proven.contains(&sender.from) {
-                continue;
-            }
-            let all = universe.of(checked, meaning, &errand);
-            let group = classes.group(sender, meaning, || done.part_of_router(checked, sender.via?));
-            let followed = follow(checked, meaning, &mut done, &group, (sender, all), goes_on);
-            let Some((sent, stood_for)) = followed else { break };
-            let fellows = stood_for.fellows.iter().filter(|id| !self.proven.contains(&Spot::Port(**id)));
-            let n = 1 + fellows.clone().count();
-            let used = compare::sender(checked, &done, &sent, n, report, &mut self.unsaid);
-            self.used.extend(group.used_alike(&stood_for, &used));
-            self.used.extend(used);
-            if errand.is_last {
-                self.unsaid.clear();
-                self.proven.extend(stood_for.fellows.into_iter().map(Spot::Port));
-                report.n_followed += n;
-                report.n_classes += 1;
-            }
-        }
-        meaning.note_asked(&mut self.is_used);
-    }
+/// What came of an errand.
+struct Found {
+    /// What a machine is told otherwise than it should be.
+    told: Option<Difference>,
+    /// Nothing where somebody else was followed for the sender; a failure where it was time to stop.
+    looked: Result<Option<Looked>, ()>,
 }
 
-/// Follows what a sender may send, to one of each class and to whoever turns out to be told from that one; with it who
-/// else is stood for. `None` where it was time to stop.
-fn follow(
-    checked: &Checked<'_>,
-    meaning: &Meaning<'_>,
-    done: &mut RowsMeaning<'_>,
-    group: &Group<'_>,
-    (sender, (all, asking)): (Sender, (Set, Set)),
-    goes_on: &dyn Fn() -> bool,
-) -> Option<(Sent, StoodFor)> {
-    let sets = done.sets();
-    let mut sent = Sent { from: sender.from, asking, regions: Vec::new(), courses: Vec::new() };
-    let (mut asked, mut stood_for) = (Asked::default(), group.others());
-    let mut set = sets.minus(all, group.destined(&stood_for));
-    while !set.is_none() {
-        sent.regions.extend(meaning.regions(sender, set, asking, goes_on)?);
-        sent.courses.extend(done.courses(checked, sender, set, asking)?);
-        asked.meant(meaning.take_asked());
-        asked.done(done.take_asked());
-        set = sets.and(all, group.parted(&mut stood_for, &asked));
+/// What came of following a sender.
+struct Looked {
+    errand: Errand,
+    compared: Compared,
+    /// Who sends alike.
+    fellows: Vec<PortId>,
+}
+
+/// What a proof needs.
+struct Proof<'p> {
+    checked: &'p Checked<'p>,
+    meaning: &'p meaning::Known<'p>,
+    rows: &'p rows::Known<'p>,
+    sorted: &'p Sorted,
+    goes_on: &'p (dyn Fn() -> bool + Sync),
+    n_edges: usize,
+    shared: &'p Mutex<Shared>,
+}
+
+impl Proof<'_> {
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    Some((sent, stood_for))
+
+    /// Follows senders until none is left, or it is time to stop. Sets are let go when there are too many.
+    fn work(&self, give: &mut Give<'_, Found>) {
+        let mut is_more = true;
+        while is_more {
+            let sets = Sets::default();
+            let meaning = Meaning::new(self.meaning, &sets);
+            let mut done = RowsMeaning::new(self.rows, &sets, self.goes_on);
+            let classes = Classes::new(self.sorted, &sets);
+            let universe = Universe::new(self.checked, &sets);
+            let mut is_fresh = true;
+            while is_more && (std::mem::take(&mut is_fresh) || sets.n_edges() <= self.n_edges) {
+                let next = self.shared().errands.next();
+                is_more = next.is_some_and(|(at, errand)| {
+                    let Sender { from, .. } = errand.sender;
+                    let told = match from {
+                        Spot::Port(id) => compare::told(self.checked, &meaning, self.rows, id),
+                        Spot::Router(_) | Spot::Wire(_) => None,
+                    };
+                    let looked = if self.shared().proven.contains(&from) {
+                        Ok(None)
+                    } else {
+                        let all = universe.of(self.checked, &meaning, &errand);
+                        self.look(errand, &meaning, &mut done, &classes, all).map(Some).ok_or(())
+                    };
+                    give(at, Found { told, looked })
+                });
+            }
+            meaning.note_asked(&mut self.shared().is_used);
+        }
+    }
+
+    /// Follows what a sender may send, to one of each class and to whoever turns out to be told from that one. `None`
+    /// where it was time to stop.
+    fn look(
+        &self,
+        errand: Errand,
+        meaning: &Meaning<'_>,
+        done: &mut RowsMeaning<'_>,
+        classes: &Classes<'_>,
+        (all, asking): (Set, Set),
+    ) -> Option<Looked> {
+        let (sets, sender) = (done.sets(), errand.sender);
+        let group = classes.group(sender, meaning, || self.rows.part_of_router(self.checked, sender.via?));
+        let mut sent = Sent { from: sender.from, asking, regions: Vec::new(), courses: Vec::new() };
+        let (mut asked, mut stood_for) = (Asked::default(), group.others());
+        let mut set = sets.minus(all, group.destined(&stood_for));
+        while !set.is_none() {
+            sent.regions.extend(meaning.regions(sender, set, asking, self.goes_on)?);
+            sent.courses.extend(done.courses(self.checked, sender, set, asking)?);
+            asked.meant(meaning.take_asked());
+            asked.done(done.take_asked());
+            set = sets.and(all, group.parted(&mut stood_for, &asked));
+        }
+        let mut compared = compare::sender(self.checked, done, &sent);
+        let used = group.used_alike(&stood_for, &compared.used);
+        compared.used.extend(used);
+        (self.goes_on)().then_some(Looked { errand, compared, fellows: stood_for.fellows })
+    }
+
+    /// Adds what came of following a sender, unless somebody else was followed for it in the meantime. Reasons are
+    /// counted once for each sender.
+    fn add(
+        &self,
+        Looked { errand, compared, fellows }: Looked,
+        report: &mut Report,
+        unsaid: &mut BTreeSet<String>,
+        used: &mut BTreeSet<Span>,
+    ) {
+        let proven = &mut self.shared().proven;
+        if proven.contains(&errand.sender.from) {
+            return;
+        }
+        let fellows = fellows.into_iter().map(Spot::Port).filter(|fellow| !proven.contains(fellow));
+        let fellows: Vec<Spot> = fellows.collect();
+        let n = 1 + fellows.len();
+        for why in compared.unsaid {
+            if unsaid.insert(why.clone()) {
+                *report.undetermined.entry(why).or_default() += n;
+            }
+        }
+        let differences = compared.differences.into_iter();
+        report.differences.extend(differences.map(|it| Difference { n_more: n - 1, ..it }));
+        compared.detours.into_iter().for_each(|it| compare::note(&mut report.detours, it));
+        used.extend(compared.used);
+        if errand.is_last {
+            unsaid.clear();
+            proven.extend(fellows);
+            report.n_followed += n;
+            report.n_classes += 1;
+        }
+    }
 }

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use ipnet::IpNet;
 
@@ -34,11 +33,12 @@ pub(super) struct Course {
 pub(super) struct RowsMeaning<'n> {
     judge: Judge<'n>,
     goes_on: &'n dyn Fn() -> bool,
-    known: Rc<Known<'n>>,
+    known: &'n Known<'n>,
 }
 
-/// What is known without a packet.
-struct Known<'n> {
+/// What is known of rows without a packet; threads may share it.
+pub(super) struct Known<'n> {
+    network: &'n Network,
     by_hand: ByHand,
     told: Guests<'n>,
     alike: Alike,
@@ -48,13 +48,8 @@ struct Known<'n> {
     vpcs: HashMap<String, VpcId>,
 }
 
-impl<'n> RowsMeaning<'n> {
-    pub(super) fn new(
-        checked: &Checked<'_>,
-        network: &'n Network,
-        sets: &'n Sets,
-        goes_on: &'n dyn Fn() -> bool,
-    ) -> RowsMeaning<'n> {
+impl<'n> Known<'n> {
+    pub(super) fn new(checked: &Checked<'_>, network: &'n Network) -> Known<'n> {
         let model = checked.model();
         let ports = network.ports.iter().enumerate();
         let ports: HashMap<String, network::PortId> =
@@ -69,59 +64,34 @@ impl<'n> RowsMeaning<'n> {
         let each = guests.iter().filter_map(|(name, id)| Some((*ports.get(name)?, is_routed(*id))));
         let each: BTreeMap<network::PortId, bool> = each.collect();
         let by_hand = ByHand { all: false, each };
-        let alike = Alike::new(&Judge::new(network, sets, by_hand.clone()));
+        let alike = Alike::new(&Judge::new(network, &Sets::default(), by_hand.clone()));
         let told = Guests::new(network, ByHand::default());
-        let known = Known { by_hand, told, alike, ports, guests, wires, vpcs };
-        RowsMeaning::of(network, sets, goes_on, Rc::new(known))
-    }
-
-    /// The same, whose sets live elsewhere.
-    pub(super) fn with<'s>(&self, sets: &'s Sets) -> RowsMeaning<'s>
-    where
-        'n: 's,
-    {
-        RowsMeaning::of(self.judge.network, sets, self.goes_on, self.known.clone())
-    }
-
-    fn of(
-        network: &'n Network,
-        sets: &'n Sets,
-        goes_on: &'n dyn Fn() -> bool,
-        known: Rc<Known<'n>>,
-    ) -> RowsMeaning<'n> {
-        let mut judge = Judge::new(network, sets, known.by_hand.clone());
-        known.alike.watch(&mut judge);
-        judge.walker.goes_on = Some(goes_on);
-        RowsMeaning { judge, goes_on, known }
-    }
-
-    pub(super) fn sets(&self) -> &'n Sets {
-        self.judge.sets
+        Known { network, by_hand, told, alike, ports, guests, wires, vpcs }
     }
 
     /// The routes that a machine is told; `None` where it is not in the rows.
     pub(super) fn told(&self, name: &str) -> Option<Vec<(IpNet, Vec<IpAddr>)>> {
-        Some(self.known.told.told(*self.known.ports.get(name)?))
+        Some(self.told.told(*self.ports.get(name)?))
     }
 
     /// What a machine is like; `None` where it is unlike all others, or not in the rows with these addresses and no
     /// others.
     pub(super) fn class(&self, name: &str, addresses: &[IpAddr]) -> Option<(usize, SwitchId)> {
-        let port = *self.known.ports.get(name)?;
-        let own = self.known.told.addresses(port);
+        let port = *self.ports.get(name)?;
+        let own = self.told.addresses(port);
         let is_same = own.len() == addresses.len() && own.iter().all(|it| addresses.contains(it));
-        is_same.then(|| self.known.alike.class(port)).flatten()
+        is_same.then(|| self.alike.class(port)).flatten()
     }
 
     /// The part of the network that a machine is in; `None` where it is not in the rows.
     pub(super) fn part(&self, name: &str) -> Option<usize> {
-        Some(self.known.alike.part(self.judge.network.port(*self.known.ports.get(name)?).switch))
+        Some(self.alike.part(self.network.port(*self.ports.get(name)?).switch))
     }
 
     /// The part of the network that a router is in, by one of its sides on a segment; `None` where it is not in the rows.
     pub(super) fn part_of_router(&self, checked: &Checked<'_>, side: Side) -> Option<usize> {
         let port = self.router_port(checked, side)?;
-        Some(self.known.alike.part_of_router(self.judge.network.router_port(port).router))
+        Some(self.alike.part_of_router(self.network.router_port(port).router))
     }
 
     /// A router's side in a subnet or on an external network; `None` where it is not in the rows.
@@ -133,8 +103,25 @@ impl<'n> RowsMeaning<'n> {
             Side::Peer(..) => return None,
         };
         let name = names::router_port(model.vpc(vpc), model.subnet(subnet));
-        let mut ports = self.judge.network.router_ports.iter();
-        ports.position(|port| port.name == name).map(RouterPortId)
+        self.network.router_ports.iter().position(|port| port.name == name).map(RouterPortId)
+    }
+}
+
+impl<'n> RowsMeaning<'n> {
+    /// The meaning of rows, in sets that live there, as long as `goes_on` says so.
+    pub(super) fn new(
+        known: &'n Known<'n>,
+        sets: &'n Sets,
+        goes_on: &'n dyn Fn() -> bool,
+    ) -> RowsMeaning<'n> {
+        let mut judge = Judge::new(known.network, sets, known.by_hand.clone());
+        known.alike.watch(&mut judge);
+        judge.walker.goes_on = Some(goes_on);
+        RowsMeaning { judge, goes_on, known }
+    }
+
+    pub(super) fn sets(&self) -> &'n Sets {
+        self.judge.sets
     }
 
     /// What packets have been asked since this was last called.
@@ -172,7 +159,7 @@ impl<'n> RowsMeaning<'n> {
                 let requests = match via {
                     None => self.judge.walker.from_outside(port, flow, Kind::First),
                     Some(side) => {
-                        let by = self.router_port(checked, side).into_iter().collect();
+                        let by = self.known.router_port(checked, side).into_iter().collect();
                         self.judge.walker.from_outside_by(port, flow, Kind::First, &by)
                     }
                 };

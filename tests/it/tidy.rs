@@ -35,7 +35,7 @@ const IMPORTS: [(&str, &str); 30] = [
     ("ovsdb", "nb visible"),
     ("reach", "nb nearest progress span target"),
     ("meaning", "assign check model names nb reach span target"),
-    ("verify", "check diag meaning model names progress reach span"),
+    ("verify", "check diag meaning model names parallel progress reach span"),
     ("expect", "diag model progress reach span"),
     ("emit", "nb ovsdb parallel plan progress span target"),
     ("apply", "emit nb ovsdb plan"),

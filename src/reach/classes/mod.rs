@@ -22,7 +22,7 @@ pub(super) mod zones;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -275,7 +275,7 @@ impl Sorter {
         let network = judge.network;
         let port = network.port(id);
         let told = port.dhcpv4.as_ref();
-        let row = told.map_or(0, |dhcp| Rc::as_ptr(dhcp) as usize);
+        let row = told.map_or(0, |dhcp| Arc::as_ptr(dhcp) as usize);
         let cidr = told.and_then(|dhcp| *self.cidrs.entry(row).or_insert_with(|| dhcp.cidr.parse().ok()));
         let nets: &[IpNet] = self.doors.get(&port.switch).map_or(&[], |door| &door.nets);
         let place = |address: IpAddr| {

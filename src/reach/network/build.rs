@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -69,9 +69,9 @@ pub(super) struct Builder<'a> {
     pub(super) resolve: Resolve<'a>,
     pub(super) network: Network,
     port_of_row: BTreeMap<RowId, PortId>,
-    dhcp: BTreeMap<RowId, Rc<DhcpOptions>>,
+    dhcp: BTreeMap<RowId, Arc<DhcpOptions>>,
     /// Matches that have been read; none for those that OVN cannot read.
-    matches: BTreeMap<RowId, Option<Rc<Expr>>>,
+    matches: BTreeMap<RowId, Option<Arc<Expr>>>,
     /// The switches that each port group has ports on.
     switches_of: BTreeMap<String, BTreeSet<SwitchId>>,
 }
@@ -273,13 +273,13 @@ impl<'a> Builder<'a> {
     }
 
     /// What a row tells machines, read once.
-    fn dhcp(&mut self, to: &Ref) -> Option<Rc<DhcpOptions>> {
+    fn dhcp(&mut self, to: &Ref) -> Option<Arc<DhcpOptions>> {
         let row = (self.resolve)(to, Table::DhcpOptions)?;
         if let Some(known) = self.dhcp.get(&row) {
             return Some(known.clone());
         }
         let (_, options) = self.read::<DhcpOptions>(to, Table::DhcpOptions)?;
-        let options = Rc::new(options);
+        let options = Arc::new(options);
         self.dhcp.insert(row, options.clone());
         Some(options)
     }
@@ -431,10 +431,10 @@ impl<'a> Builder<'a> {
 
     /// A match that OVN can read and resolve for a switch with its ports, or for a router, which has
     /// none; one that it cannot is as if it were not there.
-    fn matching(&mut self, row: RowId, text: &str, switch: Option<SwitchId>) -> Option<Rc<Expr>> {
+    fn matching(&mut self, row: RowId, text: &str, switch: Option<SwitchId>) -> Option<Arc<Expr>> {
         let symbols = self.network.symbols();
         let read = self.matches.entry(row);
-        let read = read.or_insert_with(|| matching::parse(text, symbols).expr.map(Rc::new));
+        let read = read.or_insert_with(|| matching::parse(text, symbols).expr.map(Arc::new));
         let Some(expr) = read.clone() else {
             self.note(row, "OVN passes over it: it cannot read the match");
             return None;

@@ -9,10 +9,10 @@ mod balancers;
 mod build;
 mod translations;
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::OnceLock;
 
 use ipnet::IpNet;
 use uuid::Uuid;
@@ -125,7 +125,7 @@ pub struct Port {
     /// By which Ethernet address; the router's own where none is given.
     pub proxy_mac: Option<u64>,
     /// What DHCPv4 tells the machine.
-    pub dhcpv4: Option<Rc<DhcpOptions>>,
+    pub dhcpv4: Option<Arc<DhcpOptions>>,
     /// What people say of it: its `external_ids`, and what is added to them.
     pub labels: Labels,
 }
@@ -227,7 +227,7 @@ pub struct AccessRule {
     /// Higher ones win.
     pub priority: i64,
     /// The packets it is about.
-    pub matching: Rc<Expr>,
+    pub matching: Arc<Expr>,
     /// What it does to them.
     pub action: Action,
 }
@@ -282,7 +282,7 @@ pub struct Router {
     /// Its static routes.
     pub routes: Vec<(RowId, LogicalRouterStaticRoute)>,
     /// Its policies that OVN can read.
-    pub policies: Vec<(RowId, LogicalRouterPolicy, Rc<Expr>)>,
+    pub policies: Vec<(RowId, LogicalRouterPolicy, Arc<Expr>)>,
     /// Whether all of it is on one chassis.
     pub is_gateway: bool,
     /// Its translations that OVN carries out.
@@ -319,7 +319,7 @@ pub struct Network {
     /// What OVN passes over.
     pub notes: Vec<Note>,
     /// The machines' ports in the order of their names.
-    pub(super) by_name: OnceCell<Vec<PortId>>,
+    pub(super) by_name: OnceLock<Vec<PortId>>,
 }
 
 /// The port of servers that answer for names.

@@ -1,10 +1,10 @@
 //! One machine of many alike is broken: it is found, though others are followed for it. And the proof ends in time.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use northc::nb::{Atom, Datum, Rows, Table};
+use northc::parallel::with_threads;
 use northc::reach::guest::ByHand;
 use northc::reach::judge::{Judge, service};
 use northc::reach::network::Network;
@@ -28,7 +28,7 @@ fn with_world(text: String, look: impl FnOnce(&northc::check::Checked<'_>, &Rows
 }
 
 #[test]
-fn sets_that_are_let_go_change_nothing() {
+fn neither_sets_that_are_let_go_nor_threads_change_anything() {
     let size = Size { n_vpcs: 2, n_subnets: 4, n_ports: 24 };
     with_world(worlds::text(size, 1, Dialect::Native), |checked, rows| {
         let acls = rows.table(Table::Acl).flat_map(|(key, row)| mutants(key, row));
@@ -36,8 +36,13 @@ fn sets_that_are_let_go_change_nothing() {
         let (mut n_wrong, mut n_idle) = (0, 0);
         for rows in std::iter::once(rows.clone()).chain(broken) {
             let network = Network::of_rows(&rows, Target::OLDEST);
-            let [kept, let_go] = [usize::MAX, 0].map(|n| verify_within(checked, &network, &|| true, n));
-            assert_eq!(format!("{kept:?}"), format!("{let_go:?}"));
+            let within = |(n_threads, n_edges)| {
+                with_threads(n_threads, || verify_within(checked, &network, &|| true, n_edges))
+            };
+            let kept = within((1, usize::MAX));
+            for other in [(1, 0), (2, usize::MAX), (7, 0)] {
+                assert_eq!(format!("{kept:?}"), format!("{:?}", within(other)), "{other:?}");
+            }
             n_wrong += usize::from(!kept.differences.is_empty());
             n_idle += kept.idle.len();
         }
