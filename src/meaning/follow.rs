@@ -54,7 +54,7 @@ pub(super) fn follow(
         run.conclude(from, is_asked, ended, packet, &mut outcomes);
     }
     let alike = run.ask.alike();
-    meaning.note(run.ask.asked());
+    meaning.note(run.ask.asked(), alike);
     (alike, outcomes)
 }
 

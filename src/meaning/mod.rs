@@ -77,8 +77,8 @@ pub struct Sender {
 /// What packets were asked about their addresses, but for who they are from and for.
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// Whether packets, as they were sent, are among these.
-    pub sent: BTreeSet<Set>,
+    /// Whether packets, as they were sent, are among these; and of which packets it was asked.
+    pub sent: BTreeSet<(Set, Set)>,
     /// The same of packets with an address that was written on the way.
     pub written: BTreeSet<Written>,
 }
@@ -251,9 +251,9 @@ impl<'m> Meaning<'m> {
         self.asked.take()
     }
 
-    fn note(&self, asked: Asked) {
+    fn note(&self, asked: packet::Asked, among: Set) {
         let mut all = self.asked.borrow_mut();
-        all.sent.extend(asked.sent);
+        all.sent.extend(asked.sent.into_iter().map(|set| (set, among)));
         let by = |it: Written| Written { by: it.by.map(|vpc| self.net.realm_of(vpc)), ..it };
         all.written.extend(asked.written.into_iter().map(by));
     }

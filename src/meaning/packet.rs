@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Asked, Reason, Side, Spot, Written};
+use super::{Reason, Side, Spot, Written};
 use crate::model::VpcId;
 use crate::reach::address::within;
 use crate::reach::filter::Tracked;
@@ -113,6 +113,15 @@ impl Packet {
     pub(super) fn because(&mut self, span: Option<Span>, what: impl Into<String>) {
         self.reasons.push(Reason { span, what: what.into() });
     }
+}
+
+/// What a packet was asked, but for who it is from and for.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// Whether it, as it was sent, is among these.
+    pub(super) sent: BTreeSet<Set>,
+    /// The same of addresses that were written on the way.
+    pub(super) written: BTreeSet<Written>,
 }
 
 /// Asks questions of a packet and keeps the set of those that would have answered the same.

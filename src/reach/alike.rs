@@ -49,7 +49,7 @@ impl Alike {
 
     /// From now on a judge notes what its packets are asked.
     pub fn watch(&self, judge: &mut Judge<'_>) {
-        judge.walker.asked = Some(Asked::new(self.zones.clone()));
+        judge.walker.asked = Some(Asked::of_each(self.zones.clone()));
     }
 
     /// What packets have been asked since this was last called. Classes have foreseen what is asked in their own part.

@@ -577,7 +577,7 @@ impl<'n> Walker<'n> {
             };
             sets.and(set, same)
         });
-        self.note(same);
+        self.note(Set::ALL, same);
         same
     }
 

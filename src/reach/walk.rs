@@ -470,7 +470,7 @@ impl<'n> Walker<'n> {
     pub(super) fn part(&self, flow: &Flow, set: Set) -> Set {
         self.note_written(flow, set);
         let set = self.sets.before(set, &flow.rewrite);
-        self.note(set);
+        self.note(flow.set, set);
         self.sets.and(flow.set, set)
     }
 
@@ -499,10 +499,10 @@ impl<'n> Walker<'n> {
         })
     }
 
-    /// Whether packets are in `set`, as they were sent, is asked.
-    pub(super) fn note(&self, set: Set) {
+    /// Whether packets of some are in `set`, as they were sent, is asked.
+    pub(super) fn note(&self, among: Set, set: Set) {
         if let Some(asked) = &self.asked {
-            asked.note(set);
+            asked.note(among, set);
         }
     }
 

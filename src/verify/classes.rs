@@ -16,9 +16,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use ipnet::IpNet;
+
 use crate::check::Checked;
 use crate::meaning::{self, Meaning, Public, Sender, Spot, Traits};
 use crate::model::{PortId, VpcId};
+use crate::reach::address::within_any;
 use crate::reach::alike;
 use crate::reach::header::{Field, IPV4, IPV6, Origin, Rewrite, bits, eth_type};
 use crate::reach::network::SwitchId;
@@ -85,7 +88,8 @@ struct Answers(BTreeMap<(usize, usize), Vec<(PortId, Set)>>);
 /// it.
 #[derive(Default)]
 pub(super) struct Asked {
-    sent: BTreeSet<(Option<usize>, Set)>,
+    /// Each with the packets of which it was asked.
+    sent: BTreeMap<(Option<usize>, Set), BTreeSet<Set>>,
     written: BTreeSet<(Option<usize>, Written)>,
 }
 
@@ -139,7 +143,9 @@ struct Told {
 impl Asked {
     /// What the model has asked as well.
     pub(super) fn meant(&mut self, asked: meaning::Asked) {
-        self.sent.extend(asked.sent.into_iter().map(|set| (None, set)));
+        for (set, among) in asked.sent {
+            self.sent.entry((None, set)).or_default().insert(among);
+        }
         self.written.extend(asked.written.into_iter().map(|it| {
             let meaning::Written { field, value, by, set } = it;
             (None, Written { field, value, by: by.map_or(By::Somebody, By::Vpc), set })
@@ -148,7 +154,9 @@ impl Asked {
 
     /// What the rows have asked as well.
     pub(super) fn done(&mut self, asked: alike::Questions) {
-        self.sent.extend(asked.sent.into_iter().map(|(part, set)| (Some(part), set)));
+        for (part, set, among) in asked.sent {
+            self.sent.entry((Some(part), set)).or_default().insert(among);
+        }
         self.written.extend(asked.written.into_iter().map(|(part, it, set)| {
             let alike::Written { field, value, by } = it;
             (Some(part), Written { field, value, by: by.map_or(By::Somebody, By::Part), set })
@@ -310,6 +318,14 @@ impl<'s> Classes<'s> {
         Answers(others)
     }
 
+    /// Whether some packets of any of these are from or for a machine. Whoever is alike has no part in what is asked of
+    /// others' packets alone.
+    fn is_of(&self, kind: Kind, id: PortId, field: Field, all: &BTreeSet<Set>) -> bool {
+        let own = self.sorted.addresses(kind, id).into_iter().map(IpNet::from);
+        let own = within_any(self.sets, field, own);
+        all.iter().any(|set| self.sets.meet(*set, own))
+    }
+
     /// Those of a class that a question about addresses of a kind tells from one of them.
     fn told(&self, kind: Kind, like: PortId, field: Field, set: Set) -> Vec<PortId> {
         let Some(at) = self.sorted.of.get(&like) else { return Vec::new() };
@@ -384,7 +400,7 @@ impl Group<'_> {
         let near = self.place.into_iter().flat_map(|place| families(Some(place)));
         let lists: Vec<List> =
             near.chain(families(None)).filter(|it| sorted.lists.contains_key(it)).collect();
-        for (foreseen, set) in &asked.sent {
+        for ((foreseen, set), among) in &asked.sent {
             for list in &lists {
                 let kind = if list.0.is_some() { Kind::Own } else { Kind::Public };
                 let answers = classes.answers(*list, Field::IpDst, *set);
@@ -395,14 +411,19 @@ impl Group<'_> {
                         && let Some(seen) = class.members.iter().find(is_seen)
                     {
                         let apart = answers.told(class, *which, *seen);
-                        told.receivers.extend(apart.into_iter().map(|id| (kind, id)));
+                        if !apart.is_empty() && classes.is_of(kind, *seen, Field::IpDst, among) {
+                            told.receivers.extend(apart.into_iter().map(|id| (kind, id)));
+                        }
                     }
                 }
             }
             if let (Some(from), Some(place)) = (self.from, self.place)
                 && *foreseen != Some(place.1)
             {
-                told.senders.extend(classes.told(Kind::Own, from, Field::IpSrc, *set));
+                let apart = classes.told(Kind::Own, from, Field::IpSrc, *set);
+                if !apart.is_empty() && classes.is_of(Kind::Own, from, Field::IpSrc, among) {
+                    told.senders.extend(apart);
+                }
             }
         }
         for (foreseen, written) in &asked.written {

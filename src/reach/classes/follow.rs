@@ -434,7 +434,7 @@ impl<T: Clone + Ord> Follower<'_, '_, T> {
         }
         self.written(&asked.written);
         let class = self.members[at].class;
-        for (zone, set) in asked.sent {
+        for (zone, set, _) in asked.sent {
             let is_away = |own: Option<usize>| own.is_some_and(|own| own != zone);
             if is_away(self.zone[at]) && self.is_many(class) && self.tells(set, Field::IpSrc) {
                 self.told.entry((class, About::Sources)).or_default().insert(set);

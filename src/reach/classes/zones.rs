@@ -68,14 +68,16 @@ fn join(above: &mut [usize], a: usize, b: usize) {
 pub(in crate::reach) struct Asked {
     zones: Zones,
     here: Cell<usize>,
+    /// Whether it is wanted of which packets something is asked.
+    is_of_each: bool,
     questions: RefCell<Questions>,
 }
 
 /// Questions about packets, each with the part of the network in which it was asked.
 #[derive(Debug, Default)]
 pub struct Questions {
-    /// Whether packets, as they were sent, are among these.
-    pub sent: BTreeSet<(usize, Set)>,
+    /// Whether packets, as they were sent, are among these; and of which packets it was asked, where that is wanted.
+    pub sent: BTreeSet<(usize, Set, Set)>,
     /// Whether packets with an address that was written on the way are among these, as they are then.
     pub written: BTreeSet<(usize, Written, Set)>,
 }
@@ -94,7 +96,12 @@ pub struct Written {
 impl Asked {
     /// Nothing yet.
     pub(in crate::reach) fn new(zones: Zones) -> Asked {
-        Asked { zones, here: Cell::new(0), questions: RefCell::default() }
+        Asked { zones, here: Cell::new(0), is_of_each: false, questions: RefCell::default() }
+    }
+
+    /// The same, where it is noted of which packets it is asked.
+    pub(in crate::reach) fn of_each(zones: Zones) -> Asked {
+        Asked { is_of_each: true, ..Asked::new(zones) }
     }
 
     /// The parts of the network.
@@ -117,10 +124,14 @@ impl Asked {
         self.here.set(zone);
     }
 
-    /// Whether packets, as they were sent, are among these is asked here.
-    pub(in crate::reach) fn note(&self, set: Set) {
+    /// Whether packets of some, as they were sent, are among these is asked here.
+    pub(in crate::reach) fn note(&self, among: Set, set: Set) {
         if set != Set::ALL && !set.is_none() {
-            self.questions.borrow_mut().sent.insert((self.here.get(), set));
+            self.questions.borrow_mut().sent.insert((
+                self.here.get(),
+                set,
+                if self.is_of_each { among } else { Set::ALL },
+            ));
         }
     }
 

@@ -153,7 +153,7 @@ fn in_clouds_whose_vpcs_have_the_same_addresses_machines_of_a_class_behave_alike
 }
 
 /// Two VPCs with the same private addresses, on one physical network: machines with public addresses, and others.
-fn harbour() -> String {
+pub(crate) fn harbour() -> String {
     let object = |kind: &str, name: &str, spec: &str| {
         format!(
             "---\napiVersion: northc.io/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"

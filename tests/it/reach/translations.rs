@@ -31,7 +31,7 @@ where
 }
 
 /// Adds a rule, with a priority and an action, to switches by their names.
-pub(super) fn add_rule(
+pub(crate) fn add_rule(
     rows: &mut Rows,
     is_meant: impl Fn(&str) -> bool,
     direction: &str,

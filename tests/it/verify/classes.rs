@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt::Write;
 
-use northc::nb::{Atom, Datum, Rows, Table};
+use northc::nb::{Atom, Datum, Row, Rows, Table};
 use northc::parallel::with_threads;
 use northc::reach::guest::ByHand;
 use northc::reach::judge::{Judge, service};
@@ -16,6 +16,8 @@ use northc::verify::verify_within;
 
 use super::mutants::{changed, mutants, verdicts, with_acls};
 use super::{compared, compiled_from};
+use crate::reach::classes::harbour;
+use crate::reach::translations::add_rule;
 use crate::worlds::{
     self,
     world::{Dialect, Size},
@@ -109,6 +111,55 @@ fn elsewhere(rows: &Rows, name: &str) -> Rows {
         made.insert(key.clone(), row, rows.origin(key));
     }
     made
+}
+
+#[test]
+fn whoever_is_broken_among_many_with_public_addresses_is_found() {
+    with_world(harbour(), |checked, rows| {
+        for target in Target::TESTED {
+            let whole = compared(checked, rows, target);
+            assert!(whole.is_whole() && whole.differences.is_empty(), "{:#?}", whole.differences);
+            // Those with and without a public address of either VPC, and what is outside.
+            assert_eq!((whole.n_senders, whole.n_classes), (15, 5));
+            assert!(whole.idle.is_empty(), "{:?}", whole.idle);
+        }
+        let sets = Sets::default();
+        let before = verdicts(rows, Target::OLDEST, &sets);
+        let is_of = |row: &Row, of: &str| format!("{row:?}").contains(of);
+        let (mut n_found, mut wrong) = (0, String::new());
+        let last = rows.iter().filter(|(key, row)| {
+            let is_port = key.table == Table::LogicalSwitchPort && ["near-4", "far-2"].contains(&&*key.name);
+            is_port || key.table == Table::Nat && ["203.0.113.24", "203::32"].iter().any(|it| is_of(row, it))
+        });
+        for mutant in last.flat_map(|(key, row)| mutants(key, row)) {
+            let other = changed(rows, &mutant);
+            let is_found = !compared(checked, &other, Target::OLDEST).differences.is_empty();
+            n_found += usize::from(is_found);
+            if !is_found && verdicts(&other, Target::OLDEST, &sets) != before {
+                let _ = writeln!(wrong, "{:?}: {}", mutant.key, mutant.what);
+            }
+        }
+        assert!(n_found >= 20, "{n_found} found");
+        assert!(wrong.is_empty(), "these change who reaches whom:\n{wrong}");
+        // Each is about one machine or two of several that are alike where it is not asked.
+        for (switch, direction, matching) in [
+            ("wan", "from-lport", "ip4.src == 203.0.113.24"),
+            ("wan", "to-lport", "ip4.src == 203.0.113.24"),
+            ("wan", "to-lport", "ip4.dst == 203.0.113.32 && tcp.dst == 22"),
+            ("wan", "from-lport", "ip6.dst == 2001:db8:203::24"),
+            ("far-net", "to-lport", "ip4.src == {203.0.113.23, 203.0.113.24}"),
+            ("near-net", "from-lport", "ip4.dst == 203.0.113.32"),
+            ("near-net", "to-lport", "ip4.dst == 10.20.1.6 && ip4.src == 198.51.100.0/24"),
+        ] {
+            let mut rows = rows.clone();
+            add_rule(&mut rows, |name| name == switch, direction, (1000, "drop"), matching);
+            for target in Target::TESTED {
+                let report = compared(checked, &rows, target);
+                assert!(report.is_whole());
+                assert!(!report.differences.is_empty(), "{switch} {direction} {matching} for {target}");
+            }
+        }
+    });
 }
 
 /// Machines whose addresses go out untranslated, and one elsewhere that lets a single one of them in.
