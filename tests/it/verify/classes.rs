@@ -173,6 +173,31 @@ fn whoever_is_broken_among_many_with_public_addresses_is_found() {
     });
 }
 
+#[test]
+fn what_the_model_alone_asks_of_a_public_address_tells_its_machine_apart() {
+    let mut text = harbour();
+    for object in [
+        "kind: SecurityGroup, metadata: {name: one}, \
+         spec: {ingress: [{protocol: tcp, ports: 443, cidrs: 203.0.113.23}]}",
+        "kind: NetworkInterface, metadata: {name: guarded}, spec: {subnet: far-net, securityGroups: one}",
+        "kind: ElasticIp, metadata: {name: guarded-public}, \
+         spec: {externalNetwork: wan, networkInterface: guarded, addresses: 203.0.113.40}",
+    ] {
+        let _ = writeln!(text, "---\n{{apiVersion: northc.io/v1alpha1, {object}}}");
+    }
+    with_world(text, |checked, rows| {
+        let whole = compared(checked, rows, Target::OLDEST);
+        assert!(whole.is_whole() && whole.differences.is_empty(), "{:#?}", whole.differences);
+        // To the guarded one goes what near-3 sends, and nothing of the others like it.
+        assert_eq!((whole.n_senders, whole.n_classes), (16, 7));
+        let other =
+            with_acls(rows, |acl| acl.matching = acl.matching.replace("203.0.113.23", "203.0.113.99"));
+        let report = compared(checked, &other, Target::OLDEST);
+        assert_eq!(report.n_classes, 7);
+        assert!(report.differences.iter().any(|it| it.from == "near-3"), "{:#?}", report.differences);
+    });
+}
+
 /// Machines whose addresses go out untranslated, and one elsewhere that lets a single one of them in.
 fn strangers() -> String {
     let mut text = String::new();
