@@ -42,6 +42,7 @@ use self::network::Network;
 use self::packet::host;
 use self::router::Routes;
 use self::rules::{Decision, StageKey};
+use self::translate::Door;
 
 /// A router's side of one of its networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -183,6 +184,8 @@ pub struct Meaning<'m> {
     held: RefCell<HashMap<SubnetId, Set>>,
     /// What somebody behind a bridged subnet knows a way for.
     sendable: OnceCell<Set>,
+    /// What a gateway translates.
+    doors: RefCell<HashMap<GatewayId, Rc<Door>>>,
     /// Routes of a VPC, those that win first, by their table; `None` is the main one.
     routes: RefCell<HashMap<(VpcId, Option<String>), Routes>>,
     /// What packets were asked.
@@ -217,6 +220,7 @@ impl<'m> Meaning<'m> {
             own: RefCell::default(),
             held: RefCell::default(),
             sendable: OnceCell::new(),
+            doors: RefCell::default(),
             routes: RefCell::default(),
             asked: RefCell::default(),
         }

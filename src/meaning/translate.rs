@@ -8,23 +8,74 @@
 //!
 //! Refuses to know balancers and port forwards: what is theirs is written over by [`super::balance`].
 
-use super::Side;
+use std::rc::Rc;
+
 use super::follow::Run;
 use super::network::Translation;
 use super::packet::{End, Keeper, Memory, Packet, host};
 use super::router::Exit;
+use super::{Meaning, Side};
 use crate::model::{GatewayId, VpcId};
 use crate::reach::address::{within, within_any};
 use crate::reach::header::{Field, Origin, bits};
 use crate::reach::set::Set;
 use crate::target::Target;
 
-impl Run<'_, '_> {
-    fn translations(&self, vpc: VpcId, gateway: GatewayId) -> Vec<Translation> {
-        let all = self.meaning.net.translations[vpc.0].iter();
-        all.filter(|it| it.gateway == gateway).cloned().collect()
+/// What a gateway translates.
+pub(super) struct Door {
+    /// All of it, and what is not inward alone; longest prefixes inside first.
+    all: [Vec<Translation>; 2],
+    /// Packets from inside of each.
+    insides: [Vec<Set>; 2],
+    /// Packets for any address outside.
+    outside: Set,
+    /// Packets for one that stands for what is inside.
+    inward: Set,
+    /// Packets from what such an address stands for.
+    machines: Set,
+    /// Packets to whose senders a router remembers that they came in untranslated.
+    noted: Set,
+}
+
+impl Meaning<'_> {
+    fn door(&self, gateway: GatewayId) -> Rc<Door> {
+        let mut doors = self.doors.borrow_mut();
+        doors.entry(gateway).or_insert_with(|| Rc::new(self.make_door(gateway))).clone()
     }
 
+    fn make_door(&self, gateway: GatewayId) -> Door {
+        let sets = self.sets;
+        let here = self.net.translations[self.net.gateway(gateway).vpc.0].iter();
+        let mut all: Vec<Translation> = here.filter(|it| it.gateway == gateway).cloned().collect();
+        all.sort_by_key(|it| std::cmp::Reverse(it.inside.prefix_len()));
+        let outside = |all: &mut dyn Iterator<Item = &Translation>| {
+            within_any(sets, Field::IpDst, all.map(|it| host(it.outside)))
+        };
+        // From 25.03 on a router remembers who comes in by a gateway, untranslated, to what it translates.
+        let is_noted = |it: &&Translation| {
+            self.target >= if it.is_inward { Target::TESTED[2] } else { Target::TESTED[1] }
+        };
+        let noted = |it: &Translation| {
+            let peers = it.kept(sets, Field::IpDst, Field::IpSrc);
+            sets.minus(within(sets, Field::IpDst, it.inside), peers)
+        };
+        let noted = sets.any(all.iter().filter(is_noted).map(noted));
+        let rest: Vec<Translation> = all.iter().filter(|it| !it.is_inward).cloned().collect();
+        let inward = || all.iter().filter(|it| it.is_inward);
+        let insides =
+            |all: &[Translation]| all.iter().map(|it| within(sets, Field::IpSrc, it.inside)).collect();
+        Door {
+            insides: [insides(&all), insides(&rest)],
+            outside: outside(&mut all.iter()),
+            inward: outside(&mut inward()),
+            machines: within_any(sets, Field::IpSrc, inward().map(|it| it.inside)),
+            noted,
+            all: [all, rest],
+        }
+    }
+}
+
+impl Run<'_, '_> {
     /// Packets that come into a router.
     pub(super) fn translate_in(&mut self, side: Side, packet: Packet) -> Vec<Packet> {
         let vpc = self.meaning.net.vpc_of(side);
@@ -42,14 +93,12 @@ impl Run<'_, '_> {
 
     fn translated_in(&self, vpc: VpcId, side: Side, packet: Packet) -> Vec<Packet> {
         let Side::Gateway(gateway) = side else { return vec![packet] };
-        let here = self.translations(vpc, gateway);
-        let inward: Vec<&Translation> = here.iter().filter(|it| it.is_inward).collect();
-        let outside = within_any(self.meaning.sets, Field::IpDst, inward.iter().map(|it| host(it.outside)));
-        if !self.ask.is(&packet, outside) {
+        let door = self.meaning.door(gateway);
+        if !self.ask.is(&packet, door.inward) {
             return vec![packet];
         }
         let destination = packet.now.apply(&self.ask.sent).destination();
-        let ours = inward.into_iter().filter(|it| it.outside == destination);
+        let ours = door.all[0].iter().filter(|it| it.is_inward && it.outside == destination);
         let written = ours.map(|it| {
             let is_for_it = within(self.meaning.sets, Field::IpDst, host(destination));
             match self.meaning.net.publics.contains_key(&(gateway, it.outside)) {
@@ -70,9 +119,7 @@ impl Run<'_, '_> {
         let Side::Gateway(gateway) = exit.out else {
             return self.leave_unshared(exit, packet, Set::NONE);
         };
-        let (vpc, sets) = (self.meaning.net.vpc_of(exit.out), self.meaning.sets);
-        let here = self.translations(vpc, gateway);
-        let outside = within_any(sets, Field::IpDst, here.iter().map(|it| host(it.outside)));
+        let outside = self.meaning.door(gateway).outside;
         if exit.inside == exit.out && self.ask.is(&packet, outside) {
             return self.lose(
                 packet,
@@ -113,25 +160,21 @@ impl Run<'_, '_> {
     }
 
     fn translate_out(&mut self, vpc: VpcId, gateway: GatewayId, packet: Packet) -> Packet {
-        let sets = self.meaning.sets;
-        let here = self.translations(vpc, gateway);
-        let machines = here.iter().filter(|it| it.is_inward).map(|it| it.inside);
-        let is_machine = self.ask.is(&packet, within_any(sets, Field::IpSrc, machines));
+        let (sets, door) = (self.meaning.sets, self.meaning.door(gateway));
+        let is_machine = self.ask.is(&packet, door.machines);
         if is_machine && let Some(answer) = self.undone(Keeper::Router(vpc), End::Destination, &packet) {
             return answer;
         }
         if self.is_noted(vpc, &packet) {
             return packet;
         }
-        let mut here: Vec<&Translation> = here.iter().filter(|it| is_machine || !it.is_inward).collect();
-        here.sort_by_key(|it| std::cmp::Reverse(it.inside.prefix_len()));
-        let insides: Vec<Set> = here.iter().map(|it| within(sets, Field::IpSrc, it.inside)).collect();
+        let part = usize::from(!is_machine);
         let is_its = |at: usize| {
-            let machine = self.meaning.net.publics.get(&(gateway, here[at].outside));
+            let machine = self.meaning.net.publics.get(&(gateway, door.all[part][at].outside));
             machine.is_some_and(|id| self.is_its(*id, Field::IpSrc, &packet))
         };
-        let found = self.ask.first_but(&packet, &insides, is_its);
-        let Some(it) = found.map(|at| here[at]) else { return packet };
+        let Some(at) = self.ask.first_but(&packet, &door.insides[part], is_its) else { return packet };
+        let it = &door.all[part][at];
         if self.ask.is(&packet, it.kept(sets, Field::IpSrc, Field::IpDst)) {
             return packet;
         }
@@ -158,20 +201,10 @@ impl Run<'_, '_> {
         Some(Packet { now, ..packet.clone() })
     }
 
-    /// From 25.03 on a router remembers who comes in by a gateway, untranslated, to what it translates.
+    /// A router may remember who comes in by a gateway untranslated.
     fn note(&self, vpc: VpcId, inside: Side, packet: &mut Packet) {
         let Side::Gateway(gateway) = inside else { return };
-        if packet.is_answer || self.meaning.target < Target::TESTED[1] {
-            return;
-        }
-        let is_noted = |it: &Translation| !it.is_inward || self.meaning.target >= Target::TESTED[2];
-        let sets = self.meaning.sets;
-        let noted = |it: &Translation| {
-            let peers = it.kept(sets, Field::IpDst, Field::IpSrc);
-            sets.minus(within(sets, Field::IpDst, it.inside), peers)
-        };
-        let all = self.translations(vpc, gateway);
-        if self.ask.is(packet, sets.any(all.iter().filter(|it| is_noted(it)).map(noted))) {
+        if !packet.is_answer && self.ask.is(packet, self.meaning.door(gateway).noted) {
             packet.plain.push((vpc, packet.now));
         }
     }

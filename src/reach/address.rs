@@ -11,11 +11,19 @@ use super::set::{Set, Sets};
 pub(super) struct Ranges(pub(super) Option<Vec<(u128, u128)>>);
 
 impl Ranges {
-    /// Whether it may lie in a network.
+    /// Whether it may lie in a network; in one of several addresses it may always.
     pub(super) fn may_have(&self, net: &IpNet) -> bool {
+        if !is_host(net) {
+            return true;
+        }
         let (first, last) = (bits(net.network()), bits(net.broadcast()));
         self.0.as_ref().is_none_or(|ranges| ranges.iter().any(|(low, high)| *low <= last && first <= *high))
     }
+}
+
+/// Whether it is one address.
+pub(super) fn is_host(net: &IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len()
 }
 
 /// Packets whose address lies in a network.

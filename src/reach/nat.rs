@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use ipnet::IpNet;
 
-use super::address::{within, within_any};
+use super::address::{is_host, within, within_any};
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, Origin, Rewrite, SCTP, TCP, UDP, bits};
 use super::network::{Peers, PortId, RouterId, RouterPortId, RowId, Translation, Unfollowed, Vip};
@@ -132,7 +132,11 @@ impl<'n> Walker<'n> {
             }
         }
         let place = (self.at_router(inport, None, &left), &left);
-        let among = self.at_most(&left, Field::IpDst);
+        let external = self.fixed(Fixed::Translated(inport, Field::IpDst), || {
+            let inward = here.iter().filter(|it| it.is_inward);
+            within_any(self.sets, Field::IpDst, inward.map(|it| IpNet::from(it.external)))
+        });
+        let among = self.at_most(&left, Field::IpDst, external);
         for translation in here.into_iter().filter(|it| it.is_inward && among.may_have(&it.external.into())) {
             let matching = self.destined(&translation.external.into());
             // A router on one chassis has written it over before it asks for whom.
@@ -184,7 +188,11 @@ impl<'n> Walker<'n> {
             let length = u32::from(translation.logical.prefix_len()) + 1;
             if router.is_gateway { length } else { length + DISTRIBUTED }
         };
-        let among = self.at_most(&flow, Field::IpSrc);
+        let logical = self.fixed(Fixed::Translated(out, Field::IpSrc), || {
+            let hosts = here.iter().filter(|it| it.is_outward && it.has_chassis && is_host(&it.logical));
+            within_any(self.sets, Field::IpSrc, hosts.map(|it| it.logical))
+        });
+        let among = self.at_most(&flow, Field::IpSrc, logical);
         let is_outward = |it: &&Translation| it.is_outward && it.has_chassis && among.may_have(&it.logical);
         for translation in here.into_iter().filter(is_outward) {
             let matching = within(self.sets, Field::IpSrc, translation.logical);
@@ -192,7 +200,12 @@ impl<'n> Walker<'n> {
             let rule = Rule { priority: priority(translation), matching, does };
             self.rules(rule, Some(Field::IpDst), translation, &place, &mut rules);
         }
-        for (zone, translation) in self.remembering(inport) {
+        let remembered = self.fixed(Fixed::Remembered(inport), || {
+            let hosts = self.remembering(inport).map(|(_, it)| it.logical).filter(is_host);
+            within_any(self.sets, Field::IpDst, hosts)
+        });
+        let among = self.at_most(&flow, Field::IpDst, remembered);
+        for (zone, translation) in self.remembering(inport).filter(|(_, it)| among.may_have(&it.logical)) {
             let matching = self.destined(&translation.logical);
             let does = Does::Remember(zone, translation.row);
             let rule = Rule { priority: priority(translation), matching, does };

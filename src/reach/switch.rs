@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address::within;
+use super::address::{is_host, within};
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, IPV4, IPV6, UDP};
 use super::nat::Zone;
@@ -99,10 +99,6 @@ pub(super) fn unknown(network: &Network, switch: SwitchId) -> BTreeSet<IpAddr> {
         unknown.remove(&own);
     }
     unknown
-}
-
-fn is_host(net: &IpNet) -> bool {
-    net.prefix_len() == net.max_prefix_len()
 }
 
 /// External addresses that a router port answers for, with the Ethernet address.

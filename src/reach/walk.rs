@@ -298,6 +298,10 @@ pub(super) enum Fixed {
     External(RouterPortId, bool),
     /// For an address that a router shares.
     Shared(RouterId),
+    /// With an address that is one of a router port's translations': as it is asked for, as it is inside, and as it is
+    /// inside where connections from outside are remembered.
+    Translated(RouterPortId, Field),
+    Remembered(RouterPortId),
     /// From an address that a gateway lends.
     Lent(RouterPortId),
     /// What the Internet would send to private addresses.
@@ -468,10 +472,15 @@ impl<'n> Walker<'n> {
 
     /// The packets of a flow that are in `set` now.
     pub(super) fn part(&self, flow: &Flow, set: Set) -> Set {
+        self.sets.and(flow.set, self.sent(flow, set))
+    }
+
+    /// Packets, as they were sent, that are in `set` if they have become what those of a flow are now.
+    fn sent(&self, flow: &Flow, set: Set) -> Set {
         self.note_written(flow, set);
         let set = self.sets.before(set, &flow.rewrite);
         self.note(flow.set, set);
-        self.sets.and(flow.set, set)
+        set
     }
 
     /// The values that an address of packets may have now; `None` if those are too many ranges to look at.
@@ -483,10 +492,14 @@ impl<'n> Walker<'n> {
         (ranges.len() <= RANGES_MAX).then_some(ranges)
     }
 
-    /// The same, to pass by rows that are about other addresses, of which a router may have a thousand. None is passed
-    /// by where it is noted what packets are asked.
-    pub(super) fn at_most(&self, flow: &Flow, field: Field) -> Ranges {
-        Ranges(if self.asked.is_some() { None } else { self.addresses(flow, field) })
+    /// The same, to pass by rows that are about one other address each, of which a router may have a thousand: they are
+    /// asked about as one, packets with any of their addresses being `all`.
+    pub(super) fn at_most(&self, flow: &Flow, field: Field, all: Set) -> Ranges {
+        let ranges = self.addresses(flow, field);
+        if self.asked.is_some() && ranges.is_some() {
+            self.sent(flow, all);
+        }
+        Ranges(ranges)
     }
 
     /// Packets that are always the same ones, found out once.
