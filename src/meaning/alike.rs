@@ -2,8 +2,8 @@
 //!
 //! Wherever a packet is asked about an address, that is noted ([`Meaning::take_asked`]): machines of the same traits whose
 //! addresses get the same answers behave alike. What else is asked of a machine is a trait: where it is, who its groups
-//! are, what it may use, what it is told. Whoever is called by name or address (a next hop, a backend, a translated
-//! machine) is like nobody. Refuses to know rows.
+//! are, what it may use, what it is told, where it has public addresses. Whoever is called by name or address (a next hop,
+//! a backend, whose public address is not its alone) is like nobody. Refuses to know rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
