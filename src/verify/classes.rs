@@ -35,7 +35,7 @@ type Place = (VpcId, usize);
 
 /// What an address is of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Kind {
+pub(super) enum Kind {
     Own,
     Public,
 }
@@ -78,6 +78,8 @@ pub(super) struct Sorted {
     lists: BTreeMap<List, Vec<Listed>>,
     /// Who has an address, in the places that there are.
     having: HashMap<u128, Vec<(Kind, PortId)>>,
+    /// Every machine's own addresses by place, and all public ones, in order.
+    by_address: BTreeMap<Option<Place>, Vec<(u128, PortId)>>,
 }
 
 /// What is left of a question for addresses of a list, by class and which of a machine's it is: of those for which it is
@@ -110,26 +112,22 @@ enum By {
     Part(usize),
 }
 
-/// A sender, and for whom its packets and those to others may stand.
-pub(super) struct Group<'c> {
-    classes: &'c Classes<'c>,
+/// Some addresses, from the first to the last.
+pub(super) type Range = (u128, u128);
+
+/// A sender, and for whom its packets and those to others stand.
+pub(super) struct Standing {
     /// The machine that sends, if it is one.
     from: Option<PortId>,
     /// Where it reaches machines by their own addresses, of those that are classes.
     place: Option<Place>,
-}
-
-/// For whom else a sender and those that it has sent to stand.
-#[derive(Default)]
-pub(super) struct StoodFor {
-    /// Machines that send alike.
-    pub(super) fellows: Vec<PortId>,
-    /// Addresses that packets need not be sent to.
+    /// Addresses that packets need not be sent to: of each class there is another, beside the sender.
     others: Others,
+    told: Told,
 }
 
 /// Addresses of machines.
-type Others = BTreeSet<(Kind, PortId)>;
+pub(super) type Others = BTreeSet<(Kind, PortId)>;
 
 /// Who is told apart by what was asked.
 #[derive(Default)]
@@ -178,13 +176,16 @@ impl Sorted {
             place_of: BTreeMap::new(),
             lists: BTreeMap::new(),
             having: HashMap::new(),
+            by_address: BTreeMap::new(),
         };
         for (id, port) in model.ports() {
             let Some(part) = rows.part(&port.name) else { continue };
             sorted.place_of.insert(id, (meaning.realm(id), part));
             for kind in [Kind::Own, Kind::Public] {
-                for address in sorted.addresses(kind, id) {
-                    sorted.having.entry(bits(address)).or_default().push((kind, id));
+                let place = sorted.place_of.get(&id).copied().filter(|_| kind == Kind::Own);
+                for address in sorted.addresses(kind, id).into_iter().map(bits) {
+                    sorted.having.entry(address).or_default().push((kind, id));
+                    sorted.by_address.entry(place).or_default().push((address, id));
                 }
             }
         }
@@ -198,6 +199,7 @@ impl Sorted {
             sorted.add(members);
         }
         sorted.lists.values_mut().for_each(|list| list.sort_by_key(|it| it.address));
+        sorted.by_address.values_mut().for_each(|all| all.sort_unstable());
         sorted
     }
 
@@ -250,31 +252,12 @@ impl<'s> Classes<'s> {
         Classes { sets, sorted, answers: RefCell::default() }
     }
 
-    /// A sender; `part` is the one of the rows' network that the router is in by which it sends, if it is no machine.
-    pub(super) fn group(
-        &self,
-        sender: Sender,
-        meaning: &Meaning<'_>,
-        part: impl FnOnce() -> Option<usize>,
-    ) -> Group<'_> {
-        let from = match sender.from {
-            Spot::Port(id) => Some(id),
-            Spot::Router(_) | Spot::Wire(_) => None,
-        };
-        let place = match (from, sender.via) {
-            (Some(id), _) => self.sorted.place_of.get(&id).copied(),
-            (None, Some(side)) => part().map(|part| (meaning.realm_of(side), part)),
-            (None, None) => None,
-        };
-        Group { classes: self, from, place }
-    }
-
-    /// Packets to any of these addresses.
-    fn destined(&self, all: &Others) -> Set {
+    /// Packets to those of some addresses that are in a range.
+    pub(super) fn destined(&self, all: &Others, (low, high): Range) -> Set {
         let addresses = || all.iter().flat_map(|(kind, id)| self.sorted.addresses(*kind, *id));
         let of = |family| {
-            let own = addresses().filter(|address| eth_type(*address) == family);
-            let own = own.map(|address| (bits(address), bits(address)));
+            let own = addresses().filter(|address| eth_type(*address) == family).map(bits);
+            let own = own.filter(|own| (low..=high).contains(own)).map(|own| (own, own));
             self.sets.and(self.sets.value(Field::EthType, family), self.sets.ranges(Field::IpDst, own))
         };
         self.sets.or(of(IPV4), of(IPV6))
@@ -355,73 +338,135 @@ impl Answers {
     }
 }
 
-impl Group<'_> {
-    /// The addresses that need not be sent to: of each class there is another, beside the sender.
-    pub(super) fn others(&self) -> StoodFor {
-        let sorted = self.classes.sorted;
-        let near = self.place.and_then(|place| sorted.by_place.get(&place));
-        let near = near.into_iter().flatten().map(|at| (Kind::Own, *at));
-        let all = near.chain(sorted.with_publics.iter().map(|at| (Kind::Public, *at)));
-        let others = all.flat_map(|(kind, at)| {
-            let members = sorted.classes[at].members.iter().copied();
-            members.filter(|id| Some(*id) != self.from).skip(1).map(move |id| (kind, id))
-        });
-        StoodFor { fellows: Vec::new(), others: others.collect() }
-    }
+/// So many addresses are sent to at once: what is left of packets to many is made again for each that fares otherwise.
+const AT_ONCE: usize = 64;
 
-    /// Packets to addresses that need not be sent to.
-    pub(super) fn destined(&self, stood_for: &StoodFor) -> Set {
-        self.classes.destined(&stood_for.others)
-    }
-
-    /// Who is left, once something was asked; packets to whoever that has told apart.
-    pub(super) fn parted(&self, stood_for: &mut StoodFor, asked: &Asked) -> Set {
-        let sorted = self.classes.sorted;
-        let told = self.told(&stood_for.others, asked);
-        let apart: Others = told.receivers.intersection(&stood_for.others).copied().collect();
-        stood_for.others.retain(|other| !apart.contains(other));
-        let class = self.from.and_then(|id| Some((id, sorted.of.get(&id)?)));
-        let is_like =
-            |id: PortId| ![Kind::Own, Kind::Public].iter().any(|it| told.receivers.contains(&(*it, id)));
-        stood_for.fellows = match class.filter(|(id, _)| is_like(*id)) {
-            Some((from, at)) => {
-                let all = sorted.classes[*at].members.iter().copied();
-                all.filter(|id| *id != from && !told.senders.contains(id)).collect()
-            }
-            None => Vec::new(),
+impl Sorted {
+    /// A sender; `part` is the one of the rows' network that the router is in by which it sends, if it is no machine.
+    pub(super) fn standing(
+        &self,
+        sender: Sender,
+        meaning: &Meaning<'_>,
+        part: impl FnOnce() -> Option<usize>,
+    ) -> Standing {
+        let from = match sender.from {
+            Spot::Port(id) => Some(id),
+            Spot::Router(_) | Spot::Wire(_) => None,
         };
-        self.classes.destined(&apart)
+        let place = match (from, sender.via) {
+            (Some(id), _) => self.place_of.get(&id).copied(),
+            (None, Some(side)) => part().map(|part| (meaning.realm_of(side), part)),
+            (None, None) => None,
+        };
+        let near = place.and_then(|place| self.by_place.get(&place));
+        let near = near.into_iter().flatten().map(|at| (Kind::Own, *at));
+        let all = near.chain(self.with_publics.iter().map(|at| (Kind::Public, *at)));
+        let others = all.flat_map(|(kind, at)| {
+            let members = self.classes[at].members.iter().copied();
+            members.filter(|id| Some(*id) != from).skip(1).map(move |id| (kind, id))
+        });
+        Standing { from, place, others: others.collect(), told: Told::default() }
     }
 
-    fn told(&self, others: &Others, asked: &Asked) -> Told {
-        let (classes, sorted) = (self.classes, self.classes.sorted);
-        let mut told = Told::default();
+    /// All destinations, by parts in which there are not many that are sent to.
+    pub(super) fn parts(&self, standing: &Standing) -> Vec<Range> {
+        let near = standing.place.and_then(|place| self.by_address.get(&Some(place)));
+        let near = near.into_iter().flatten().map(|(address, id)| (*address, (Kind::Own, *id)));
+        let publics = self.by_address.get(&None).into_iter().flatten();
+        let all = near.chain(publics.map(|(address, id)| (*address, (Kind::Public, *id))));
+        parts(all.filter(|(_, it)| !standing.others.contains(it)).map(|(address, _)| address))
+    }
+
+    /// The same of some addresses.
+    pub(super) fn parts_of(&self, all: &Others) -> Vec<Range> {
+        parts(all.iter().flat_map(|(kind, id)| self.addresses(*kind, *id)).map(bits))
+    }
+
+    /// Who sends alike, once all is followed.
+    pub(super) fn fellows(&self, Standing { from, told, .. }: &Standing) -> Vec<PortId> {
+        let class = from.and_then(|id| Some((id, self.of.get(&id)?)));
+        let is_told =
+            |id: PortId| [Kind::Own, Kind::Public].iter().any(|it| told.receivers.contains(&(*it, id)));
+        let Some((from, at)) = class.filter(|(id, _)| !is_told(*id)) else { return Vec::new() };
+        let all = self.classes[*at].members.iter().copied();
+        all.filter(|id| *id != from && !told.senders.contains(id)).collect()
+    }
+
+    /// Translations of those that are stood for, where those of whoever stands for them have decided.
+    pub(super) fn used_alike(
+        &self,
+        standing: &Standing,
+        fellows: &[PortId],
+        used: &BTreeSet<Span>,
+    ) -> Vec<Span> {
+        let spans = |id: PortId| self.publics.get(&id).into_iter().flatten().map(|it| it.span);
+        let alike = |like: PortId, id: PortId| {
+            let pairs = spans(like).zip(spans(id));
+            pairs.filter(|(like, _)| used.contains(like)).map(|(_, span)| span).collect::<Vec<_>>()
+        };
+        let mut found = Vec::new();
+        for class in self.with_publics.iter().map(|at| &self.classes[*at]) {
+            let others = class.members.iter().filter(|id| standing.others.contains(&(Kind::Public, **id)));
+            if let Some(seen) = standing.seen(Kind::Public, class) {
+                found.extend(others.flat_map(|id| alike(seen, *id)));
+            }
+        }
+        if let Some(from) = standing.from {
+            found.extend(fellows.iter().flat_map(|id| alike(from, *id)));
+        }
+        found
+    }
+}
+
+impl Standing {
+    /// Addresses that packets need not be sent to.
+    pub(super) fn others(&self) -> &Others {
+        &self.others
+    }
+
+    /// Takes out of those whoever was told apart.
+    pub(super) fn take_apart(&mut self) -> Others {
+        let apart: Others = self.told.receivers.intersection(&self.others).copied().collect();
+        self.others.retain(|other| !apart.contains(other));
+        apart
+    }
+
+    /// The one of a class that packets are sent to for others.
+    fn seen(&self, kind: Kind, class: &Class) -> Option<PortId> {
+        let is_seen = |id: &&PortId| Some(**id) != self.from && !self.others.contains(&(kind, **id));
+        class.members.iter().find(is_seen).copied()
+    }
+}
+
+impl Classes<'_> {
+    /// Notes who is told apart by what was asked.
+    pub(super) fn note(&self, standing: &mut Standing, asked: &Asked) {
+        let (sorted, mut told) = (self.sorted, std::mem::take(&mut standing.told));
         let families = |place| [(place, IPV4), (place, IPV6)];
-        let near = self.place.into_iter().flat_map(|place| families(Some(place)));
+        let near = standing.place.into_iter().flat_map(|place| families(Some(place)));
         let lists: Vec<List> =
             near.chain(families(None)).filter(|it| sorted.lists.contains_key(it)).collect();
         for ((foreseen, set), among) in &asked.sent {
             for list in &lists {
                 let kind = if list.0.is_some() { Kind::Own } else { Kind::Public };
-                let answers = classes.answers(*list, Field::IpDst, *set);
+                let answers = self.answers(*list, Field::IpDst, *set);
                 for which in answers.0.keys() {
                     let class = &sorted.classes[which.0];
-                    let is_seen = |id: &&PortId| Some(**id) != self.from && !others.contains(&(kind, **id));
                     if *foreseen != Some(class.place.1)
-                        && let Some(seen) = class.members.iter().find(is_seen)
+                        && let Some(seen) = standing.seen(kind, class)
                     {
-                        let apart = answers.told(class, *which, *seen);
-                        if !apart.is_empty() && classes.is_of(kind, *seen, Field::IpDst, among) {
+                        let apart = answers.told(class, *which, seen);
+                        if !apart.is_empty() && self.is_of(kind, seen, Field::IpDst, among) {
                             told.receivers.extend(apart.into_iter().map(|id| (kind, id)));
                         }
                     }
                 }
             }
-            if let (Some(from), Some(place)) = (self.from, self.place)
+            if let (Some(from), Some(place)) = (standing.from, standing.place)
                 && *foreseen != Some(place.1)
             {
-                let apart = classes.told(Kind::Own, from, Field::IpSrc, *set);
-                if !apart.is_empty() && classes.is_of(Kind::Own, from, Field::IpSrc, among) {
+                let apart = self.told(Kind::Own, from, Field::IpSrc, *set);
+                if !apart.is_empty() && self.is_of(Kind::Own, from, Field::IpSrc, among) {
                     told.senders.extend(apart);
                 }
             }
@@ -431,36 +476,27 @@ impl Group<'_> {
                 if *foreseen == Some(sorted.place_of[&machine].1) {
                     continue;
                 }
-                let apart = classes.told(kind, machine, written.field, written.set);
+                let apart = self.told(kind, machine, written.field, written.set);
                 let by_any = apart.iter().flat_map(|id| [(Kind::Own, *id), (Kind::Public, *id)]);
                 told.receivers.extend(by_any);
-                if Some(machine) == self.from {
+                if Some(machine) == standing.from {
                     told.senders.extend(apart);
                 }
             }
         }
-        told
+        standing.told = told;
     }
+}
 
-    /// Translations of those that are stood for, where those of whoever stands for them have decided.
-    pub(super) fn used_alike(&self, stood_for: &StoodFor, used: &BTreeSet<Span>) -> Vec<Span> {
-        let sorted = self.classes.sorted;
-        let spans = |id: PortId| sorted.publics.get(&id).into_iter().flatten().map(|it| it.span);
-        let alike = |like: PortId, id: PortId| {
-            let pairs = spans(like).zip(spans(id));
-            pairs.filter(|(like, _)| used.contains(like)).map(|(_, span)| span).collect::<Vec<_>>()
-        };
-        let mut found = Vec::new();
-        for class in sorted.with_publics.iter().map(|at| &sorted.classes[*at]) {
-            let is_other = |id: &PortId| stood_for.others.contains(&(Kind::Public, *id));
-            let seen = class.members.iter().find(|id| Some(**id) != self.from && !is_other(id));
-            let others = class.members.iter().filter(|id| is_other(id));
-            found.extend(seen.into_iter().flat_map(|seen| others.clone().flat_map(|id| alike(*seen, *id))));
-        }
-        let fellows = stood_for.fellows.iter();
-        found.extend(
-            self.from.into_iter().flat_map(|from| fellows.clone().flat_map(move |id| alike(from, *id))),
-        );
-        found
-    }
+/// Ranges of which each has so many of some addresses as are sent to at once; together they are all. The last comes
+/// first.
+fn parts(addresses: impl Iterator<Item = u128>) -> Vec<Range> {
+    let mut addresses: Vec<u128> = addresses.collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    let bounds = addresses.into_iter().step_by(AT_ONCE).skip(1);
+    let lows = [0].into_iter().chain(bounds.clone());
+    let mut parts: Vec<Range> = lows.zip(bounds.map(|next| next - 1).chain([u128::MAX])).collect();
+    parts.reverse();
+    parts
 }

@@ -40,6 +40,16 @@ pub(super) struct Compared {
     pub(super) used: BTreeSet<Span>,
 }
 
+impl Compared {
+    /// What came of comparing more of the same sender.
+    pub(super) fn add(&mut self, more: Compared) {
+        self.differences.extend(more.differences);
+        more.detours.into_iter().for_each(|detour| note(&mut self.detours, detour));
+        self.unsaid.extend(more.unsaid);
+        self.used.extend(more.used);
+    }
+}
+
 /// Compares what one sender may send.
 pub(super) fn sender(checked: &Checked<'_>, done: &RowsMeaning<'_>, sent: &Sent) -> Compared {
     let sets = done.sets();

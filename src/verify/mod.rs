@@ -23,16 +23,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::check::Checked;
-use crate::meaning::{self, Idle, Meaning, Reason, Sender, Spot};
+use crate::meaning::{self, Idle, Meaning, Reason, Spot};
 use crate::model::PortId;
 use crate::parallel::{self, Give};
 use crate::progress;
-use crate::reach::header::Header;
+use crate::reach::header::{Field, Header};
 use crate::reach::network::Network;
-use crate::reach::set::{Set, Sets};
+use crate::reach::set::Sets;
 use crate::span::Span;
 
-use self::classes::{Asked, Classes, Sorted};
+use self::classes::{Asked, Classes, Others, Range, Sorted, Standing};
 use self::compare::{Compared, Sent};
 use self::rows::RowsMeaning;
 use self::universe::{Errand, Universe};
@@ -214,6 +214,33 @@ struct Looked {
     fellows: Vec<PortId>,
 }
 
+/// A sender that is being followed.
+struct Looking {
+    nth: usize,
+    told: Option<Difference>,
+    errand: Errand,
+    standing: Standing,
+    /// Where it has not sent to yet.
+    left: Vec<Range>,
+    /// To these alone, if not to all but whoever is stood for.
+    only: Option<Others>,
+    compared: Compared,
+}
+
+/// What is left of following a sender.
+enum Step {
+    Rest(Box<Looking>),
+    Done,
+}
+
+/// What sets live for.
+struct Desk<'d> {
+    meaning: Meaning<'d>,
+    done: RowsMeaning<'d>,
+    classes: Classes<'d>,
+    universe: Universe<'d>,
+}
+
 /// What a proof needs.
 struct Proof<'p> {
     checked: &'p Checked<'p>,
@@ -232,61 +259,94 @@ impl Proof<'_> {
 
     /// Follows senders until none is left, or it is time to stop. Sets are let go when there are too many.
     fn work(&self, give: &mut Give<'_, Found>) {
-        let mut is_more = true;
-        while is_more {
+        let mut looking = None;
+        loop {
             let sets = Sets::default();
-            let meaning = Meaning::new(self.meaning, &sets);
-            let mut done = RowsMeaning::new(self.rows, &sets, self.goes_on);
-            let classes = Classes::new(self.sorted, &sets);
-            let universe = Universe::new(self.checked, &sets);
-            let mut is_fresh = true;
-            while is_more && (std::mem::take(&mut is_fresh) || sets.n_edges() <= self.n_edges) {
-                let next = self.shared().errands.next();
-                is_more = next.is_some_and(|(at, errand)| {
-                    let Sender { from, .. } = errand.sender;
-                    let told = match from {
-                        Spot::Port(id) => compare::told(self.checked, &meaning, self.rows, id),
-                        Spot::Router(_) | Spot::Wire(_) => None,
-                    };
-                    let looked = if self.shared().proven.contains(&from) {
-                        Ok(None)
-                    } else {
-                        let all = universe.of(self.checked, &meaning, &errand);
-                        self.look(errand, &meaning, &mut done, &classes, all).map(Some).ok_or(())
-                    };
-                    give(at, Found { told, looked })
-                });
+            let mut desk = Desk {
+                meaning: Meaning::new(self.meaning, &sets),
+                done: RowsMeaning::new(self.rows, &sets, self.goes_on),
+                classes: Classes::new(self.sorted, &sets),
+                universe: Universe::new(self.checked, &sets),
+            };
+            let (mut is_fresh, mut is_over) = (true, false);
+            while !is_over && (std::mem::take(&mut is_fresh) || sets.n_edges() <= self.n_edges) {
+                let next = looking.take().or_else(|| self.next(&desk, give));
+                match next.and_then(|next| self.step(&mut desk, next, give)) {
+                    Some(Step::Rest(rest)) => looking = Some(*rest),
+                    Some(Step::Done) => {}
+                    None => is_over = true,
+                }
             }
-            meaning.note_asked(&mut self.shared().is_used);
+            desk.meaning.note_asked(&mut self.shared().is_used);
+            if is_over {
+                return;
+            }
         }
     }
 
-    /// Follows what a sender may send, to one of each class and to whoever turns out to be told from that one. `None`
-    /// where it was time to stop.
-    fn look(
-        &self,
-        errand: Errand,
-        meaning: &Meaning<'_>,
-        done: &mut RowsMeaning<'_>,
-        classes: &Classes<'_>,
-        (all, asking): (Set, Set),
-    ) -> Option<Looked> {
-        let (sets, sender) = (done.sets(), errand.sender);
-        let group = classes.group(sender, meaning, || self.rows.part_of_router(self.checked, sender.via?));
-        let mut sent = Sent { from: sender.from, asking, regions: Vec::new(), courses: Vec::new() };
-        let (mut asked, mut stood_for) = (Asked::default(), group.others());
-        let mut set = sets.minus(all, group.destined(&stood_for));
-        while !set.is_none() {
-            sent.regions.extend(meaning.regions(sender, set, asking, self.goes_on)?);
-            sent.courses.extend(done.courses(self.checked, sender, set, asking)?);
-            asked.meant(meaning.take_asked());
-            asked.done(done.take_asked());
-            set = sets.and(all, group.parted(&mut stood_for, &asked));
+    /// Follows a sender to some addresses; at the end gives away what came of it. `None` where it was time to stop, or
+    /// nobody listens.
+    fn step(&self, desk: &mut Desk<'_>, mut it: Looking, give: &mut Give<'_, Found>) -> Option<Step> {
+        if let Some(range) = it.left.pop() {
+            if self.part(desk, &mut it, range).is_some() {
+                return Some(Step::Rest(Box::new(it)));
+            }
+            give(it.nth, Found { told: it.told, looked: Err(()) });
+            return None;
         }
-        let mut compared = compare::sender(self.checked, done, &sent);
-        let used = group.used_alike(&stood_for, &compared.used);
+        let apart = it.standing.take_apart();
+        if !apart.is_empty() {
+            it.left = self.sorted.parts_of(&apart);
+            it.only = Some(apart);
+            return Some(Step::Rest(Box::new(it)));
+        }
+        let Looking { nth, told, errand, standing, mut compared, .. } = it;
+        let fellows = self.sorted.fellows(&standing);
+        let used = self.sorted.used_alike(&standing, &fellows, &compared.used);
         compared.used.extend(used);
-        (self.goes_on)().then_some(Looked { errand, compared, fellows: stood_for.fellows })
+        let looked = Ok(Some(Looked { errand, compared, fellows }));
+        give(nth, Found { told, looked }).then_some(Step::Done)
+    }
+
+    /// The next sender for whom nobody else has been followed.
+    fn next(&self, desk: &Desk<'_>, give: &mut Give<'_, Found>) -> Option<Looking> {
+        loop {
+            let (nth, errand) = self.shared().errands.next()?;
+            let told = match errand.sender.from {
+                Spot::Port(id) => compare::told(self.checked, &desk.meaning, self.rows, id),
+                Spot::Router(_) | Spot::Wire(_) => None,
+            };
+            if !self.shared().proven.contains(&errand.sender.from) {
+                let part = || self.rows.part_of_router(self.checked, errand.sender.via?);
+                let standing = self.sorted.standing(errand.sender, &desk.meaning, part);
+                let (left, compared) = (self.sorted.parts(&standing), Compared::default());
+                return Some(Looking { nth, told, errand, standing, left, only: None, compared });
+            }
+            if !give(nth, Found { told, looked: Ok(None) }) {
+                return None;
+            }
+        }
+    }
+
+    /// Follows what a sender may send to addresses of a range. `None` where it was time to stop.
+    fn part(&self, desk: &mut Desk<'_>, looking: &mut Looking, range: Range) -> Option<()> {
+        let Desk { meaning, done, classes, universe } = desk;
+        let (sets, sender) = (done.sets(), looking.errand.sender);
+        let (all, asking) = universe.of(self.checked, meaning, &looking.errand);
+        let all = sets.and(all, sets.range(Field::IpDst, range.0, range.1));
+        let set = match &looking.only {
+            Some(only) => sets.and(all, classes.destined(only, range)),
+            None => sets.minus(all, classes.destined(looking.standing.others(), range)),
+        };
+        let regions = meaning.regions(sender, set, asking, self.goes_on)?;
+        let courses = done.courses(self.checked, sender, set, asking)?;
+        let mut asked = Asked::default();
+        asked.meant(meaning.take_asked());
+        asked.done(done.take_asked());
+        classes.note(&mut looking.standing, &asked);
+        let sent = Sent { from: sender.from, asking, regions, courses };
+        looking.compared.add(compare::sender(self.checked, done, &sent));
+        Some(())
     }
 
     /// Adds what came of following a sender, unless somebody else was followed for it in the meantime. Reasons are
