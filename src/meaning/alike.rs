@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use super::{Meaning, Side, Told};
 use crate::model::{GatewayId, GroupId, PortId, SubnetId, VpcId};
 use crate::nb::matching::{self, ReferenceKind};
+use crate::reach::address::is_host;
 use crate::span::Span;
 
 /// What tells machines apart besides their addresses.
@@ -29,6 +30,8 @@ pub struct Traits {
 /// An address outside that is translated to one machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Public {
+    /// By whom.
+    gateway: GatewayId,
     /// The address.
     pub address: IpAddr,
     /// Where the translation stands.
@@ -52,7 +55,7 @@ impl Meaning<'_> {
         let mut by_machine: BTreeMap<PortId, BTreeMap<(GatewayId, bool), Public>> = BTreeMap::new();
         for it in all {
             if let Some(id) = self.net.publics.get(&(it.gateway, it.outside)) {
-                let public = Public { address: it.outside, span: it.span };
+                let public = Public { gateway: it.gateway, address: it.outside, span: it.span };
                 by_machine.entry(*id).or_default().insert((it.gateway, it.outside.is_ipv6()), public);
             }
         }
@@ -67,12 +70,7 @@ impl Meaning<'_> {
         let called = self.called(&told);
         let strange: BTreeSet<SubnetId> =
             model.subnets().map(|(id, _)| id).filter(|id| self.names_ports(*id)).collect();
-        let held = self.net.held();
-        let mut publics: BTreeMap<PortId, Vec<(GatewayId, bool)>> = BTreeMap::new();
-        for ((gateway, address), id) in &self.net.publics {
-            publics.entry(*id).or_default().push((*gateway, address.is_ipv6()));
-        }
-        publics.values_mut().for_each(|all| all.sort_unstable());
+        let (held, publics) = (self.net.held(), self.publics());
         let is_plain = |id: PortId| {
             let port = model.port(id);
             let is_own = |address: &IpAddr| {
@@ -86,6 +84,7 @@ impl Meaning<'_> {
         let plain = told.into_iter().filter(|(id, _)| is_plain(*id)).map(|(id, told)| {
             let port = model.port(id);
             let blocks = &model.subnet(port.subnet).blocks;
+            let place = |it: &Public| (it.gateway, it.address.is_ipv6());
             let block = |address: &IpAddr| blocks.iter().position(|it| it.cidr.value.contains(address));
             let traits = Traits {
                 subnet: port.subnet,
@@ -93,7 +92,7 @@ impl Meaning<'_> {
                 is_guarded: port.port_security,
                 told,
                 blocks: assignment.port(id).addresses.iter().map(block).collect(),
-                publics: publics.remove(&id).unwrap_or_default(),
+                publics: publics.get(&id).map_or(&[][..], Vec::as_slice).iter().map(place).collect(),
             };
             (id, traits)
         });
@@ -116,7 +115,7 @@ impl Meaning<'_> {
             let translated = net.translations[id.0].iter();
             let translated = translated.filter(|it| !it.is_inward || !is_public((it.gateway, it.outside)));
             let translated = translated.map(|it| it.inside);
-            let translated = translated.filter(|net| net.prefix_len() == net.max_prefix_len());
+            let translated = translated.filter(is_host);
             let served = net.served_by[id.0].iter().flat_map(|it| &it.backends).map(|(to, _)| *to);
             let all = net.next_hops(id).into_iter().chain(translated.map(|net| net.addr()));
             all.chain(served).map(move |address| (net.realm_of(id), address)).collect::<Vec<_>>()

@@ -15,7 +15,7 @@ use crate::model::{
     Balancer, Gateway, GatewayId, Model, NatRule, PortId, Public, Subnet, SubnetId, Transport, VpcId,
 };
 use crate::names;
-use crate::reach::address::{within, within_any};
+use crate::reach::address::{is_host, within, within_any};
 use crate::reach::header::{Field, SCTP, TCP, UDP};
 use crate::reach::set::{Set, Sets};
 use crate::span::{Span, Spanned};
@@ -187,7 +187,7 @@ impl<'m> Network<'m> {
         let balanced = model.balanced_addresses();
         for (id, subnet) in model.subnets().filter(|(_, subnet)| subnet.routed) {
             let proxied = subnet.arp_proxy.iter().map(|net| net.value);
-            let proxied = proxied.filter(|net| net.prefix_len() == net.max_prefix_len());
+            let proxied = proxied.filter(is_host);
             let proxied =
                 proxied.map(|net| net.addr()).chain(balanced.get(&id).into_iter().flatten().copied());
             proxied.for_each(|address| self.hold(id, address, Spot::Router(Side::Subnet(id))));
@@ -235,7 +235,7 @@ impl<'m> Network<'m> {
         for (at, translations) in self.translations.iter().enumerate() {
             // It is translated once, and one gateway answers for it.
             let one = translations.iter().filter(|it| it.is_inward && n_uses[&it.outside] == 2);
-            for it in one.filter(|it| it.inside.prefix_len() == it.inside.max_prefix_len()) {
+            for it in one.filter(|it| is_host(&it.inside)) {
                 let holders = held.get(&(self.realms[at], it.inside.addr()));
                 if let Some([Spot::Port(id)]) = holders.map(Vec::as_slice) {
                     found.entry((it.gateway, *id, it.outside.is_ipv6())).or_default().push(it.outside);

@@ -11,7 +11,7 @@ use super::set::{Set, Sets};
 pub(super) struct Ranges(pub(super) Option<Vec<(u128, u128)>>);
 
 impl Ranges {
-    /// Whether it may lie in a network; in one of several addresses it may always.
+    /// Whether it may be an address; in a network of several it may always lie.
     pub(super) fn may_have(&self, net: &IpNet) -> bool {
         if !is_host(net) {
             return true;
@@ -22,7 +22,7 @@ impl Ranges {
 }
 
 /// Whether it is one address.
-pub(super) fn is_host(net: &IpNet) -> bool {
+pub(crate) fn is_host(net: &IpNet) -> bool {
     net.prefix_len() == net.max_prefix_len()
 }
 

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::address::within_any;
+use super::address::{is_host, within_any};
 use super::header::{Field, Header, bits, eth_type};
 use super::judge::{Judge, Party, Place};
 use super::network::{Link, Network, PortId, PortKind, RowId, SwitchId, Vip};
@@ -276,7 +276,7 @@ fn at(judge: &Judge<'_>, net: IpNet, name: &str) -> Result<Vec<Party>, String> {
         return Ok(vec![party(judge.sets, Place::Router, routers)]);
     }
     if judge.wires().is_empty() {
-        let what = if net.prefix_len() == net.max_prefix_len() { "address" } else { "address in" };
+        let what = if is_host(&net) { "address" } else { "address in" };
         return Err(format!("no port has the {what} {name}, and there is no physical network"));
     }
     Ok(vec![party(judge.sets, Place::Outside, [net])])

@@ -298,9 +298,9 @@ pub(super) enum Fixed {
     External(RouterPortId, bool),
     /// For an address that a router shares.
     Shared(RouterId),
-    /// With an address that is one of a router port's translations': as it is asked for, as it is inside, and as it is
-    /// inside where connections from outside are remembered.
+    /// For an address outside, or from one inside, that a translation of a router port is about alone.
     Translated(RouterPortId, Field),
+    /// For an address inside that such a translation is about, where it remembers connections from outside.
     Remembered(RouterPortId),
     /// From an address that a gateway lends.
     Lent(RouterPortId),

@@ -30,6 +30,7 @@ use self::door::{Door, Doubles, Texts, doors};
 use self::marks::Atoms;
 use self::questions::Questions;
 use self::zones::Zones;
+use super::address;
 use super::judge::Judge;
 use super::network::{Network, Peers, PortId, RouterId, SwitchId, Translation};
 use super::parties::Who;
@@ -249,7 +250,7 @@ impl Sorter {
                 let holder = self.doubles.holders.get(&(zone, it.logical.addr())).copied().flatten();
                 let is_external_free = externals[&(zone, it.external)] == 1
                     && !self.doubles.holders.contains_key(&(zone, it.external));
-                let is_host = it.logical.prefix_len() == it.logical.max_prefix_len();
+                let is_host = address::is_host(&it.logical);
                 match (what, own.get(&(zone, it.logical)), holder) {
                     (Some(what), Some(switch), _) if it.mac.is_none() => {
                         said.entry(*switch).or_default().push(format!("{what} {}", it.external));
@@ -333,7 +334,7 @@ impl Sorter {
             && !self.questions[&zone].ports.contains(&port.name)
             && !self.doubles.ports.contains(&id)
             && (port.security.is_empty() || port.security == port.addresses)
-            && addresses.iter().all(|net| net.prefix_len() == net.max_prefix_len() && is_near(net))
+            && addresses.iter().all(|net| address::is_host(net) && is_near(net))
             && !self.open.contains(&port.switch)
             && is_whole;
         let home = match (is_plain, self.homes.get(&port.switch)) {

@@ -127,11 +127,8 @@ impl Asked {
     /// Whether packets of some, as they were sent, are among these is asked here.
     pub(in crate::reach) fn note(&self, among: Set, set: Set) {
         if set != Set::ALL && !set.is_none() {
-            self.questions.borrow_mut().sent.insert((
-                self.here.get(),
-                set,
-                if self.is_of_each { among } else { Set::ALL },
-            ));
+            let among = if self.is_of_each { among } else { Set::ALL };
+            self.questions.borrow_mut().sent.insert((self.here.get(), set, among));
         }
     }
 

@@ -15,6 +15,7 @@ use super::build::Builder;
 use super::{Link, Network, PortKind, RouterId, RouterPortId, RowId, parse_mac, parse_net};
 use crate::nb::matching::{self, Expr};
 use crate::nb::{AddressSet, LogicalRouter, Nat, Ref, Table};
+use crate::reach::address::is_host;
 use crate::target::Target;
 
 /// A translation that OVN carries out.
@@ -166,8 +167,7 @@ impl Builder<'_> {
         let Some(logical) = parse_net(&nat.logical_ip) else {
             return Err(done("its logical address is no address"));
         };
-        let is_host = logical.prefix_len() == logical.max_prefix_len();
-        if logical.addr().is_ipv6() != external.is_ipv6() || is_inward && !is_host {
+        if logical.addr().is_ipv6() != external.is_ipv6() || is_inward && !is_host(&logical) {
             return Err(done("its logical address does not go with its type or external address"));
         }
         let peers = match (&nat.allowed_ext_ips, &nat.exempted_ext_ips) {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt::Write;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use northc::nb::{Atom, Datum, Row, Rows, Table};
 use northc::parallel::with_threads;
@@ -12,7 +13,7 @@ use northc::reach::parties::everybody;
 use northc::reach::set::Sets;
 use northc::span::SourceMap;
 use northc::target::Target;
-use northc::verify::verify_within;
+use northc::verify::{verify, verify_within};
 
 use super::mutants::{changed, mutants, verdicts, with_acls};
 use super::{compared, compiled_from};
@@ -254,6 +255,35 @@ fn what_is_asked_elsewhere_tells_machines_of_a_class_apart() {
         let is_told = |name: &str| report.differences.iter().any(|it| it.from.starts_with(name));
         // The sixth and the seventh have 10.0.0.7 and 10.0.0.8.
         assert!(is_told("a-5.") && is_told("a-6."), "{:#?}", report.differences);
+    });
+}
+
+#[test]
+fn what_differs_is_said_though_its_sender_is_not_followed_to_the_end() {
+    // None is like another, and each sends to so many that it does so in two parts.
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "---\n{{apiVersion: northc.io/v1alpha1, kind: {kind}, metadata: {{name: {name}}}, spec: {{{spec}}}}}\n"
+        )
+    };
+    let mut text = object("Vpc", "all", "") + &object("Subnet", "net", "vpc: all, cidrs: 10.9.0.0/24");
+    for nth in 0..70 {
+        let spec = format!("subnet: net, allowedAddressPairs: 10.10.0.{nth}");
+        text += &object("NetworkInterface", &format!("m-{nth}"), &spec);
+    }
+    with_world(text, |checked, rows| {
+        let mut rows = rows.clone();
+        add_rule(&mut rows, |name| name == "net", "from-lport", (1000, "drop"), "ip4.dst == 10.9.0.5");
+        let network = Network::of_rows(&rows, Target::OLDEST);
+        let ends_after = |n: usize| {
+            let n_left = AtomicUsize::new(n);
+            let goes_on = || n_left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+            with_threads(1, || verify(checked, &network, &goes_on))
+        };
+        let first = (1..).map(|n| ends_after(20 * n)).find(|report| !report.differences.is_empty());
+        let report = first.expect("it differs");
+        assert_eq!(report.n_followed, 0);
+        assert!(report.differences.iter().all(|it| it.from == "m-0"), "{:#?}", report.differences);
     });
 }
 
