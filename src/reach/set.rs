@@ -8,9 +8,10 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
-use std::ops::Deref;
-use std::rc::Rc;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::ops::Range;
+
+use hashbrown::HashTable;
 
 use super::header::{Field, Header, N_FIELDS, Origin, Rewrite};
 
@@ -33,36 +34,57 @@ impl Set {
 /// More results than this are not kept: they can be had again.
 const DONE_MAX: usize = 1 << 19;
 
-/// The last value of an interval, and the set of what follows in later fields.
-type Edge = (u128, Set);
+/// An interval of values. Packed: of 32 bytes, 12 would be empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(Rust, packed(4))]
+struct Edge {
+    /// Its last value.
+    high: u128,
+    /// What follows in later fields.
+    rest: Set,
+}
 
-/// INVARIANT: edges are sorted, the last ends at `u128::MAX`, neighbours have different sets.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// INVARIANT: its edges, in [`Store::edges`], are sorted, the last ends at `u128::MAX`, neighbours have different sets.
+#[derive(Clone, Copy, Debug)]
 struct Node {
     field: Field,
-    edges: Rc<[Edge]>,
+    /// The fields that it and what follows are about.
+    about: Fields,
+    /// Of all that is in it.
+    hash: u32,
+    /// Its first edge.
+    first: u32,
+    n: u32,
 }
 
-/// How a set splits a field: not at all, or as its node does.
-enum Split {
-    Whole([Edge; 1]),
-    Node(Rc<[Edge]>),
+impl Node {
+    fn range(self) -> Range<usize> {
+        let first = self.first as usize;
+        first..first + self.n as usize
+    }
 }
 
-impl Deref for Split {
-    type Target = [Edge];
+/// Some fields: a bit for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Fields(u8);
 
-    fn deref(&self) -> &[Edge] {
-        match self {
-            Split::Whole(edges) => edges,
-            Split::Node(edges) => edges,
-        }
+impl Fields {
+    fn of(fields: impl IntoIterator<Item = Field>) -> Fields {
+        Fields(fields.into_iter().fold(0, |all, field| all | 1 << field as u8))
+    }
+
+    fn or(self, other: Fields) -> Fields {
+        Fields(self.0 | other.0)
+    }
+
+    fn has_any(self, other: Fields) -> bool {
+        self.0 & other.0 != 0
     }
 }
 
 /// A quick hash of a few words, as in `rustc`: what is looked up are numbers of our own.
 #[derive(Clone, Copy, Debug, Default)]
-struct Quick(u64);
+pub(crate) struct Quick(u64);
 
 impl Hasher for Quick {
     fn write(&mut self, bytes: &[u8]) {
@@ -99,7 +121,8 @@ impl Hasher for Quick {
     }
 }
 
-type Quickly<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
+/// A map whose keys are numbers of our own.
+pub(crate) type Quickly<K, V> = HashMap<K, V, BuildHasherDefault<Quick>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Op {
@@ -128,17 +151,37 @@ impl Op {
 fn passed(edges: &[Edge], high: u128) -> usize {
     match edges.get(1) {
         // Mostly it is one or none.
-        Some((next, _)) if *next <= high => edges.partition_point(|(end, _)| *end <= high),
-        _ => usize::from(edges.first().is_some_and(|(end, _)| *end <= high)),
+        Some(next) if next.high <= high => edges.partition_point(|edge| edge.high <= high),
+        _ => usize::from(edges.first().is_some_and(|edge| edge.high <= high)),
     }
+}
+
+/// What is left of how a set splits a field.
+enum Split {
+    /// It does not.
+    Whole(Set),
+    /// These edges of the store.
+    Edges(Range<usize>),
+}
+
+/// What is being undone to sets.
+struct Undoing<'r> {
+    rewrite: &'r Rewrite,
+    /// Fields that are not as they were.
+    written: Fields,
+    done: Quickly<Set, Set>,
 }
 
 #[derive(Debug, Default)]
 struct Store {
     /// Node `n` is set `n + 2`.
     nodes: Vec<Node>,
-    n_edges: usize,
-    numbers: Quickly<Node, Set>,
+    /// Those of all nodes, node by node.
+    edges: Vec<Edge>,
+    /// Those of nodes that are being made, each node's behind those of the one that it is made for.
+    making: Vec<Edge>,
+    /// Sets that have a node, by its hash.
+    numbers: HashTable<Set>,
     done: Quickly<(Op, Set, Set), Set>,
 }
 
@@ -147,6 +190,16 @@ struct Store {
 pub struct Sets(RefCell<Store>);
 
 impl Sets {
+    /// Lets all sets go, and keeps the room that they took. Numbers of before mean nothing any more.
+    pub fn clear(&mut self) {
+        let Store { nodes, edges, making, numbers, done } = self.0.get_mut();
+        nodes.clear();
+        edges.clear();
+        making.clear();
+        numbers.clear();
+        done.clear();
+    }
+
     /// Packets in both.
     pub fn and(&self, a: Set, b: Set) -> Set {
         self.0.borrow_mut().apply(Op::And, a, b)
@@ -194,21 +247,24 @@ impl Sets {
     pub fn ranges(&self, field: Field, ranges: impl IntoIterator<Item = (u128, u128)>) -> Set {
         let mut ranges: Vec<(u128, u128)> = ranges.into_iter().collect();
         ranges.sort_unstable();
-        let mut edges: Vec<Edge> = Vec::with_capacity(2 * ranges.len() + 1);
+        let mut store = self.0.borrow_mut();
+        let made = store.begin();
         // The first value that no range has reached; none where all are reached.
         let mut next = Some(0);
         for (low, high) in ranges {
             match next {
                 None => break,
                 Some(first) if high < first => continue,
-                Some(first) if low > first => edges.push((low - 1, Set::NONE)),
+                Some(first) if low > first => store.add(&made, low - 1, Set::NONE),
                 Some(_) => {}
             }
-            edges.push((high, Set::ALL));
+            store.add(&made, high, Set::ALL);
             next = high.checked_add(1);
         }
-        edges.extend(next.map(|_| (u128::MAX, Set::NONE)));
-        self.0.borrow_mut().node(field, edges)
+        if next.is_some() {
+            store.add(&made, u128::MAX, Set::NONE);
+        }
+        store.node(field, made)
     }
 
     /// Packets whose `field` is `value`.
@@ -218,15 +274,19 @@ impl Sets {
 
     /// Packets that are in `set` once `rewrite` has been done to them.
     pub fn before(&self, set: Set, rewrite: &Rewrite) -> Set {
-        if rewrite.is_identity() {
-            return set;
-        }
-        self.0.borrow_mut().before(set, rewrite, &mut HashMap::new())
+        let written = Field::ALL.into_iter().filter(|field| rewrite[*field] != Origin::Field(*field));
+        let written = Fields::of(written);
+        self.0.borrow_mut().before(set, &mut Undoing { rewrite, written, done: Quickly::default() })
     }
 
     /// Packets that differ from one in `set` at most in `field`.
     pub fn forget(&self, set: Set, field: Field) -> Set {
-        self.0.borrow_mut().forget(set, field, &mut HashMap::new())
+        self.0.borrow_mut().forget(set, field, &mut Quickly::default())
+    }
+
+    /// Whether it hangs on one of some fields if a packet is in the set.
+    pub fn is_about(&self, set: Set, fields: impl IntoIterator<Item = Field>) -> bool {
+        self.0.borrow().about(set).has_any(Fields::of(fields))
     }
 
     /// Whether the packet is in the set.
@@ -234,7 +294,7 @@ impl Sets {
         let store = self.0.borrow();
         let mut at = set;
         while let Some(node) = store.get(at) {
-            at = node.child(header[node.field]);
+            at = store.child(node, header[node.field]);
         }
         at == Set::ALL
     }
@@ -252,10 +312,10 @@ impl Sets {
         let store = self.0.borrow();
         while let Some(node) = store.get(left) {
             let mut low = 0;
-            for (high, child) in node.edges.iter() {
-                if !child.is_none() {
+            for Edge { high, rest } in store.of(node).iter().copied() {
+                if !rest.is_none() {
                     header[node.field] = low;
-                    left = *child;
+                    left = rest;
                     break;
                 }
                 low = high.saturating_add(1);
@@ -272,9 +332,9 @@ impl Sets {
             Some(node) if node.field == field => {
                 let mut low = 0;
                 let mut found = Vec::new();
-                for (high, child) in node.edges.iter() {
-                    if !child.is_none() {
-                        found.push((low, *high));
+                for Edge { high, rest } in store.of(node).iter().copied() {
+                    if !rest.is_none() {
+                        found.push((low, high));
                     }
                     low = high.saturating_add(1);
                 }
@@ -295,10 +355,11 @@ impl Sets {
         let store = self.0.borrow();
         let (mut starts, mut seen, mut left) = (BTreeSet::new(), HashSet::new(), vec![set]);
         while let Some(set) = left.pop() {
-            let Some(node) = store.get(set).filter(|_| seen.insert(set)) else { continue };
-            left.extend(node.edges.iter().map(|(_, child)| *child));
+            let is_about = |node: &Node| node.about.has_any(Fields::of([field])) && seen.insert(set);
+            let Some(node) = store.get(set).filter(is_about) else { continue };
+            left.extend(store.of(node).iter().map(|edge| edge.rest));
             if node.field == field {
-                starts.extend(node.edges.iter().filter_map(|(high, _)| high.checked_add(1)));
+                starts.extend(store.of(node).iter().filter_map(|edge| { edge.high }.checked_add(1)));
             }
         }
         starts
@@ -309,45 +370,83 @@ impl Sets {
         self.0.borrow().nodes.len()
     }
 
-    /// How many edges all nodes have together: what memory they take, 32 bytes each.
+    /// How many edges all nodes have together: what memory they take, 20 bytes each.
     pub fn n_edges(&self) -> usize {
-        self.0.borrow().n_edges
+        self.0.borrow().edges.len()
     }
 }
 
-impl Node {
-    fn child(&self, value: u128) -> Set {
-        self.edges[self.edges.partition_point(|(high, _)| *high < value)].1
-    }
+/// A node that is being made: where its edges begin.
+struct Making(usize);
+
+/// A hash in both halves: tables look at the first and the last bits.
+fn wide(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 impl Store {
     /// The node of a set that is neither all nor nothing.
-    fn get(&self, set: Set) -> Option<&Node> {
-        self.nodes.get((set.0 as usize).checked_sub(2)?)
+    fn get(&self, set: Set) -> Option<Node> {
+        self.nodes.get((set.0 as usize).checked_sub(2)?).copied()
     }
 
-    /// The set that these edges make.
-    fn node(&mut self, field: Field, edges: Vec<Edge>) -> Set {
-        let mut merged: Vec<Edge> = Vec::with_capacity(edges.len());
-        for (high, child) in edges {
-            match merged.last_mut() {
-                Some(last) if last.1 == child => last.0 = high,
-                _ => merged.push((high, child)),
+    fn about(&self, set: Set) -> Fields {
+        self.get(set).map_or(Fields::default(), |node| node.about)
+    }
+
+    fn of(&self, node: Node) -> &[Edge] {
+        &self.edges[node.range()]
+    }
+
+    fn child(&self, node: Node, value: u128) -> Set {
+        let edges = self.of(node);
+        edges[edges.partition_point(|edge| edge.high < value)].rest
+    }
+
+    /// A node without edges, to be made before any that was begun.
+    fn begin(&self) -> Making {
+        Making(self.making.len())
+    }
+
+    /// Adds an edge behind the others of a node.
+    fn add(&mut self, node: &Making, high: u128, rest: Set) {
+        match self.making[node.0..].last_mut() {
+            Some(last) if last.rest == rest => last.high = high,
+            _ => self.making.push(Edge { high, rest }),
+        }
+    }
+
+    /// The set that the edges make.
+    fn node(&mut self, field: Field, Making(at): Making) -> Set {
+        let made = &self.making[at..];
+        let set = match made {
+            [edge] => edge.rest,
+            _ => {
+                let mut quick = Quick::default();
+                (field, made).hash(&mut quick);
+                let hash = quick.finish() as u32;
+                let (nodes, edges) = (&mut self.nodes, &mut self.edges);
+                let node = |nodes: &[Node], set: &Set| nodes[set.0 as usize - 2];
+                let is_same = |set: &Set| {
+                    let node = node(nodes, set);
+                    (node.hash, node.field) == (hash, field) && edges[node.range()] == *made
+                };
+                let entry = self.numbers.entry(wide(hash), is_same, |set| wide(node(nodes, set).hash));
+                *entry
+                    .or_insert_with(|| {
+                        let few = |n: usize| u32::try_from(n).expect("fewer than fit into memory");
+                        let rests =
+                            made.iter().filter_map(|edge| nodes.get((edge.rest.0 as usize).checked_sub(2)?));
+                        let about = rests.fold(Fields::of([field]), |all, node| all.or(node.about));
+                        nodes.push(Node { field, about, hash, first: few(edges.len()), n: few(made.len()) });
+                        edges.extend_from_slice(made);
+                        Set(few(nodes.len() + 1))
+                    })
+                    .get()
             }
-        }
-        if let [(_, child)] = merged.as_slice() {
-            return *child;
-        }
-        let node = Node { field, edges: merged.into() };
-        if let Some(set) = self.numbers.get(&node) {
-            return *set;
-        }
-        let number = u32::try_from(self.nodes.len() + 2).expect("fewer nodes than fit into memory");
-        self.n_edges += node.edges.len();
-        self.nodes.push(node.clone());
-        self.numbers.insert(node, Set(number));
-        Set(number)
+        };
+        self.making.truncate(at);
+        set
     }
 
     fn apply(&mut self, op: Op, a: Set, b: Set) -> Set {
@@ -375,22 +474,25 @@ impl Store {
             (Some(field), None) | (None, Some(field)) => field,
             (None, None) => unreachable!("two terminals are decided above"),
         };
-        let (ours, theirs) = (self.edges(a, field), self.edges(b, field));
-        let mut edges = Vec::with_capacity(2 * ours.len().min(theirs.len()) + 1);
-        let (mut i, mut j) = (0, 0);
-        while i < ours.len() && j < theirs.len() {
+        let (mut ours, mut theirs) = (self.split(a, field), self.split(b, field));
+        let node = self.begin();
+        loop {
             // What one side decides alone, it decides as far as its interval goes.
-            let ((our_high, our), (their_high, their)) = (ours[i], theirs[j]);
+            let (our, their) = (self.first(&ours), self.first(&theirs));
             let high = match () {
-                () if op.is_decided_by_first(our) => our_high,
-                () if op.is_decided_by_second(their) => their_high,
-                () => our_high.min(their_high),
+                () if op.is_decided_by_first(our.rest) => our.high,
+                () if op.is_decided_by_second(their.rest) => their.high,
+                () => { our.high }.min(their.high),
             };
-            edges.push((high, self.apply(op, our, their)));
-            i += passed(&ours[i..], high);
-            j += passed(&theirs[j..], high);
+            let here = self.apply(op, our.rest, their.rest);
+            self.add(&node, high, here);
+            if high == u128::MAX {
+                break;
+            }
+            self.pass(&mut ours, high);
+            self.pass(&mut theirs, high);
         }
-        let made = self.node(field, edges);
+        let made = self.node(field, node);
         if self.done.len() >= DONE_MAX {
             self.done.clear();
         }
@@ -399,64 +501,90 @@ impl Store {
     }
 
     /// How a set splits `field`.
-    fn edges(&self, set: Set, field: Field) -> Split {
+    fn split(&self, set: Set, field: Field) -> Split {
         match self.get(set) {
-            Some(node) if node.field == field => Split::Node(node.edges.clone()),
-            _ => Split::Whole([(u128::MAX, set)]),
+            Some(node) if node.field == field => Split::Edges(node.range()),
+            _ => Split::Whole(set),
         }
     }
 
-    fn before(&mut self, set: Set, rewrite: &Rewrite, done: &mut HashMap<Set, Set>) -> Set {
-        let Some(node) = self.get(set).cloned() else { return set };
-        if let Some(made) = done.get(&set) {
+    fn first(&self, split: &Split) -> Edge {
+        match split {
+            Split::Whole(set) => Edge { high: u128::MAX, rest: *set },
+            Split::Edges(edges) => self.edges[edges.start],
+        }
+    }
+
+    /// Passes by what ends at `high` or before, which is not all.
+    fn pass(&self, split: &mut Split, high: u128) {
+        if let Split::Edges(edges) = split {
+            edges.start += passed(&self.edges[edges.clone()], high);
+        }
+    }
+
+    fn before(&mut self, set: Set, undoing: &mut Undoing<'_>) -> Set {
+        let is_about = |node: &Node| node.about.has_any(undoing.written);
+        let Some(node) = self.get(set).filter(is_about) else { return set };
+        if let Some(made) = undoing.done.get(&set) {
             return *made;
         }
-        let made = match rewrite[node.field] {
-            Origin::Value(value) => self.before(node.child(value), rewrite, done),
+        let made = match undoing.rewrite[node.field] {
+            Origin::Value(value) => self.before(self.child(node, value), undoing),
             Origin::Field(field) => {
-                let rests =
-                    node.edges.iter().map(|(high, child)| (*high, self.before(*child, rewrite, done)));
-                let rests: Vec<Edge> = rests.collect();
-                let is_later = |(_, rest): &Edge| self.get(*rest).is_none_or(|node| node.field > field);
-                if rests.iter().all(is_later) {
-                    let made = self.node(field, rests);
-                    done.insert(set, made);
-                    return made;
+                let moved = self.begin();
+                for at in node.range() {
+                    let Edge { high, rest } = self.edges[at];
+                    let rest = self.before(rest, undoing);
+                    self.add(&moved, high, rest);
                 }
-                let mut low = 0;
-                let mut all = Set::NONE;
-                for (high, rest) in rests {
-                    let mut edges = vec![(high, Set::ALL), (u128::MAX, Set::NONE)];
-                    if low > 0 {
-                        edges.insert(0, (low - 1, Set::NONE));
-                    }
-                    edges.dedup_by_key(|(high, _)| *high);
-                    let here = self.node(field, edges);
-                    let part = self.apply(Op::And, here, rest);
-                    all = self.apply(Op::Or, all, part);
-                    low = high.saturating_add(1);
+                let is_later = |edge: &Edge| self.get(edge.rest).is_none_or(|node| node.field > field);
+                if self.making[moved.0..].iter().all(is_later) {
+                    self.node(field, moved)
+                } else {
+                    self.moved(field, moved)
                 }
-                all
             }
         };
-        done.insert(set, made);
+        undoing.done.insert(set, made);
         made
     }
 
-    fn forget(&mut self, set: Set, field: Field, done: &mut HashMap<Set, Set>) -> Set {
-        let Some(node) = self.get(set).cloned() else { return set };
-        if node.field > field {
-            return set;
+    /// The set that edges of a field make whose rests are about fields before it.
+    fn moved(&mut self, field: Field, Making(at): Making) -> Set {
+        let (mut low, mut all) = (0, Set::NONE);
+        for Edge { high, rest } in self.making.split_off(at) {
+            let node = self.begin();
+            if low > 0 {
+                self.add(&node, low - 1, Set::NONE);
+            }
+            self.add(&node, high, Set::ALL);
+            if high < u128::MAX {
+                self.add(&node, u128::MAX, Set::NONE);
+            }
+            let here = self.node(field, node);
+            let part = self.apply(Op::And, here, rest);
+            all = self.apply(Op::Or, all, part);
+            low = high.saturating_add(1);
         }
+        all
+    }
+
+    fn forget(&mut self, set: Set, field: Field, done: &mut Quickly<Set, Set>) -> Set {
+        let is_about = |node: &Node| node.about.has_any(Fields::of([field]));
+        let Some(node) = self.get(set).filter(is_about) else { return set };
         if let Some(made) = done.get(&set) {
             return *made;
         }
         let made = if node.field == field {
-            node.edges.iter().fold(Set::NONE, |all, (_, child)| self.apply(Op::Or, all, *child))
+            node.range().fold(Set::NONE, |all, at| self.apply(Op::Or, all, self.edges[at].rest))
         } else {
-            let edges = node.edges.iter().map(|(high, child)| (*high, self.forget(*child, field, done)));
-            let edges = edges.collect();
-            self.node(node.field, edges)
+            let made = self.begin();
+            for at in node.range() {
+                let Edge { high, rest } = self.edges[at];
+                let left = self.forget(rest, field, done);
+                self.add(&made, high, left);
+            }
+            self.node(node.field, made)
         };
         done.insert(set, made);
         made

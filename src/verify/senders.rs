@@ -141,8 +141,9 @@ impl Proof<'_> {
     /// Follows senders until none is left, or it is time to stop. Sets are let go when there are too many.
     fn work(&self, give: &mut Give<'_, Found>) {
         let mut looking = None;
+        let mut sets = Sets::default();
         loop {
-            let sets = Sets::default();
+            sets.clear();
             let mut desk = Desk {
                 meaning: Meaning::new(self.meaning, &sets),
                 done: RowsMeaning::new(self.rows, &sets, self.goes_on),
