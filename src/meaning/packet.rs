@@ -145,8 +145,7 @@ impl<'s> Asker<'s> {
 
     /// Whether the packet, as it is now, is in a set.
     pub(super) fn is(&self, packet: &Packet, set: Set) -> bool {
-        let is_question = set != Set::ALL && !set.is_none();
-        for field in [Field::IpSrc, Field::IpDst].into_iter().filter(|_| is_question) {
+        for field in [Field::IpSrc, Field::IpDst].into_iter().filter(|it| self.sets.is_about(set, [*it])) {
             if let Origin::Value(value) = packet.now[field] {
                 let by = packet.writer_of(value);
                 self.asked.borrow_mut().written.insert(Written { field, value, by, set });
@@ -168,7 +167,7 @@ impl<'s> Asker<'s> {
 
     /// Whether the packet, as it was sent, is in a set.
     pub(super) fn was(&self, set: Set) -> bool {
-        if set != Set::ALL && !set.is_none() {
+        if self.sets.is_about(set, [Field::IpSrc, Field::IpDst]) {
             self.asked.borrow_mut().sent.insert(set);
         }
         self.narrow(set)

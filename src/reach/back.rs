@@ -11,7 +11,8 @@ use std::rc::Rc;
 use super::address::within;
 use super::header::{Field, Rewrite, SCTP, TCP, UDP};
 use super::network::{RouterId, RouterPort, RouterPortId, RowId};
-use super::router::{To, Via, scoped};
+use super::router::{Via, scoped};
+use super::routes::To;
 use super::set::Set;
 use super::walk::{End, Flow, Kind, Walker};
 
@@ -48,7 +49,8 @@ impl Walker<'_> {
         if self.kind != Kind::First || !self.network.router(router).is_gateway {
             return;
         }
-        for group in self.routes_of(router).iter().filter(|group| group.symmetric.contains(&inport)) {
+        for group in self.routes_of(router).groups().iter().filter(|group| group.symmetric.contains(&inport))
+        {
             let mut from = within(self.sets, Field::IpSrc, group.net);
             if self.network.target < scoped() {
                 let of = |proto| self.sets.value(Field::IpProto, proto);

@@ -19,7 +19,7 @@ use super::address::within;
 use super::filter::{Surroundings, Tracked};
 use super::header::{ARP, Field};
 use super::network::{Direction, Link, PortId, PortKind, SwitchId};
-use super::router::{Via, port_addresses};
+use super::router::Via;
 use super::set::Set;
 use super::switch::Stage;
 use super::walk::{End, Flow, Obstacle, TTL, Walker};
@@ -100,7 +100,8 @@ impl Walker<'_> {
     pub(super) fn is_answered(&self, via: Via) -> bool {
         let network = self.network;
         let port = network.router_port(via.out);
-        let own = port_addresses(network, port.router);
+        let ports = || network.router(port.router).ports.iter().map(|id| network.router_port(*id));
+        let is_own = |hop| ports().any(|port| port.addresses().any(|own| own == hop));
         let may_have = |hop| match port.link {
             Link::Switch(at) => {
                 let ports = &network.switch(network.port(at).switch).ports;
@@ -108,7 +109,7 @@ impl Walker<'_> {
             }
             Link::Router(_) | Link::Nothing | Link::Contested => self.is_known(port.link, hop),
         };
-        via.next_hop.is_none_or(|hop| !own.contains(&hop) && may_have(hop))
+        via.next_hop.is_none_or(|hop| !is_own(hop) && may_have(hop))
     }
 
     /// Networks that routers answer for on a switch, and by which Ethernet address.

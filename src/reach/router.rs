@@ -12,68 +12,19 @@
 //! Refuses to choose between next hops, or between policies of equal priority: packets go all ways.
 
 use std::net::IpAddr;
-use std::rc::Rc;
 
 use ipnet::IpNet;
 
-use super::address::{within, within_any};
+use super::address::within_any;
 use super::filter::{Surroundings, Tracked};
 use super::header::{Field, ICMP, ICMP6, IPV4, IPV6};
 use super::nat::Sources;
 use super::network::{Link, Network, PortId, Router, RouterId, RouterPortId, RowId};
+use super::routes::{To, Way};
 use super::set::Set;
 use super::walk::{End, Fixed, Flow, Step, Walker, Why};
-use crate::nb::{LogicalRouterPolicy, LogicalRouterStaticRoute};
+use crate::nb::LogicalRouterPolicy;
 use crate::target::Target;
-
-/// Routes that are asked as one: a prefix of a table, with its next hops.
-#[derive(Clone, Debug)]
-pub(super) struct RouteGroup {
-    /// The prefix length, then what beats what at equal length.
-    pub(super) priority: (u8, Rank),
-    /// The packets that it is about.
-    pub(super) matching: Set,
-    /// The table that it is in; `None` for all of them.
-    pub(super) table: Option<String>,
-    /// The only port that it is for packets from.
-    inport: Option<RouterPortId>,
-    /// The prefix.
-    pub(super) net: IpNet,
-    /// Where it leads.
-    pub(super) ways: Vec<Way>,
-    /// Whether packets may pass it by: all of its next hops are watched over (BFD), or it has no rank.
-    may_be_down: bool,
-    /// The ports by which answers go back to whom they came in from, whatever the route (`ecmp_symmetric_reply`).
-    pub(super) symmetric: Vec<RouterPortId>,
-}
-
-/// What beats what among prefixes of equal length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    Source,
-    Destination,
-    Connected,
-}
-
-/// Where a route leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Way {
-    /// The row that says so.
-    pub(super) row: RowId,
-    /// What it does.
-    pub(super) to: To,
-}
-
-/// What a route does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum To {
-    /// Sends to a next hop, or to the destination itself.
-    Port { out: RouterPortId, next_hop: Option<IpAddr> },
-    /// Drops.
-    Discard,
-    /// Something that is not followed.
-    Unjudged(String),
-}
 
 /// Sources and destinations that a router forwards nothing from or to.
 const MARTIAN_SOURCES: [&str; 4] = ["224.0.0.0/4", "255.255.255.255/32", "127.0.0.0/8", "0.0.0.0/8"];
@@ -146,7 +97,7 @@ impl<'n> Walker<'n> {
         let router = network.router(network.router_port(inport).router);
         let sets = self.sets;
         let martian = self.martian(network.router_port(inport).router, is_back);
-        let martian = self.part(&flow, martian);
+        let martian = sets.any(martian.map(|set| self.part(&flow, set)));
         self.stop_some(&mut flow, martian, router.row, Why::Martian);
         let shared = self.shared(network.router_port(inport).router);
         let own = self.own(network.router_port(inport).router);
@@ -168,20 +119,22 @@ impl<'n> Walker<'n> {
     }
 
     /// What a router drops at once: what comes from or goes to addresses that it forwards nothing from or to, and
-    /// what comes from its own.
-    fn martian(&self, router: RouterId, is_back: bool) -> Set {
-        self.fixed(Fixed::Martian(router, is_back), || {
-            let parse = |net: &&str| net.parse::<IpNet>().expect("a network");
+    /// what comes from its own. By source, and by destination: where one of them was written, that one is decided.
+    fn martian(&self, router: RouterId, is_back: bool) -> [Set; 2] {
+        let parse = |net: &&str| net.parse::<IpNet>().expect("a network");
+        let from = self.fixed(Fixed::MartianSource(router, is_back), || {
             let ports = self.network.router(router).ports.iter().map(|id| self.network.router_port(*id));
             let networks = ports.flat_map(|port| &port.networks);
             let own = networks.filter(|net| net.addr().is_ipv4() && !is_back).flat_map(|net| {
                 let last = (net.prefix_len() < 31).then(|| net.broadcast());
                 [Some(net.addr()), last].into_iter().flatten().map(IpNet::from)
             });
-            let from = within_any(self.sets, Field::IpSrc, MARTIAN_SOURCES.iter().map(parse).chain(own));
-            let to = within_any(self.sets, Field::IpDst, MARTIAN_DESTINATIONS.iter().map(parse));
-            self.sets.or(from, to)
-        })
+            within_any(self.sets, Field::IpSrc, MARTIAN_SOURCES.iter().map(parse).chain(own))
+        });
+        let to = self.fixed(Fixed::MartianDestination, || {
+            within_any(self.sets, Field::IpDst, MARTIAN_DESTINATIONS.iter().map(parse))
+        });
+        [from, to]
     }
 
     /// Packets for an address of a router.
@@ -206,13 +159,13 @@ impl<'n> Walker<'n> {
         let table = &network.router_port(inport).route_table;
         let routes = self.routes_of(router_id);
         let mut left = flow;
-        for equals in routes.chunk_by(|a, b| a.priority == b.priority) {
+        for (equals, halves) in routes.by_priority() {
             let mut decided = Set::NONE;
-            for group in equals {
+            for (at, set) in halves.parts(|set| self.part(&left, set)) {
+                let group = &equals[at];
                 let is_asked = group.table.as_ref().is_none_or(|own| own == table)
                     && group.inport.is_none_or(|own| own == inport);
-                let set = if is_asked { self.part(&left, group.matching) } else { Set::NONE };
-                if set.is_none() {
+                if !is_asked {
                     continue;
                 }
                 if !group.may_be_down {
@@ -462,111 +415,6 @@ impl<'n> Walker<'n> {
             self.enter_router(peer, flow);
         }
     }
-
-    /// The routes of a router, those that win first.
-    pub(super) fn routes_of(&mut self, router: RouterId) -> Rc<Vec<RouteGroup>> {
-        if let Some(known) = &self.routes[router.0] {
-            return known.clone();
-        }
-        let mut groups = self.connected(router);
-        groups.extend(self.static_routes(router));
-        groups.sort_by_key(|group| std::cmp::Reverse(group.priority));
-        let groups = Rc::new(groups);
-        self.routes[router.0] = Some(groups.clone());
-        groups
-    }
-
-    fn connected(&self, router: RouterId) -> Vec<RouteGroup> {
-        let network = self.network;
-        let mut groups = Vec::new();
-        for id in &network.router(router).ports {
-            let port = network.router_port(*id);
-            let way = Way { row: port.row, to: To::Port { out: *id, next_hop: None } };
-            let mut add = |net: IpNet, inport| {
-                groups.push(RouteGroup {
-                    priority: (net.prefix_len(), Rank::Connected),
-                    matching: within(self.sets, Field::IpDst, net),
-                    table: None,
-                    inport,
-                    ways: vec![way.clone()],
-                    may_be_down: false,
-                    symmetric: Vec::new(),
-                    net,
-                });
-            };
-            port.networks.iter().for_each(|net| add(*net, None));
-            if port.networks.iter().any(|net| net.addr().is_ipv6()) {
-                add("fe80::/64".parse().expect("a network"), Some(*id));
-            }
-        }
-        groups
-    }
-
-    fn static_routes(&self, router: RouterId) -> Vec<RouteGroup> {
-        let network = self.network;
-        let mut groups: Vec<(IpNet, RouteGroup)> = Vec::new();
-        for (row, route) in &network.router(router).routes {
-            let Some(net) = super::network::parse_net(&route.ip_prefix).map(|net| net.trunc()) else {
-                continue;
-            };
-            let is_source = route.policy.as_deref() == Some("src-ip");
-            let (rank, field) =
-                if is_source { (Rank::Source, Field::IpSrc) } else { (Rank::Destination, Field::IpDst) };
-            // Before 25.03 a route by source in the main table holds in all of them.
-            let is_everywhere = is_source && route.route_table.is_empty() && network.target < scoped();
-            let table = (!is_everywhere).then(|| route.route_table.clone());
-            let is_symmetric = route.options.get("ecmp_symmetric_reply").is_some_and(|value| value == "true");
-            let is_symmetric = is_symmetric && network.router(router).is_gateway;
-            let ways = match is_symmetric && is_source {
-                true => {
-                    let what = "answers to a route by source that go back as they came are not followed";
-                    vec![Way { row: *row, to: To::Unjudged(what.to_owned()) }]
-                }
-                false => ways(network, router, *row, route, net),
-            };
-            let symmetric: Vec<RouterPortId> =
-                ways.iter().filter(|_| is_symmetric).filter_map(|way| way.to.port()).collect();
-            // Whether a session is up is not in the rows. And OVN ranks a route by source for all packets as it does
-            // the drop of what has no route.
-            let may_be_down = route.bfd.is_some() || is_source && net.prefix_len() == 0;
-            let priority = (net.prefix_len(), rank);
-            let same = groups
-                .iter_mut()
-                .find(|(known, group)| *known == net && group.priority == priority && group.table == table);
-            match same {
-                Some((_, group)) => {
-                    group.may_be_down &= may_be_down || ways.is_empty();
-                    group.ways.extend(ways);
-                    group.symmetric.extend(symmetric);
-                }
-                None if ways.is_empty() => {}
-                None => {
-                    let matching = within(self.sets, field, net);
-                    let inport = None;
-                    let group =
-                        RouteGroup { priority, matching, table, inport, net, ways, may_be_down, symmetric };
-                    groups.push((net, group));
-                }
-            }
-        }
-        for (_, group) in &mut groups {
-            // Before 25.03 a single next hop is no choice to come back to.
-            if group.ways.len() < 2 && network.target < scoped() {
-                group.symmetric.clear();
-            }
-            let n_discards = group.ways.iter().filter(|way| way.to == To::Discard).count();
-            if n_discards > 0 && group.ways.len() > 1 {
-                let what = "`discard` shares its prefix with other routes".to_owned();
-                group.ways = vec![Way { row: group.ways[0].row, to: To::Unjudged(what) }];
-            }
-        }
-        groups.into_iter().map(|(_, group)| group).collect()
-    }
-}
-
-pub(super) fn port_addresses(network: &Network, router: RouterId) -> Vec<IpAddr> {
-    let ports = network.router(router).ports.iter().map(|id| network.router_port(*id));
-    ports.flat_map(|port| port.addresses().collect::<Vec<_>>()).collect()
 }
 
 /// Ethernet addresses of translations that a gateway takes packets for.
@@ -641,44 +489,8 @@ pub(super) fn scoped() -> Target {
     Target::TESTED[1]
 }
 
-/// Where a static route leads; empty when OVN passes over it.
-fn ways(
-    network: &Network,
-    router: RouterId,
-    row: RowId,
-    route: &LogicalRouterStaticRoute,
-    net: IpNet,
-) -> Vec<Way> {
-    let way = |to| vec![Way { row, to }];
-    if route.nexthop == "discard" {
-        return way(To::Discard);
-    }
-    let own = &network.router(router).ports;
-    let next_hop = route.nexthop.parse::<IpAddr>().ok();
-    if next_hop.is_some_and(|hop| hop.is_ipv6() != net.addr().is_ipv6()) {
-        let what = "its next hop is of another family than its prefix".to_owned();
-        return if network.target < scoped() { Vec::new() } else { way(To::Unjudged(what)) };
-    }
-    let named = route.output_port.as_ref().filter(|name| !name.is_empty());
-    if let Some(name) = named {
-        return match own.iter().find(|id| network.router_port(**id).name == *name) {
-            Some(out) if next_hop.is_some() || route.nexthop.is_empty() => {
-                way(To::Port { out: *out, next_hop })
-            }
-            Some(_) => Vec::new(),
-            None => way(To::Unjudged(format!("its output port `{name}` is not one of the router"))),
-        };
-    }
-    let Some(next_hop) = next_hop else { return Vec::new() };
-    match ports_towards(network, own, next_hop).as_slice() {
-        [] => Vec::new(),
-        [out] => way(To::Port { out: *out, next_hop: Some(next_hop) }),
-        _ => way(To::Unjudged(format!("several ports of the router lead to {next_hop}"))),
-    }
-}
-
 /// Ports in whose networks an address is.
-fn ports_towards(network: &Network, ports: &[RouterPortId], address: IpAddr) -> Vec<RouterPortId> {
+pub(super) fn ports_towards(network: &Network, ports: &[RouterPortId], address: IpAddr) -> Vec<RouterPortId> {
     let link_local: IpNet = "fe80::/64".parse().expect("a network");
     let reaches = |id: &&RouterPortId| {
         let networks = &network.router_port(**id).networks;

@@ -26,7 +26,7 @@ use super::neighbours::Holders;
 use super::network::{AccessRule, AclId, Network, PortId, RouterId, RouterPortId, RowId, SwitchId};
 use super::outside::Inside;
 use super::resolve::{Answer, Question};
-use super::router::RouteGroup;
+use super::routes::Routes;
 use super::set::{Set, Sets};
 use crate::nb::matching::Expr;
 
@@ -288,8 +288,10 @@ pub(super) enum Fixed {
     Outward(RouterPortId),
     /// From an address that translations of a router port are for.
     Inward(RouterPortId),
-    /// What a router drops at once; of packets that come back, or others.
-    Martian(RouterId, bool),
+    /// What a router drops at once by its source; of packets that come back, or others.
+    MartianSource(RouterId, bool),
+    /// What every router drops at once by its destination.
+    MartianDestination,
     /// For an address of a router.
     Own(RouterId),
     /// For an address of a router port.
@@ -350,7 +352,7 @@ pub struct Walker<'n> {
     /// Whether rules of a switch may take questions for addresses.
     pub(super) takers: Vec<OnceCell<bool>>,
     pub(super) questions: HashMap<Question, Answer>,
-    pub(super) routes: Vec<Option<Rc<Vec<RouteGroup>>>>,
+    pub(super) routes: Vec<Option<Rc<Routes>>>,
     truths: RefCell<HashMap<(RowId, Surroundings<'n>), Read>>,
     fixed: RefCell<HashMap<Fixed, Set>>,
     pub(super) physical: BothEnds,
@@ -512,9 +514,10 @@ impl<'n> Walker<'n> {
         })
     }
 
-    /// Whether packets of some are in `set`, as they were sent, is asked.
+    /// Whether packets of some are in `set`, as they were sent, is asked. It tells machines apart by their addresses alone.
     pub(super) fn note(&self, among: Set, set: Set) {
-        if let Some(asked) = &self.asked {
+        let is_about = || self.sets.is_about(set, [Field::IpSrc, Field::IpDst]);
+        if let Some(asked) = self.asked.as_ref().filter(|_| is_about()) {
             asked.note(among, set);
         }
     }
@@ -523,7 +526,9 @@ impl<'n> Walker<'n> {
     fn note_written(&self, flow: &Flow, set: Set) {
         let Some(asked) = &self.asked else { return };
         for field in [Field::IpSrc, Field::IpDst] {
-            if let Origin::Value(value) = flow.rewrite[field] {
+            if let Origin::Value(value) = flow.rewrite[field]
+                && self.sets.is_about(set, [field])
+            {
                 let mut writers = flow.memories.iter().rev().filter_map(|memory| memory.writer_of(value));
                 let by = writers.next().map(|keeper| match keeper {
                     Keeper::Router(id) => asked.zones().of_router(id),

@@ -25,7 +25,7 @@ use crate::reach::address::within_any;
 use crate::reach::alike;
 use crate::reach::header::{Field, IPV4, IPV6, Origin, Rewrite, bits, eth_type};
 use crate::reach::network::SwitchId;
-use crate::reach::set::{Set, Sets};
+use crate::reach::set::{Quickly, Set, Sets};
 use crate::span::Span;
 
 use super::rows::Known;
@@ -62,7 +62,9 @@ pub(super) struct Classes<'s> {
     sets: &'s Sets,
     sorted: &'s Sorted,
     /// What a question about a field comes to for the addresses of a list.
-    answers: RefCell<HashMap<(List, Field, Set), Rc<Answers>>>,
+    answers: RefCell<Quickly<(List, Field, Set), Rc<Answers>>>,
+    /// Packets from or for a machine, by an address of a kind.
+    of: RefCell<Quickly<(Kind, PortId, Field), Set>>,
 }
 
 /// Machines as they were sorted before a packet was followed; threads may share them.
@@ -249,7 +251,7 @@ impl Sorted {
 impl<'s> Classes<'s> {
     /// The classes, asked about sets that live there.
     pub(super) fn new(sorted: &'s Sorted, sets: &'s Sets) -> Classes<'s> {
-        Classes { sets, sorted, answers: RefCell::default() }
+        Classes { sets, sorted, answers: RefCell::default(), of: RefCell::default() }
     }
 
     /// Packets to those of some addresses that are in a range.
@@ -304,8 +306,10 @@ impl<'s> Classes<'s> {
     /// Whether some packets of any of these are from or for a machine. Whoever is alike has no part in what is asked of
     /// others' packets alone.
     fn is_of(&self, kind: Kind, id: PortId, field: Field, all: &BTreeSet<Set>) -> bool {
-        let own = self.sorted.addresses(kind, id).into_iter().map(IpNet::from);
-        let own = within_any(self.sets, field, own);
+        let own = *self.of.borrow_mut().entry((kind, id, field)).or_insert_with(|| {
+            let own = self.sorted.addresses(kind, id).into_iter().map(IpNet::from);
+            within_any(self.sets, field, own)
+        });
         all.iter().any(|set| self.sets.meet(*set, own))
     }
 

@@ -126,17 +126,13 @@ impl Asked {
 
     /// Whether packets of some, as they were sent, are among these is asked here.
     pub(in crate::reach) fn note(&self, among: Set, set: Set) {
-        if set != Set::ALL && !set.is_none() {
-            let among = if self.is_of_each { among } else { Set::ALL };
-            self.questions.borrow_mut().sent.insert((self.here.get(), set, among));
-        }
+        let among = if self.is_of_each { among } else { Set::ALL };
+        self.questions.borrow_mut().sent.insert((self.here.get(), set, among));
     }
 
     /// Whether packets with an address that was written, as they have become, are among these is asked here.
     pub(in crate::reach) fn note_written(&self, written: Written, set: Set) {
-        if set != Set::ALL && !set.is_none() {
-            self.questions.borrow_mut().written.insert((self.here.get(), written, set));
-        }
+        self.questions.borrow_mut().written.insert((self.here.get(), written, set));
     }
 
     /// What has been asked, and where.
