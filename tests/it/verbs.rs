@@ -280,6 +280,19 @@ fn a_script_in_between_stops_a_plan_only_where_they_meet() {
 }
 
 #[test]
+fn who_cannot_be_waited_for_is_not_waited_for() {
+    if !ovn::is_present() {
+        return;
+    }
+    let lab = Lab::new();
+    let apply = ["apply", &lab.input(&["a"]), "--yes", "--wait", "sb"];
+    let (code, _, err) = northc(&lab.server.remote(), &apply);
+    assert_eq!(code, 5, "{err}");
+    assert!(err.contains("not confirmed by NB_Global, which has no row\n"), "{err}");
+    assert_eq!(lab.northc(&["plan", &lab.input(&["a"]), "--detailed-exitcode"]).0, 0, "it is written");
+}
+
+#[test]
 fn waiting_shows_on_a_terminal_who_is_asked_for_what() {
     if !ovn::is_present() {
         return;
