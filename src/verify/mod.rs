@@ -122,8 +122,8 @@ impl Report {
     }
 }
 
-/// With more edges of sets than this, 20 bytes each, sets are let go: 60 MiB, for what asks for them again.
-const N_EDGES_MAX: usize = 3 << 20;
+/// With more edges of sets than this, 20 bytes each, sets are let go: 40 MiB, for what asks for them again.
+const N_EDGES_MAX: usize = 1 << 21;
 
 /// But each thread keeps so many.
 const N_EDGES_MIN: usize = 1 << 18;
