@@ -26,8 +26,8 @@ pub struct Settled {
     pub asked: &'static str,
     /// True when it reached the number of this apply.
     pub is_confirmed: bool,
-    /// How long it took, or how long we waited.
-    pub took: Duration,
+    /// How long it took, or how long we waited; nothing where nobody could be asked.
+    pub took: Option<Duration>,
     /// Chassis that have not confirmed, where they could be asked for.
     pub lagging: Vec<String>,
 }
@@ -37,7 +37,7 @@ impl Settled {
     /// not be read.
     pub(super) fn impossible() -> Settled {
         let asked = "NB_Global, which has no row";
-        Settled { asked, is_confirmed: false, took: Duration::ZERO, lagging: Vec::new() }
+        Settled { asked, is_confirmed: false, took: None, lagging: Vec::new() }
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn settle(
         Some(southbound) if !is_confirmed && options.wait == Wait::Hv => lagging(southbound, number).await,
         Some(_) | None => Vec::new(),
     };
-    Settled { asked, is_confirmed, took: start.elapsed(), lagging }
+    Settled { asked, is_confirmed, took: Some(start.elapsed()), lagging }
 }
 
 /// Lets northd see every change that anybody made with a number, before what it must not see with them in one round

@@ -222,13 +222,13 @@ fn tell_done(done: &Done, streams: &mut Streams<'_>) -> u8 {
     streams.status(&format!("{n_rows} {rows} written in {in_transactions}, {}\n", duration::show(done.took)));
     let mut code = exit::OK;
     if let Some(Settled { asked, is_confirmed, took, lagging }) = &done.settled {
+        let took =
+            |before: &str| took.map_or_else(String::new, |took| before.to_owned() + &duration::show(took));
         if *is_confirmed {
-            streams.status(&format!("confirmed by {asked}, {}\n", duration::show(*took)));
+            streams.status(&format!("confirmed by {asked}{}\n", took(", ")));
         } else {
             let who = if lagging.is_empty() { String::new() } else { format!(" ({})", lagging.join(", ")) };
-            // Where there is nothing to wait for, nobody did.
-            let within = Some(*took).filter(|took| !took.is_zero()).map(duration::show);
-            let within = within.map(|took| format!(" within {took}")).unwrap_or_default();
+            let within = took(" within ");
             streams.say(&format!(
                 "error[{}]: committed, and not confirmed by {asked}{within}{who}\n",
                 Code::NotInEffect
