@@ -1,4 +1,4 @@
-//! Machines that the model may take for each other, but for what it asks of their addresses.
+//! Machines that the model may take for each other, but for what it asks of their addresses, and who is on their subnet.
 //!
 //! Wherever a packet is asked about an address, that is noted ([`Meaning::take_asked`]): machines of the same traits whose
 //! addresses get the same answers behave alike. What else is asked of a machine is a trait: where it is, who its groups
@@ -8,6 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
+use super::homes::{Home, place_of};
 use super::{Meaning, Side, Told};
 use crate::model::{GatewayId, GroupId, PortId, SubnetId, VpcId};
 use crate::nb::matching::{self, ReferenceKind};
@@ -17,14 +20,22 @@ use crate::span::Span;
 /// What tells machines apart besides their addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Traits {
-    subnet: SubnetId,
+    home: Home,
     groups: Vec<GroupId>,
     is_guarded: bool,
-    told: Vec<Told>,
+    told: Vec<(IpNet, By)>,
     /// The blocks that its addresses are of.
     blocks: Vec<Option<usize>>,
     /// The gateways, family by family, where it has a public address.
     publics: Vec<(GatewayId, bool)>,
+}
+
+/// Who a route is by that a machine is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum By {
+    /// The gateway of one of its subnet's blocks.
+    Block(usize),
+    Given(IpAddr),
 }
 
 /// An address outside that is translated to one machine.
@@ -70,7 +81,7 @@ impl Meaning<'_> {
         let called = self.called(&told);
         let strange: BTreeSet<SubnetId> =
             model.subnets().map(|(id, _)| id).filter(|id| self.names_ports(*id)).collect();
-        let (held, publics) = (self.net.held(), self.publics());
+        let (held, publics, homes) = (self.net.held(), self.publics(), self.homes(&told));
         let is_plain = |id: PortId| {
             let port = model.port(id);
             let is_own = |address: &IpAddr| {
@@ -83,14 +94,16 @@ impl Meaning<'_> {
         };
         let plain = told.into_iter().filter(|(id, _)| is_plain(*id)).map(|(id, told)| {
             let port = model.port(id);
-            let blocks = &model.subnet(port.subnet).blocks;
+            let subnet = model.subnet(port.subnet);
+            let by = |by: IpAddr| place_of(subnet, by).map_or(By::Given(by), By::Block);
             let place = |it: &Public| (it.gateway, it.address.is_ipv6());
-            let block = |address: &IpAddr| blocks.iter().position(|it| it.cidr.value.contains(address));
+            let block =
+                |address: &IpAddr| subnet.blocks.iter().position(|it| it.cidr.value.contains(address));
             let traits = Traits {
-                subnet: port.subnet,
+                home: homes[&port.subnet].clone(),
                 groups: port.groups.iter().map(|group| group.value).collect(),
                 is_guarded: port.port_security,
-                told,
+                told: told.into_iter().map(|(to, gateway)| (to, by(gateway))).collect(),
                 blocks: assignment.port(id).addresses.iter().map(block).collect(),
                 publics: publics.get(&id).map_or(&[][..], Vec::as_slice).iter().map(place).collect(),
             };

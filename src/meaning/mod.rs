@@ -13,6 +13,7 @@ mod balance;
 mod follow;
 mod groups;
 mod guest;
+mod homes;
 mod idle;
 mod network;
 mod packet;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::packet::host;
-use super::{Side, Spot};
+use super::{Side, Spot, homes};
 use crate::assign::Assignment;
 use crate::check::Checked;
 use crate::model::{
@@ -40,6 +40,11 @@ pub(super) struct Network<'m> {
     pub(super) served_by: Vec<Vec<Served>>,
     /// What is spread on a segment before a router sees it.
     pub(super) served_on: BTreeMap<SubnetId, Vec<Served>>,
+    /// Blocks of subnets that share no address with others, nor with another network of the routers, of joined VPCs, nor
+    /// with what is outside.
+    apart: BTreeMap<(VpcId, IpNet), SubnetId>,
+    /// Translations of exactly such a block.
+    outgoing: BTreeMap<SubnetId, Vec<Translation>>,
 }
 
 /// A port of an address that stands for others.
@@ -111,6 +116,13 @@ impl Refined {
     }
 }
 
+impl Refined {
+    /// All the networks that it is about.
+    pub(super) fn nets(&self) -> impl Iterator<Item = IpNet> {
+        self.inside.iter().chain(&self.outside).copied()
+    }
+}
+
 impl Translation {
     /// The packets that keep their address; the fields are those of the address inside and of the one outside.
     pub(super) fn kept(&self, sets: &Sets, inside: Field, outside: Field) -> Set {
@@ -144,6 +156,8 @@ impl<'m> Network<'m> {
             publics: BTreeMap::new(),
             served_by: Vec::new(),
             served_on: BTreeMap::new(),
+            apart: BTreeMap::new(),
+            outgoing: BTreeMap::new(),
         };
         for (id, port) in model.ports() {
             net.ports.entry(port.subnet).or_default().push(id);
@@ -178,7 +192,30 @@ impl<'m> Network<'m> {
         }
         net.hold_for_others();
         net.publics = net.one_machines();
+        let apart = homes::apart(&net);
+        let blocks = |id: SubnetId| model.subnet(id).blocks.iter().map(|block| block.cidr.value);
+        let realm = |id: SubnetId| net.realm_of(model.subnet(id).vpc);
+        let all = apart.into_iter().flat_map(|id| blocks(id).map(move |block| (id, block)));
+        net.apart = all.map(|(id, block)| ((realm(id), block), id)).collect();
+        for (at, translations) in net.translations.iter().enumerate() {
+            for it in translations.iter().filter(|it| !it.is_inward) {
+                if let Some(id) = net.apart.get(&(net.realms[at], it.inside)) {
+                    net.outgoing.entry(*id).or_default().push(it.clone());
+                }
+            }
+        }
         net
+    }
+
+    /// Whether a network is a block of a subnet of the realm that an address was chosen in, and no other's there: then the
+    /// address is in it just where it is somebody's on the subnet, or nobody's.
+    pub(super) fn is_apart(&self, net: IpNet, realm: Option<VpcId>) -> bool {
+        realm.is_some_and(|realm| self.apart.contains_key(&(realm, net)))
+    }
+
+    /// Translations of exactly a block of a subnet that is apart, on its way out.
+    pub(super) fn outgoing(&self, id: SubnetId) -> &[Translation] {
+        self.outgoing.get(&id).map_or(&[], Vec::as_slice)
     }
 
     /// Routers have, beside their own, the addresses that they answer for.

@@ -116,8 +116,13 @@ impl Run<'_, '_> {
         let vpc = net.vpc_of(side);
         let routes = self.routes(vpc, side);
         let matchings: Vec<Set> = routes.iter().map(|route| route.matching).collect();
+        // Whoever is like its receiver may be on another subnet, to which there is another route.
+        let realm = self.among(Field::IpDst, &packet);
+        let is_home = |route: &Route| route.rank > 0 && net.is_apart(route.prefix, realm);
         let mut passed = 0;
-        while let Some(at) = self.ask.first(&packet, &matchings[passed..]) {
+        while let Some(at) =
+            self.ask.first_but(&packet, &matchings[passed..], |at| is_home(&routes[passed + at]))
+        {
             let route = &routes[passed + at];
             passed += at + 1;
             for (way, span) in route.ways.iter().cloned() {

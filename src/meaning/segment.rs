@@ -12,7 +12,7 @@ use super::follow::{Ended, Run};
 use super::packet::{End, Keeper, Packet, host};
 use super::rules::StageKey;
 use super::{Side, Spot};
-use crate::model::{Direction, PortId, SubnetId};
+use crate::model::{Direction, PortId, SubnetId, VpcId};
 use crate::reach::address::within_any;
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, IPV4, Origin, eth_type};
@@ -34,7 +34,14 @@ impl Run<'_, '_> {
             .sets
             .any(addresses.iter().map(|own| self.meaning.sets.value(Field::EthType, eth_type(*own))));
         let known = self.meaning.sets.and(self.meaning.held(segment), families);
-        if self.ask.is(&packet, self.meaning.sets.or(blocks, known)) {
+        let near = self.meaning.sets.or(blocks, known);
+        // Of whoever is like it, what is on its own segment would be asked.
+        let realm = self.among(Field::IpDst, &packet);
+        let is_near = match subnet.blocks.iter().all(|block| net.is_apart(block.cidr.value, realm)) {
+            true => self.ask.is_somebodys(&packet, near),
+            false => self.ask.is(&packet, near),
+        };
+        if is_near {
             return self.find(segment, Spot::Port(id), None, packet);
         }
         for (to, gateway) in self.meaning.routes(id) {
@@ -265,15 +272,20 @@ impl Run<'_, '_> {
     /// Whether an address of a packet, where a machine has it, is its own and nobody else's: the packet was sent from
     /// among those whose addresses are one machine's each, or their router has written it.
     pub(super) fn is_its(&self, id: PortId, field: Field, packet: &Packet) -> bool {
+        let from = self.among(field, packet);
+        from.is_some() && from == self.meaning.net.realm(Spot::Port(id))
+    }
+
+    /// The VPCs among whose machines an address of a packet was chosen, if these are known.
+    pub(super) fn among(&self, field: Field, packet: &Packet) -> Option<VpcId> {
         let net = &self.meaning.net;
-        let from = match packet.now[field] {
+        match packet.now[field] {
             Origin::Field(_) => match self.via {
                 Some(side) => Some(net.realm_of(net.vpc_of(side))),
                 None => net.realm(self.from),
             },
             Origin::Value(value) => packet.writer_of(value).map(|vpc| net.realm_of(vpc)),
-        };
-        from.is_some() && from == net.realm(Spot::Port(id))
+        }
     }
 
     /// What passes the rules of one end.

@@ -1,8 +1,8 @@
 //! Machines that are alike on both sides: packets of one, to one of each class, are followed for all of them.
 //!
-//! A class is one of the rows and one of the model, found apart, on one subnet. What either side has asked about
-//! addresses on the way says whether its machines are alike for these packets too: those that it tells apart are followed
-//! as well. So no answer hangs on a guess.
+//! A class is one of the rows and one of the model, found apart, on one subnet or on several that are alike on both
+//! sides. What either side has asked about addresses on the way says whether its machines are alike for these packets
+//! too: those that it tells apart are followed as well ([`super::standing`]). So no answer hangs on a guess.
 //!
 //! | addresses | whose packets for them stand for others' |
 //! |---|---|
@@ -12,6 +12,7 @@
 //! Refuses to follow packets.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -19,8 +20,8 @@ use std::rc::Rc;
 use ipnet::IpNet;
 
 use crate::check::Checked;
-use crate::meaning::{self, Meaning, Public, Sender, Spot, Traits};
-use crate::model::{PortId, VpcId};
+use crate::meaning::{self, Meaning, Public, Traits};
+use crate::model::{PortId, SubnetId, VpcId};
 use crate::reach::address::within_any;
 use crate::reach::alike;
 use crate::reach::header::{Field, IPV4, IPV6, Origin, Rewrite, bits, eth_type};
@@ -31,7 +32,7 @@ use crate::span::Span;
 use super::rows::Known;
 
 /// Where addresses are one machine's on both sides: in the model, and in the rows.
-type Place = (VpcId, usize);
+pub(super) type Place = (VpcId, usize);
 
 /// What an address is of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +42,7 @@ pub(super) enum Kind {
 }
 
 /// Addresses of one family: those of the machines of a place, or all public ones.
-type List = (Option<Place>, u128);
+pub(super) type List = (Option<Place>, u128);
 
 /// An address of a machine of a class: which one of the machine's of its kind.
 struct Listed {
@@ -51,16 +52,33 @@ struct Listed {
     machine: PortId,
 }
 
-/// Machines that are alike, in order.
-struct Class {
-    place: Place,
-    members: Vec<PortId>,
+/// Machines that are alike.
+pub(super) struct Class {
+    pub(super) place: Place,
+    /// All of them, in order.
+    pub(super) members: Vec<PortId>,
+    pub(super) by_home: BTreeMap<HomeId, Vec<PortId>>,
+}
+
+/// A subnet on a switch of the rows, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HomeId(usize);
+
+/// A subnet on a switch of the rows.
+pub(super) struct Home {
+    /// Others with the same subnet or the same switch; none in rows as they should be.
+    pub(super) tangled: Vec<HomeId>,
+    /// Those with the same number have machines of the same classes, and no others, and are alike in every address that
+    /// no machine has.
+    pub(super) company: Option<usize>,
+    /// Where the whole subnet is translated on its way out.
+    pub(super) outgoing: Vec<Span>,
 }
 
 /// Machines by class.
 pub(super) struct Classes<'s> {
-    sets: &'s Sets,
-    sorted: &'s Sorted,
+    pub(super) sets: &'s Sets,
+    pub(super) sorted: &'s Sorted,
     /// What a question about a field comes to for the addresses of a list.
     answers: RefCell<Quickly<(List, Field, Set), Rc<Answers>>>,
     /// Packets from or for a machine, by an address of a kind.
@@ -70,74 +88,53 @@ pub(super) struct Classes<'s> {
 /// Machines as they were sorted before a packet was followed; threads may share them.
 pub(super) struct Sorted {
     own: Vec<Vec<IpAddr>>,
-    publics: BTreeMap<PortId, Vec<Public>>,
-    classes: Vec<Class>,
+    pub(super) publics: BTreeMap<PortId, Vec<Public>>,
+    pub(super) classes: Vec<Class>,
     of: BTreeMap<PortId, usize>,
-    by_place: BTreeMap<Place, Vec<usize>>,
+    pub(super) by_place: BTreeMap<Place, Vec<usize>>,
     /// Classes with public addresses.
-    with_publics: Vec<usize>,
-    place_of: BTreeMap<PortId, Place>,
+    pub(super) with_publics: Vec<usize>,
+    pub(super) place_of: BTreeMap<PortId, Place>,
+    pub(super) homes: Vec<Home>,
+    home_of: BTreeMap<PortId, HomeId>,
     lists: BTreeMap<List, Vec<Listed>>,
     /// Who has an address, in the places that there are.
     having: HashMap<u128, Vec<(Kind, PortId)>>,
     /// Every machine's own addresses by place, and all public ones, in order.
-    by_address: BTreeMap<Option<Place>, Vec<(u128, PortId)>>,
+    pub(super) by_address: BTreeMap<Option<Place>, Vec<(u128, IpAddr, PortId)>>,
 }
 
 /// What is left of a question for addresses of a list, by class and which of a machine's it is: of those for which it is
-/// not what it is for most.
-struct Answers(BTreeMap<(usize, usize), Vec<(PortId, Set)>>);
+/// not what it is for most of their class.
+pub(super) struct Answers(pub(super) BTreeMap<(usize, usize), Rc<Odd>>);
+
+/// Machines of a class for which a question does not come to what it does for most of the class, with what it comes to.
+pub(super) type Odd = BTreeMap<PortId, Set>;
 
 /// What packets of a sender were asked by both sides; each with the part of the rows' network whose classes have foreseen
 /// it.
 #[derive(Default)]
 pub(super) struct Asked {
     /// Each with the packets of which it was asked.
-    sent: BTreeMap<(Option<usize>, Set), BTreeSet<Set>>,
-    written: BTreeSet<(Option<usize>, Written)>,
+    pub(super) sent: BTreeMap<(Option<usize>, Set), BTreeSet<Set>>,
+    pub(super) written: BTreeSet<(Option<usize>, Written)>,
 }
 
 /// A question about an address that was written on the way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Written {
-    field: Field,
+pub(super) struct Written {
+    pub(super) field: Field,
     value: u128,
     by: By,
-    set: Set,
+    pub(super) set: Set,
 }
 
 /// Whose router has written an address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum By {
+pub(super) enum By {
     Somebody,
     Vpc(VpcId),
     Part(usize),
-}
-
-/// Some addresses, from the first to the last.
-pub(super) type Range = (u128, u128);
-
-/// A sender, and for whom its packets and those to others stand.
-pub(super) struct Standing {
-    /// The machine that sends, if it is one.
-    from: Option<PortId>,
-    /// Where it reaches machines by their own addresses, of those that are classes.
-    place: Option<Place>,
-    /// Addresses that packets need not be sent to: of each class there is another, beside the sender.
-    others: Others,
-    told: Told,
-}
-
-/// Addresses of machines.
-pub(super) type Others = BTreeSet<(Kind, PortId)>;
-
-/// Who is told apart by what was asked.
-#[derive(Default)]
-struct Told {
-    /// As those that are sent to, from others of their class.
-    receivers: Others,
-    /// As senders, from the one that sends.
-    senders: BTreeSet<PortId>,
 }
 
 impl Asked {
@@ -176,6 +173,8 @@ impl Sorted {
             by_place: BTreeMap::new(),
             with_publics: Vec::new(),
             place_of: BTreeMap::new(),
+            homes: Vec::new(),
+            home_of: BTreeMap::new(),
             lists: BTreeMap::new(),
             having: HashMap::new(),
             by_address: BTreeMap::new(),
@@ -185,33 +184,44 @@ impl Sorted {
             sorted.place_of.insert(id, (meaning.realm(id), part));
             for kind in [Kind::Own, Kind::Public] {
                 let place = sorted.place_of.get(&id).copied().filter(|_| kind == Kind::Own);
-                for address in sorted.addresses(kind, id).into_iter().map(bits) {
-                    sorted.having.entry(address).or_default().push((kind, id));
-                    sorted.by_address.entry(place).or_default().push((address, id));
+                for address in sorted.addresses(kind, id) {
+                    sorted.having.entry(bits(address)).or_default().push((kind, id));
+                    sorted.by_address.entry(place).or_default().push((bits(address), address, id));
                 }
             }
         }
-        let mut by_kind: BTreeMap<(Traits, usize, SwitchId), Vec<PortId>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(Traits, usize), Vec<(PortId, SwitchId)>> = BTreeMap::new();
         for (id, traits) in meaning.traits() {
             if let Some((class, switch)) = rows.class(&model.port(id).name, &sorted.own[id.0]) {
-                by_kind.entry((traits, class, switch)).or_default().push(id);
+                by_kind.entry((traits, class)).or_default().push((id, switch));
             }
         }
+        let mut homes: BTreeMap<(SubnetId, SwitchId), HomeId> = BTreeMap::new();
         for members in by_kind.into_values().filter(|members| members.len() > 1) {
+            let members = members.into_iter().map(|(id, switch)| {
+                let next = HomeId(homes.len());
+                (id, *homes.entry((model.port(id).subnet, switch)).or_insert(next))
+            });
+            let members = members.collect();
             sorted.add(members);
         }
         sorted.lists.values_mut().for_each(|list| list.sort_by_key(|it| it.address));
         sorted.by_address.values_mut().for_each(|all| all.sort_unstable());
+        sorted.settle(checked, meaning, rows, &homes);
         sorted
     }
 
-    fn add(&mut self, members: Vec<PortId>) {
-        let (at, place) = (self.classes.len(), self.place_of[&members[0]]);
+    fn add(&mut self, members: Vec<(PortId, HomeId)>) {
+        let (at, first) = (self.classes.len(), members[0].0);
+        let place = self.place_of[&first];
         self.by_place.entry(place).or_default().push(at);
-        if self.publics.contains_key(&members[0]) {
+        if self.publics.contains_key(&first) {
             self.with_publics.push(at);
         }
-        for machine in members.iter().copied() {
+        let mut by_home: BTreeMap<HomeId, Vec<PortId>> = BTreeMap::new();
+        for (machine, home) in members.iter().copied() {
+            by_home.entry(home).or_default().push(machine);
+            self.home_of.insert(machine, home);
             self.of.insert(machine, at);
             for kind in [Kind::Own, Kind::Public] {
                 let place = Some(place).filter(|_| kind == Kind::Own);
@@ -221,18 +231,70 @@ impl Sorted {
                 }
             }
         }
-        self.classes.push(Class { place, members });
+        let members = members.into_iter().map(|(id, _)| id).collect();
+        self.classes.push(Class { place, members, by_home });
     }
 
-    fn addresses(&self, kind: Kind, id: PortId) -> Vec<IpAddr> {
+    /// What is known of homes once all machines are sorted.
+    fn settle(
+        &mut self,
+        checked: &Checked<'_>,
+        meaning: &Meaning<'_>,
+        rows: &Known<'_>,
+        homes: &BTreeMap<(SubnetId, SwitchId), HomeId>,
+    ) {
+        let model = checked.model();
+        let mut n_ports: BTreeMap<SubnetId, usize> = BTreeMap::new();
+        model.ports().for_each(|(_, port)| *n_ports.entry(port.subnet).or_default() += 1);
+        let mut classes_at: BTreeMap<HomeId, (usize, Vec<usize>)> = BTreeMap::new();
+        for (at, class) in self.classes.iter().enumerate() {
+            for (home, members) in &class.by_home {
+                let (n, classes) = classes_at.entry(*home).or_default();
+                *n += members.len();
+                classes.push(at);
+            }
+        }
+        let mut on_switch: BTreeMap<SwitchId, Vec<HomeId>> = BTreeMap::new();
+        homes.iter().for_each(|((_, switch), home)| on_switch.entry(*switch).or_default().push(*home));
+        let mut companies: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
+        let mut known: BTreeMap<HomeId, Home> = BTreeMap::new();
+        for ((subnet, switch), id) in homes {
+            let here = (*subnet, SwitchId(0))..=(*subnet, SwitchId(usize::MAX));
+            let of_subnet = homes.range(here).map(|(_, home)| *home);
+            let tangled = of_subnet.chain(on_switch[switch].iter().copied()).filter(|home| home != id);
+            let tangled: Vec<HomeId> = tangled.collect();
+            let (n, classes) = classes_at.remove(id).unwrap_or_default();
+            let is_all = n == n_ports[subnet] && rows.n_machines(*switch) == Some(n) && tangled.is_empty();
+            let next = companies.len();
+            let company = is_all.then(|| *companies.entry(classes).or_insert(next));
+            known.insert(*id, Home { tangled, company, outgoing: meaning.outgoing(*subnet) });
+        }
+        self.homes = known.into_values().collect();
+    }
+
+    pub(super) fn addresses(&self, kind: Kind, id: PortId) -> Vec<IpAddr> {
         match kind {
             Kind::Own => self.own[id.0].clone(),
             Kind::Public => self.publics.get(&id).into_iter().flatten().map(|it| it.address).collect(),
         }
     }
 
+    /// The class of a machine; `None` for one that is like no other.
+    pub(super) fn class_of(&self, id: PortId) -> Option<usize> {
+        self.of.get(&id).copied()
+    }
+
+    /// Where a machine of a class is.
+    pub(super) fn home_of(&self, id: PortId) -> Option<HomeId> {
+        self.home_of.get(&id).copied()
+    }
+
+    pub(super) fn home(&self, id: HomeId) -> &Home {
+        &self.homes[id.0]
+    }
+
     /// Whose a written address may be: where somebody has it where it was written, he is meant.
-    fn meant(&self, written: &Written) -> Vec<(Kind, PortId)> {
+    pub(super) fn meant(&self, written: &Written) -> Vec<(Kind, PortId)> {
         let all = self.having.get(&written.value).map_or(&[][..], Vec::as_slice);
         let is_here = |(kind, id): &&(Kind, PortId)| {
             let place = self.place_of[id];
@@ -254,19 +316,15 @@ impl<'s> Classes<'s> {
         Classes { sets, sorted, answers: RefCell::default(), of: RefCell::default() }
     }
 
-    /// Packets to those of some addresses that are in a range.
-    pub(super) fn destined(&self, all: &Others, (low, high): Range) -> Set {
-        let addresses = || all.iter().flat_map(|(kind, id)| self.sorted.addresses(*kind, *id));
-        let of = |family| {
-            let own = addresses().filter(|address| eth_type(*address) == family).map(bits);
-            let own = own.filter(|own| (low..=high).contains(own)).map(|own| (own, own));
-            self.sets.and(self.sets.value(Field::EthType, family), self.sets.ranges(Field::IpDst, own))
-        };
-        self.sets.or(of(IPV4), of(IPV6))
+    /// The lists that there are of a place, and those of all public addresses.
+    pub(super) fn lists(&self, place: Option<Place>) -> Vec<List> {
+        let places = place.map(Some).into_iter().chain([None]);
+        let all = places.flat_map(|place| [(place, IPV4), (place, IPV6)]);
+        all.filter(|list| self.sorted.lists.contains_key(list)).collect()
     }
 
     /// What is left of a question about a field for each address of a list.
-    fn answers(&self, list: List, field: Field, set: Set) -> Rc<Answers> {
+    pub(super) fn answers(&self, list: List, field: Field, set: Set) -> Rc<Answers> {
         let key = (list, field, set);
         let known = self.answers.borrow().get(&key).cloned();
         known.unwrap_or_else(|| {
@@ -294,18 +352,22 @@ impl<'s> Classes<'s> {
         }
         let n = |(_, all): &(&Set, &Vec<&[Listed]>)| all.iter().map(|it| it.len()).sum::<usize>();
         let usual = by_answer.iter().max_by_key(n).map_or(Set::NONE, |(answer, _)| *answer);
-        let mut others: BTreeMap<(usize, usize), Vec<(PortId, Set)>> = BTreeMap::new();
+        let mut others: BTreeMap<(usize, usize), Odd> = BTreeMap::new();
         for (answer, all) in by_answer.into_iter().filter(|(answer, _)| *answer != usual) {
             for it in all.into_iter().flatten() {
-                others.entry((it.class, it.nth)).or_default().push((it.machine, answer));
+                others.entry((it.class, it.nth)).or_default().insert(it.machine, answer);
             }
         }
-        Answers(others)
+        let odd = others.into_iter().filter_map(|((class, nth), others)| {
+            let odd = odd(&self.sorted.classes[class].members, usual, &others);
+            (!odd.is_empty()).then(|| ((class, nth), Rc::new(odd)))
+        });
+        Answers(odd.collect())
     }
 
     /// Whether some packets of any of these are from or for a machine. Whoever is alike has no part in what is asked of
     /// others' packets alone.
-    fn is_of(&self, kind: Kind, id: PortId, field: Field, all: &BTreeSet<Set>) -> bool {
+    pub(super) fn is_of(&self, kind: Kind, id: PortId, field: Field, all: &BTreeSet<Set>) -> bool {
         let own = *self.of.borrow_mut().entry((kind, id, field)).or_insert_with(|| {
             let own = self.sorted.addresses(kind, id).into_iter().map(IpNet::from);
             within_any(self.sets, field, own)
@@ -313,194 +375,33 @@ impl<'s> Classes<'s> {
         all.iter().any(|set| self.sets.meet(*set, own))
     }
 
-    /// Those of a class that a question about addresses of a kind tells from one of them.
-    fn told(&self, kind: Kind, like: PortId, field: Field, set: Set) -> Vec<PortId> {
-        let Some(at) = self.sorted.of.get(&like) else { return Vec::new() };
-        let class = &self.sorted.classes[*at];
-        let place = Some(class.place).filter(|_| kind == Kind::Own);
-        let mut told = Vec::new();
+    /// Those of the class of a machine that are odd, by what a question about addresses of a kind comes to for each of
+    /// theirs.
+    pub(super) fn odd(&self, kind: Kind, like: PortId, field: Field, set: Set) -> Vec<Rc<Odd>> {
+        let Some(at) = self.sorted.class_of(like) else { return Vec::new() };
+        let place = Some(self.sorted.classes[at].place).filter(|_| kind == Kind::Own);
+        let mut all = Vec::new();
         for (nth, address) in self.sorted.addresses(kind, like).into_iter().enumerate() {
             let answers = self.answers((place, eth_type(address)), field, set);
-            told.extend(answers.told(class, (*at, nth), like));
+            all.extend(answers.0.get(&(at, nth)).cloned());
         }
-        told
+        all
     }
 }
 
-impl Answers {
-    /// Those of a class that answer otherwise than one of them, by one of their addresses.
-    fn told(&self, class: &Class, which: (usize, usize), like: PortId) -> Vec<PortId> {
-        let Some(odd) = self.0.get(&which) else { return Vec::new() };
-        match odd.iter().find(|(id, _)| *id == like) {
-            None => odd.iter().map(|(id, _)| *id).collect(),
-            Some((_, answer)) => {
-                let same: BTreeSet<PortId> =
-                    odd.iter().filter(|(_, other)| other == answer).map(|(id, _)| *id).collect();
-                class.members.iter().copied().filter(|id| !same.contains(id)).collect()
-            }
-        }
+/// Those whose answer is not that of most, of machines with a usual answer but for others. Of as many each the first one
+/// says which.
+fn odd(members: &[PortId], usual: Set, others: &Odd) -> Odd {
+    let mut n_of: BTreeMap<Set, (usize, Reverse<PortId>)> = BTreeMap::new();
+    let rest = members.iter().find(|id| !others.contains_key(id));
+    n_of.extend(rest.map(|first| (usual, (members.len() - others.len(), Reverse(*first)))));
+    for (id, answer) in others {
+        n_of.entry(*answer).or_insert((0, Reverse(*id))).0 += 1;
     }
-}
-
-/// So many addresses are sent to at once: what is left of packets to many is made again for each that fares otherwise.
-const AT_ONCE: usize = 64;
-
-impl Sorted {
-    /// A sender; `part` is the one of the rows' network that the router is in by which it sends, if it is no machine.
-    pub(super) fn standing(
-        &self,
-        sender: Sender,
-        meaning: &Meaning<'_>,
-        part: impl FnOnce() -> Option<usize>,
-    ) -> Standing {
-        let from = match sender.from {
-            Spot::Port(id) => Some(id),
-            Spot::Router(_) | Spot::Wire(_) => None,
-        };
-        let place = match (from, sender.via) {
-            (Some(id), _) => self.place_of.get(&id).copied(),
-            (None, Some(side)) => part().map(|part| (meaning.realm_of(side), part)),
-            (None, None) => None,
-        };
-        let near = place.and_then(|place| self.by_place.get(&place));
-        let near = near.into_iter().flatten().map(|at| (Kind::Own, *at));
-        let all = near.chain(self.with_publics.iter().map(|at| (Kind::Public, *at)));
-        let others = all.flat_map(|(kind, at)| {
-            let members = self.classes[at].members.iter().copied();
-            members.filter(|id| Some(*id) != from).skip(1).map(move |id| (kind, id))
-        });
-        Standing { from, place, others: others.collect(), told: Told::default() }
+    let most = n_of.into_iter().max_by_key(|(_, n)| *n).map_or(usual, |(answer, _)| answer);
+    if most == usual {
+        return others.clone();
     }
-
-    /// All destinations, by parts in which there are not many that are sent to.
-    pub(super) fn parts(&self, standing: &Standing) -> Vec<Range> {
-        let near = standing.place.and_then(|place| self.by_address.get(&Some(place)));
-        let near = near.into_iter().flatten().map(|(address, id)| (*address, (Kind::Own, *id)));
-        let publics = self.by_address.get(&None).into_iter().flatten();
-        let all = near.chain(publics.map(|(address, id)| (*address, (Kind::Public, *id))));
-        parts(all.filter(|(_, it)| !standing.others.contains(it)).map(|(address, _)| address))
-    }
-
-    /// The same of some addresses.
-    pub(super) fn parts_of(&self, all: &Others) -> Vec<Range> {
-        parts(all.iter().flat_map(|(kind, id)| self.addresses(*kind, *id)).map(bits))
-    }
-
-    /// Who sends alike, once all is followed.
-    pub(super) fn fellows(&self, Standing { from, told, .. }: &Standing) -> Vec<PortId> {
-        let class = from.and_then(|id| Some((id, self.of.get(&id)?)));
-        let is_told =
-            |id: PortId| [Kind::Own, Kind::Public].iter().any(|it| told.receivers.contains(&(*it, id)));
-        let Some((from, at)) = class.filter(|(id, _)| !is_told(*id)) else { return Vec::new() };
-        let all = self.classes[*at].members.iter().copied();
-        all.filter(|id| *id != from && !told.senders.contains(id)).collect()
-    }
-
-    /// Translations of those that are stood for, where those of whoever stands for them have decided.
-    pub(super) fn used_alike(
-        &self,
-        standing: &Standing,
-        fellows: &[PortId],
-        used: &BTreeSet<Span>,
-    ) -> Vec<Span> {
-        let spans = |id: PortId| self.publics.get(&id).into_iter().flatten().map(|it| it.span);
-        let alike = |like: PortId, id: PortId| {
-            let pairs = spans(like).zip(spans(id));
-            pairs.filter(|(like, _)| used.contains(like)).map(|(_, span)| span).collect::<Vec<_>>()
-        };
-        let mut found = Vec::new();
-        for class in self.with_publics.iter().map(|at| &self.classes[*at]) {
-            let others = class.members.iter().filter(|id| standing.others.contains(&(Kind::Public, **id)));
-            if let Some(seen) = standing.seen(Kind::Public, class) {
-                found.extend(others.flat_map(|id| alike(seen, *id)));
-            }
-        }
-        if let Some(from) = standing.from {
-            found.extend(fellows.iter().flat_map(|id| alike(from, *id)));
-        }
-        found
-    }
-}
-
-impl Standing {
-    /// Addresses that packets need not be sent to.
-    pub(super) fn others(&self) -> &Others {
-        &self.others
-    }
-
-    /// Takes out of those whoever was told apart.
-    pub(super) fn take_apart(&mut self) -> Others {
-        let apart: Others = self.told.receivers.intersection(&self.others).copied().collect();
-        self.others.retain(|other| !apart.contains(other));
-        apart
-    }
-
-    /// The one of a class that packets are sent to for others.
-    fn seen(&self, kind: Kind, class: &Class) -> Option<PortId> {
-        let is_seen = |id: &&PortId| Some(**id) != self.from && !self.others.contains(&(kind, **id));
-        class.members.iter().find(is_seen).copied()
-    }
-}
-
-impl Classes<'_> {
-    /// Notes who is told apart by what was asked.
-    pub(super) fn note(&self, standing: &mut Standing, asked: &Asked) {
-        let (sorted, mut told) = (self.sorted, std::mem::take(&mut standing.told));
-        let families = |place| [(place, IPV4), (place, IPV6)];
-        let near = standing.place.into_iter().flat_map(|place| families(Some(place)));
-        let lists: Vec<List> =
-            near.chain(families(None)).filter(|it| sorted.lists.contains_key(it)).collect();
-        for ((foreseen, set), among) in &asked.sent {
-            for list in &lists {
-                let kind = if list.0.is_some() { Kind::Own } else { Kind::Public };
-                let answers = self.answers(*list, Field::IpDst, *set);
-                for which in answers.0.keys() {
-                    let class = &sorted.classes[which.0];
-                    if *foreseen != Some(class.place.1)
-                        && let Some(seen) = standing.seen(kind, class)
-                    {
-                        let apart = answers.told(class, *which, seen);
-                        if !apart.is_empty() && self.is_of(kind, seen, Field::IpDst, among) {
-                            told.receivers.extend(apart.into_iter().map(|id| (kind, id)));
-                        }
-                    }
-                }
-            }
-            if let (Some(from), Some(place)) = (standing.from, standing.place)
-                && *foreseen != Some(place.1)
-            {
-                let apart = self.told(Kind::Own, from, Field::IpSrc, *set);
-                if !apart.is_empty() && self.is_of(Kind::Own, from, Field::IpSrc, among) {
-                    told.senders.extend(apart);
-                }
-            }
-        }
-        for (foreseen, written) in &asked.written {
-            for (kind, machine) in sorted.meant(written) {
-                if *foreseen == Some(sorted.place_of[&machine].1) {
-                    continue;
-                }
-                let apart = self.told(kind, machine, written.field, written.set);
-                let by_any = apart.iter().flat_map(|id| [(Kind::Own, *id), (Kind::Public, *id)]);
-                told.receivers.extend(by_any);
-                if Some(machine) == standing.from {
-                    told.senders.extend(apart);
-                }
-            }
-        }
-        standing.told = told;
-    }
-}
-
-/// Ranges of which each has so many of some addresses as are sent to at once; together they are all. The last comes
-/// first.
-fn parts(addresses: impl Iterator<Item = u128>) -> Vec<Range> {
-    let mut addresses: Vec<u128> = addresses.collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    let bounds = addresses.into_iter().step_by(AT_ONCE).skip(1);
-    let lows = [0].into_iter().chain(bounds.clone());
-    let mut parts: Vec<Range> = lows.zip(bounds.map(|next| next - 1).chain([u128::MAX])).collect();
-    parts.reverse();
-    parts
+    let all = members.iter().map(|id| (*id, others.get(id).copied().unwrap_or(usual)));
+    all.filter(|(_, answer)| *answer != most).collect()
 }

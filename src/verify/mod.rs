@@ -17,6 +17,7 @@ mod classes;
 mod compare;
 mod rows;
 mod senders;
+mod standing;
 mod tell;
 mod universe;
 

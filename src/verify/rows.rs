@@ -2,7 +2,7 @@
 //!
 //! Refuses to judge by itself; [`crate::reach`] does.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -18,7 +18,7 @@ use crate::reach::network::{self, Network, RouterPortId, RowId, SwitchId};
 use crate::reach::set::{Set, Sets};
 use crate::reach::walk::{End, Flow, Kind, Outcome, Step};
 
-use super::RowSaid;
+use super::{RowSaid, universe};
 
 /// What becomes of some packets by the rows.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub(super) struct Known<'n> {
     guests: HashMap<String, PortId>,
     wires: HashMap<String, SubnetId>,
     vpcs: HashMap<String, VpcId>,
+    /// First and last addresses of blocks that somebody has.
+    edges: HashSet<IpAddr>,
 }
 
 impl<'n> Known<'n> {
@@ -66,7 +68,14 @@ impl<'n> Known<'n> {
         let by_hand = ByHand { all: false, each };
         let alike = Alike::new(&Judge::new(network, &Sets::default(), by_hand.clone()));
         let told = Guests::new(network, ByHand::default());
-        Known { network, by_hand, told, alike, ports, guests, wires, vpcs }
+        let edges: HashSet<IpAddr> = universe::edges(model).collect();
+        let given = network.given().filter(|address| edges.contains(address)).collect();
+        Known { network, by_hand, told, alike, ports, guests, wires, vpcs, edges: given }
+    }
+
+    /// Whether somebody has an address that is the first or the last of a block.
+    pub(super) fn gives(&self, edge: IpAddr) -> bool {
+        self.edges.contains(&edge)
     }
 
     /// The routes that a machine is told; `None` where it is not in the rows.
@@ -81,6 +90,11 @@ impl<'n> Known<'n> {
         let own = self.told.addresses(port);
         let is_same = own.len() == addresses.len() && own.iter().all(|it| addresses.contains(it));
         is_same.then(|| self.alike.class(port)).flatten()
+    }
+
+    /// How many machines are on a switch, if nothing tells apart addresses there that nobody has.
+    pub(super) fn n_machines(&self, switch: SwitchId) -> Option<usize> {
+        self.alike.n_machines(switch)
     }
 
     /// The part of the network that a machine is in; `None` where it is not in the rows.

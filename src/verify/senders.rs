@@ -22,9 +22,10 @@ use crate::reach::network::Network;
 use crate::reach::set::Sets;
 use crate::span::Span;
 
-use super::classes::{Asked, Classes, Others, Range, Sorted, Standing};
+use super::classes::{Asked, Classes, Sorted};
 use super::compare::{self, Compared, Sent};
 use super::rows::{self, RowsMeaning};
+use super::standing::{Others, Range, Standing};
 use super::universe::{Errand, Universe};
 use super::{Difference, Report};
 
@@ -148,7 +149,7 @@ impl Proof<'_> {
                 meaning: Meaning::new(self.meaning, &sets),
                 done: RowsMeaning::new(self.rows, &sets, self.goes_on),
                 classes: Classes::new(self.sorted, &sets),
-                universe: Universe::new(self.checked, &sets),
+                universe: Universe::new(self.checked, self.rows, &sets),
             };
             let (mut is_fresh, mut is_over) = (true, false);
             while !is_over && (std::mem::take(&mut is_fresh) || sets.n_edges() <= self.n_edges) {
@@ -177,10 +178,10 @@ impl Proof<'_> {
             give(it.nth, Found { told: it.told, looked: Some(looked) });
             return None;
         }
-        let apart = it.standing.take_apart();
-        if !apart.is_empty() {
-            it.left = self.sorted.parts_of(&apart);
-            it.only = Some(apart);
+        let fresh = it.standing.take_fresh();
+        if !fresh.is_empty() {
+            it.left = self.sorted.parts_of(&fresh);
+            it.only = Some(fresh);
             return Some(Step::Rest(Box::new(it)));
         }
         let Looking { nth, told, errand, standing, mut compared, .. } = it;
@@ -220,7 +221,7 @@ impl Proof<'_> {
         let all = sets.and(all, sets.range(Field::IpDst, range.0, range.1));
         let set = match &looking.only {
             Some(only) => sets.and(all, classes.destined(only, range)),
-            None => sets.minus(all, classes.destined(looking.standing.others(), range)),
+            None => sets.minus(all, classes.others(&looking.standing, range)),
         };
         let regions = meaning.regions(sender, set, asking, self.goes_on)?;
         let courses = done.courses(self.checked, sender, set, asking)?;

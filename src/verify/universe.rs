@@ -1,6 +1,7 @@
 //! Who sends, and which packets are looked at.
 //!
-//! Every address that a machine may ask for, all protocols and ports, whole and unicast. Its own addresses and those
+//! Every address that a machine may ask for, all protocols and ports, whole and unicast; the first and the last of an
+//! IPv4 block are such where the rows give them to somebody. Its own addresses and those
 //! that it may use beside them are looked at with their answers, where there are such; any other source only for
 //! where it gets to.
 //!
@@ -19,6 +20,8 @@ use crate::reach::header::{Field, IPV4, IPV6};
 use crate::reach::judge::service;
 use crate::reach::outside::public;
 use crate::reach::set::{Set, Sets};
+
+use super::rows::Known;
 
 /// What nobody sends to, or from: not unicast, not beyond one machine or link.
 const NOBODY: [&str; 6] = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "fe80::/10", "ff00::/8"];
@@ -60,7 +63,7 @@ pub(super) struct Universe<'s> {
 }
 
 impl<'s> Universe<'s> {
-    pub(super) fn new(checked: &Checked<'_>, sets: &'s Sets) -> Universe<'s> {
+    pub(super) fn new(checked: &Checked<'_>, rows: &Known<'_>, sets: &'s Sets) -> Universe<'s> {
         let model = checked.model();
         let (v4, v6) = (sets.value(Field::EthType, IPV4), sets.value(Field::EthType, IPV6));
         let short = [Field::IpSrc, Field::IpDst].map(|field| sets.range(field, 0, u32::MAX.into()));
@@ -69,7 +72,8 @@ impl<'s> Universe<'s> {
         let protocols = sets.range(Field::IpProto, 0, u8::MAX.into());
         let all = sets.and(sets.or(v4, v6), sets.and(protocols, sets.and(ports[0], ports[1])));
         let nobody = NOBODY.iter().map(|net| net.parse::<IpNet>().expect("a network"));
-        let nobody: Vec<IpNet> = nobody.chain(edges(model)).collect();
+        let edges = edges(model).filter(|edge| !rows.gives(*edge)).map(IpNet::from);
+        let nobody: Vec<IpNet> = nobody.chain(edges).collect();
         let nobody = [Field::IpSrc, Field::IpDst].map(|field| within_any(sets, field, nobody.clone()));
         // A router forwards nothing that says to come from itself.
         let routers = within_any(sets, Field::IpSrc, routers(checked).into_iter().map(IpNet::from));
@@ -146,13 +150,13 @@ impl<'s> Universe<'s> {
     }
 }
 
-/// The first and the last address of an IPv4 block, which nobody has.
-fn edges(model: &Model) -> impl Iterator<Item = IpNet> {
+/// The first and the last address of each IPv4 block, which nobody has in the model.
+pub(super) fn edges(model: &Model) -> impl Iterator<Item = IpAddr> {
     let blocks = model.subnets.iter().flat_map(|subnet| &subnet.blocks).map(|block| block.cidr.value);
     let links = model.vpcs.iter().flat_map(|vpc| &vpc.peerings).flat_map(|peering| &peering.addresses);
     let blocks = blocks.chain(links.map(|link| link.value.trunc()));
     let blocks = blocks.filter(|net| net.addr().is_ipv4() && net.prefix_len() < 31);
-    blocks.flat_map(|net| [net.network(), net.broadcast()]).map(IpNet::from)
+    blocks.flat_map(|net| [net.network(), net.broadcast()])
 }
 
 /// The addresses of routers.

@@ -2,7 +2,7 @@
 //!
 //! Refuses to know what becomes of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -96,6 +96,25 @@ impl Atoms {
         let starts = &self.starts[usize::from(address.is_ipv6())];
         let value = bits(address);
         starts[starts.partition_point(|(at, _)| *at <= value) - 1].1
+    }
+
+    /// Whether all addresses of a network are alike but for some.
+    pub(super) fn is_even(&self, net: &IpNet, but: &BTreeSet<IpAddr>) -> bool {
+        let (is_ipv6, low, high) = range_of(net);
+        let starts = &self.starts[usize::from(is_ipv6)];
+        let but: Vec<u128> = but.iter().filter(|it| it.is_ipv6() == is_ipv6).map(|it| bits(*it)).collect();
+        let mut rest: Option<usize> = None;
+        let first = starts.partition_point(|(at, _)| *at <= low) - 1;
+        for (at, (start, atom)) in starts.iter().enumerate().skip(first).take_while(|(_, it)| it.0 <= high) {
+            let end = starts.get(at + 1).map_or(high, |(next, _)| (next - 1).min(high));
+            let start = (*start).max(low);
+            let n_but = but.partition_point(|it| *it <= end) - but.partition_point(|it| *it < start);
+            let is_all = end - start < n_but as u128;
+            if !is_all && *rest.get_or_insert(*atom) != *atom {
+                return false;
+            }
+        }
+        true
     }
 
     /// The marks that are on all of a network.

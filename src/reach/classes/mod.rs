@@ -88,31 +88,19 @@ impl<T: Eq + Hash> Numbers<T> {
 
 /// The classes of parties, each with the lists of a question that it is in.
 pub(super) fn classify(judge: &Judge<'_>, zones: &Zones, parties: &[(&Who, (usize, usize))]) -> Vec<Member> {
-    let network = judge.network;
+    Sorter::new(judge, zones, parties).members(judge, parties)
+}
+
+/// The same, and the switches on which nothing tells addresses apart but those of machines and the router.
+pub(super) fn classify_with_switches(
+    judge: &Judge<'_>,
+    zones: &Zones,
+    parties: &[(&Who, (usize, usize))],
+) -> (Vec<Member>, BTreeSet<SwitchId>) {
     let mut sorter = Sorter::new(judge, zones, parties);
-    let mut classes: Numbers<Traits> = Numbers::new();
-    let mut others: Vec<&Who> = Vec::new();
-    let mut members = Vec::with_capacity(parties.len());
-    for (party, lists) in parties {
-        members.push(match party.port() {
-            Some(port) => {
-                let traits = Traits { lists: *lists, ..sorter.traits(judge, party, port) };
-                let home = Some((traits.home, network.port(port).switch));
-                Member { class: classes.of(traits), home }
-            }
-            None => {
-                let at = others.iter().position(|other| other == party).unwrap_or(others.len());
-                if at == others.len() {
-                    others.push(party);
-                }
-                Member { class: at, home: None }
-            }
-        });
-    }
-    // The classes of machines come first.
-    let n_classes = classes.0.len();
-    members.iter_mut().filter(|it| it.home.is_none()).for_each(|it| it.class += n_classes);
-    members
+    let members = sorter.members(judge, parties);
+    let even = sorter.doors.iter().filter(|(id, door)| sorter.is_even(judge.network, **id, door));
+    (members, even.map(|(id, _)| *id).collect())
 }
 
 /// The same, where machines of a class are parted further: those with the same number stay together.
@@ -202,6 +190,41 @@ impl Sorter {
             sorter.homes.insert(*id, alike.of(traits));
         }
         sorter
+    }
+
+    fn members(&mut self, judge: &Judge<'_>, parties: &[(&Who, (usize, usize))]) -> Vec<Member> {
+        let mut classes: Numbers<Traits> = Numbers::new();
+        let mut others: Vec<&Who> = Vec::new();
+        let mut members = Vec::with_capacity(parties.len());
+        for (party, lists) in parties {
+            members.push(match party.port() {
+                Some(port) => {
+                    let traits = Traits { lists: *lists, ..self.traits(judge, party, port) };
+                    let home = Some((traits.home, judge.network.port(port).switch));
+                    Member { class: classes.of(traits), home }
+                }
+                None => {
+                    let at = others.iter().position(|other| other == party).unwrap_or(others.len());
+                    if at == others.len() {
+                        others.push(party);
+                    }
+                    Member { class: at, home: None }
+                }
+            });
+        }
+        // The classes of machines come first.
+        let n_classes = classes.0.len();
+        members.iter_mut().filter(|it| it.home.is_none()).for_each(|it| it.class += n_classes);
+        members
+    }
+
+    fn is_even(&self, network: &Network, id: SwitchId, door: &Door) -> bool {
+        let machines = network.switch(id).ports.iter().flat_map(|id| &network.port(*id).addresses);
+        let machines = machines.flat_map(|own| &own.ips).map(IpNet::addr);
+        let held: BTreeSet<IpAddr> =
+            machines.chain(network.router_port(door.router_port).addresses()).collect();
+        let atoms = &self.atoms[&self.zone_of[id.0]];
+        door.nets.iter().all(|net| atoms.is_even(net, &held))
     }
 
     /// What is said of exactly the network of a switch, or of one machine; all else is a mark.

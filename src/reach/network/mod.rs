@@ -331,6 +331,22 @@ impl Network {
         self.switch(switch).answers_dns && !self.target.is_at_least((25, 3))
     }
 
+    /// Every address that is somebody's: a machine's, a router's, one that stands for others or that others stand for.
+    pub fn given(&self) -> impl Iterator<Item = IpAddr> {
+        let machines = self.ports.iter().flat_map(|port| {
+            let own = port.addresses.iter().flat_map(|address| &address.ips).map(IpNet::addr);
+            own.chain(port.shared.iter().copied())
+        });
+        let routers = self.router_ports.iter().flat_map(RouterPort::addresses);
+        let translations = self.routers.iter().flat_map(|router| &router.translations);
+        let translated = translations.flat_map(|it| [it.external, it.logical.addr()]);
+        let switches = self.switches.iter().flat_map(|switch| &switch.vips);
+        let vips = switches.chain(self.routers.iter().flat_map(|router| &router.vips));
+        let balanced =
+            vips.flat_map(|vip| vip.backends.iter().map(|(to, _)| *to).chain([vip.address, vip.hairpin]));
+        machines.chain(routers).chain(translated).chain(balanced)
+    }
+
     /// The network of rows that were compiled.
     pub fn of_rows(rows: &Rows, target: Target) -> Network {
         let ids: BTreeMap<&Key, RowId> =

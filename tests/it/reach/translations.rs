@@ -19,7 +19,7 @@ pub(super) fn case(paths: &[&str], target: Target) -> Rows {
 }
 
 /// Changes every row of a table.
-pub(super) fn alter<T>(rows: &mut Rows, table: Table, mut change: impl FnMut(&mut T))
+pub(crate) fn alter<T>(rows: &mut Rows, table: Table, mut change: impl FnMut(&mut T))
 where
     T: for<'r> TryFrom<&'r Row> + Into<Row>,
 {

@@ -24,7 +24,7 @@ use crate::worlds::{
     world::{Dialect, Size},
 };
 
-fn with_world(text: String, look: impl FnOnce(&northc::check::Checked<'_>, &Rows)) {
+pub(super) fn with_world(text: String, look: impl FnOnce(&northc::check::Checked<'_>, &Rows)) {
     let mut sources = SourceMap::new();
     sources.add("world.yaml", text).expect("it is not that long");
     assert!(compiled_from(&sources, Target::OLDEST, look), "it is good");

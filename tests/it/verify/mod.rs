@@ -4,6 +4,7 @@ mod balancers;
 mod classes;
 mod lints;
 mod mutants;
+mod subnets;
 mod verb;
 
 use std::collections::BTreeSet;
