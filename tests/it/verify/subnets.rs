@@ -88,6 +88,9 @@ fn whatever_is_broken_on_one_of_many_subnets_is_found() {
     });
 }
 
+/// What is done to rows, and of whom it is told.
+type Change<'c> = (&'c str, &'c dyn Fn(&mut Rows), &'c [&'c str]);
+
 #[test]
 fn what_rows_say_of_one_subnet_tells_it_apart() {
     with_world(terraces(&[]), |checked, rows| {
@@ -119,7 +122,7 @@ fn what_rows_say_of_one_subnet_tells_it_apart() {
                 switch.ports.extend((switch.name == "hill-3").then(|| Ref::Key(key.clone())));
             });
         };
-        let changes: [(&str, &dyn Fn(&mut Rows), &[&str]); 8] = [
+        let changes: [Change<'_>; 8] = [
             ("one switch", &on("hill-3", "to-lport", "ip4.src == 10.0.3.0/24"), &["hill-3-0"]),
             ("towards one", &on("hill-1", "from-lport", "ip4.dst == 10.0.3.0/24"), &["hill-1-2"]),
             ("one source", &on("valley-2", "to-lport", "ip4.src == 10.0.3.0/24"), &["hill-3-0"]),
