@@ -92,12 +92,9 @@ impl Meaning<'_> {
         *self.members.borrow_mut().entry((group, vpc, field)).or_insert_with(|| {
             let model = self.net.model;
             let near: Vec<VpcId> = model.neighbourhood(vpc).collect();
-            let is_one = |port: &Port| {
-                near.contains(&model.subnet(port.subnet).vpc)
-                    && port.groups.iter().any(|it| it.value == group)
-            };
-            let ports = model.ports().filter(|(_, port)| is_one(port));
-            let addresses = ports.flat_map(|(id, _)| &self.net.assignment.port(id).addresses);
+            let is_near = |id: &&PortId| near.contains(&model.subnet(model.port(**id).subnet).vpc);
+            let ports = self.net.members.get(&group).into_iter().flatten().filter(is_near);
+            let addresses = ports.flat_map(|id| &self.net.assignment.port(*id).addresses);
             within_any(self.sets, field, addresses.copied().map(host))
         })
     }

@@ -12,7 +12,7 @@ use super::{Side, Spot, homes};
 use crate::assign::Assignment;
 use crate::check::Checked;
 use crate::model::{
-    Balancer, Gateway, GatewayId, Model, NatRule, PortId, Public, Subnet, SubnetId, Transport, VpcId,
+    Balancer, Gateway, GatewayId, GroupId, Model, NatRule, PortId, Public, Subnet, SubnetId, Transport, VpcId,
 };
 use crate::names;
 use crate::reach::address::{is_host, within, within_any};
@@ -26,6 +26,8 @@ pub(super) struct Network<'m> {
     pub(super) assignment: &'m Assignment,
     /// The machines on each segment.
     pub(super) ports: BTreeMap<SubnetId, Vec<PortId>>,
+    /// The machines in each group.
+    pub(super) members: BTreeMap<GroupId, Vec<PortId>>,
     /// Who has which address on a segment.
     pub(super) holders: BTreeMap<SubnetId, BTreeMap<IpAddr, Vec<Spot>>>,
     /// VPCs that are joined by peerings have addresses together: one of them for each VPC.
@@ -149,6 +151,7 @@ impl<'m> Network<'m> {
             model,
             assignment,
             ports: BTreeMap::new(),
+            members: BTreeMap::new(),
             holders: BTreeMap::new(),
             realms: realms(model),
             by_vpc: model.subnets_by_vpc(),
@@ -161,6 +164,9 @@ impl<'m> Network<'m> {
         };
         for (id, port) in model.ports() {
             net.ports.entry(port.subnet).or_default().push(id);
+            for group in &port.groups {
+                net.members.entry(group.value).or_default().push(id);
+            }
             for address in &assignment.port(id).addresses {
                 net.hold(port.subnet, *address, Spot::Port(id));
             }

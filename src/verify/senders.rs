@@ -26,7 +26,7 @@ use super::classes::{Asked, Classes, Sorted};
 use super::compare::{self, Compared, Sent};
 use super::rows::{self, RowsMeaning};
 use super::standing::{Others, Range, Standing};
-use super::universe::{Errand, Universe};
+use super::universe::{Errand, Grounds, Universe};
 use super::{Difference, Report};
 
 /// Follows all senders, as long as `goes_on` says so.
@@ -45,8 +45,9 @@ pub(super) fn all(
     let n_senders = errands.iter().filter(|errand| errand.is_last).count();
     let (n_errands, n_threads) = (errands.len(), parallel::n_threads().min(errands.len()));
     let shared = Mutex::new(Shared { errands: errands.into_iter().enumerate(), ..Shared::default() });
-    let proof =
-        Proof { checked, meaning: &known, rows: &rows, sorted: &sorted, goes_on, n_edges, shared: &shared };
+    let grounds = Grounds::new(checked, &rows);
+    let (meant, rows, sorted, grounds) = (&known, &rows, &sorted, &grounds);
+    let proof = Proof { checked, meaning: meant, rows, sorted, grounds, goes_on, n_edges, shared: &shared };
     let mut sum = Sum { report: Report { n_senders, ..Report::default() }, ..Sum::default() };
     let mut n_done = 0;
     let Ok(()) = parallel::crew(
@@ -129,6 +130,7 @@ struct Proof<'p> {
     meaning: &'p meaning::Known<'p>,
     rows: &'p rows::Known<'p>,
     sorted: &'p Sorted,
+    grounds: &'p Grounds,
     goes_on: &'p (dyn Fn() -> bool + Sync),
     n_edges: usize,
     shared: &'p Mutex<Shared>,
@@ -149,7 +151,7 @@ impl Proof<'_> {
                 meaning: Meaning::new(self.meaning, &sets),
                 done: RowsMeaning::new(self.rows, &sets, self.goes_on),
                 classes: Classes::new(self.sorted, &sets),
-                universe: Universe::new(self.checked, self.rows, &sets),
+                universe: Universe::new(self.checked, self.grounds, &sets),
             };
             let (mut is_fresh, mut is_over) = (true, false);
             while !is_over && (std::mem::take(&mut is_fresh) || sets.n_edges() <= self.n_edges) {

@@ -47,6 +47,27 @@ enum To {
     Beyond(SubnetId),
 }
 
+/// Addresses that packets are sorted by, found once for all sets.
+pub(super) struct Grounds {
+    /// What nobody sends to or from.
+    nobody: Vec<IpNet>,
+    routers: Vec<IpNet>,
+    /// What the model knows.
+    known: Vec<IpNet>,
+}
+
+impl Grounds {
+    pub(super) fn new(checked: &Checked<'_>, rows: &Known<'_>) -> Grounds {
+        let nobody = NOBODY.iter().map(|net| net.parse::<IpNet>().expect("a network"));
+        let edges = edges(checked.model()).filter(|edge| !rows.gives(*edge)).map(IpNet::from);
+        let nobody: Vec<IpNet> = nobody.chain(edges).collect();
+        let routers: Vec<IpNet> = routers(checked).into_iter().map(IpNet::from).collect();
+        // Machines of a subnet have addresses side by side: one network for many.
+        let [nobody, routers, known] = [nobody, routers, known(checked)].map(|nets| IpNet::aggregate(&nets));
+        Grounds { nobody, routers, known }
+    }
+}
+
 /// The packets that are looked at.
 pub(super) struct Universe<'s> {
     sets: &'s Sets,
@@ -63,7 +84,7 @@ pub(super) struct Universe<'s> {
 }
 
 impl<'s> Universe<'s> {
-    pub(super) fn new(checked: &Checked<'_>, rows: &Known<'_>, sets: &'s Sets) -> Universe<'s> {
+    pub(super) fn new(checked: &Checked<'_>, grounds: &Grounds, sets: &'s Sets) -> Universe<'s> {
         let model = checked.model();
         let (v4, v6) = (sets.value(Field::EthType, IPV4), sets.value(Field::EthType, IPV6));
         let short = [Field::IpSrc, Field::IpDst].map(|field| sets.range(field, 0, u32::MAX.into()));
@@ -71,14 +92,12 @@ impl<'s> Universe<'s> {
         let ports = [Field::TpSrc, Field::TpDst].map(|field| sets.range(field, 0, u16::MAX.into()));
         let protocols = sets.range(Field::IpProto, 0, u8::MAX.into());
         let all = sets.and(sets.or(v4, v6), sets.and(protocols, sets.and(ports[0], ports[1])));
-        let nobody = NOBODY.iter().map(|net| net.parse::<IpNet>().expect("a network"));
-        let edges = edges(model).filter(|edge| !rows.gives(*edge)).map(IpNet::from);
-        let nobody: Vec<IpNet> = nobody.chain(edges).collect();
-        let nobody = [Field::IpSrc, Field::IpDst].map(|field| within_any(sets, field, nobody.clone()));
+        let nobody =
+            [Field::IpSrc, Field::IpDst].map(|field| within_any(sets, field, grounds.nobody.iter().copied()));
         // A router forwards nothing that says to come from itself.
-        let routers = within_any(sets, Field::IpSrc, routers(checked).into_iter().map(IpNet::from));
+        let routers = within_any(sets, Field::IpSrc, grounds.routers.iter().copied());
         let all = sets.minus(all, sets.any(nobody.into_iter().chain([routers])));
-        let known = within_any(sets, Field::IpSrc, known(checked));
+        let known = within_any(sets, Field::IpSrc, grounds.known.iter().copied());
         let bridged = model.subnets().filter(|(_, subnet)| subnet.underlay.is_some()).map(|(id, subnet)| {
             let blocks = subnet.blocks.iter().map(|block| block.cidr.value);
             (id, within_any(sets, Field::IpSrc, blocks))
