@@ -17,7 +17,7 @@ use super::parties::{Who, machines};
 #[derive(Debug)]
 pub struct Alike {
     zones: Zones,
-    classes: Vec<Option<(usize, SwitchId)>>,
+    classes: Vec<Option<usize>>,
     /// How many machines are on each switch, where nothing tells its addresses apart but those of machines.
     even: BTreeMap<SwitchId, usize>,
 }
@@ -31,8 +31,8 @@ impl Alike {
         let mut classes = vec![None; judge.network.ports.len()];
         let (members, even) = classify_with_switches(judge, &zones, &parties);
         for (who, member) in all.iter().zip(members) {
-            if let (Some(port), Some((Home::On(_) | Home::Alike(_), switch))) = (who.port(), member.home) {
-                classes[port.0] = Some((member.class, switch));
+            if let (Some(port), Some((Home::On(_) | Home::Alike(_), _))) = (who.port(), member.home) {
+                classes[port.0] = Some(member.class);
             }
         }
         let network = judge.network;
@@ -48,9 +48,9 @@ impl Alike {
         self.even.get(&switch).copied()
     }
 
-    /// What a machine is like, and the switch that it is on; `None` for one that is unlike all others. Two of a class on
-    /// different switches are to each other as two on one switch are not.
-    pub fn class(&self, port: PortId) -> Option<(usize, SwitchId)> {
+    /// What a machine is like; `None` for one that is unlike all others. Two of a class on different switches are to each
+    /// other as two on one switch are not.
+    pub fn class(&self, port: PortId) -> Option<usize> {
         self.classes[port.0]
     }
 

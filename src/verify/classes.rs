@@ -179,8 +179,11 @@ impl Sorted {
             having: HashMap::new(),
             by_address: BTreeMap::new(),
         };
+        let mut homes: BTreeMap<(SubnetId, SwitchId), HomeId> = BTreeMap::new();
         for (id, port) in model.ports() {
-            let Some(part) = rows.part(&port.name) else { continue };
+            let Some((switch, part)) = rows.place(&port.name) else { continue };
+            let next = HomeId(homes.len());
+            sorted.home_of.insert(id, *homes.entry((port.subnet, switch)).or_insert(next));
             sorted.place_of.insert(id, (meaning.realm(id), part));
             for kind in [Kind::Own, Kind::Public] {
                 let place = sorted.place_of.get(&id).copied().filter(|_| kind == Kind::Own);
@@ -190,19 +193,13 @@ impl Sorted {
                 }
             }
         }
-        let mut by_kind: BTreeMap<(Traits, usize), Vec<(PortId, SwitchId)>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(Traits, usize), Vec<PortId>> = BTreeMap::new();
         for (id, traits) in meaning.traits() {
-            if let Some((class, switch)) = rows.class(&model.port(id).name, &sorted.own[id.0]) {
-                by_kind.entry((traits, class)).or_default().push((id, switch));
+            if let Some(class) = rows.class(&model.port(id).name, &sorted.own[id.0]) {
+                by_kind.entry((traits, class)).or_default().push(id);
             }
         }
-        let mut homes: BTreeMap<(SubnetId, SwitchId), HomeId> = BTreeMap::new();
         for members in by_kind.into_values().filter(|members| members.len() > 1) {
-            let members = members.into_iter().map(|(id, switch)| {
-                let next = HomeId(homes.len());
-                (id, *homes.entry((model.port(id).subnet, switch)).or_insert(next))
-            });
-            let members = members.collect();
             sorted.add(members);
         }
         sorted.lists.values_mut().for_each(|list| list.sort_by_key(|it| it.address));
@@ -211,17 +208,16 @@ impl Sorted {
         sorted
     }
 
-    fn add(&mut self, members: Vec<(PortId, HomeId)>) {
-        let (at, first) = (self.classes.len(), members[0].0);
+    fn add(&mut self, members: Vec<PortId>) {
+        let (at, first) = (self.classes.len(), members[0]);
         let place = self.place_of[&first];
         self.by_place.entry(place).or_default().push(at);
         if self.publics.contains_key(&first) {
             self.with_publics.push(at);
         }
         let mut by_home: BTreeMap<HomeId, Vec<PortId>> = BTreeMap::new();
-        for (machine, home) in members.iter().copied() {
-            by_home.entry(home).or_default().push(machine);
-            self.home_of.insert(machine, home);
+        for machine in members.iter().copied() {
+            by_home.entry(self.home_of[&machine]).or_default().push(machine);
             self.of.insert(machine, at);
             for kind in [Kind::Own, Kind::Public] {
                 let place = Some(place).filter(|_| kind == Kind::Own);
@@ -231,7 +227,6 @@ impl Sorted {
                 }
             }
         }
-        let members = members.into_iter().map(|(id, _)| id).collect();
         self.classes.push(Class { place, members, by_home });
     }
 
@@ -284,7 +279,7 @@ impl Sorted {
         self.of.get(&id).copied()
     }
 
-    /// Where a machine of a class is.
+    /// Where a machine is; `None` if it is not in the rows.
     pub(super) fn home_of(&self, id: PortId) -> Option<HomeId> {
         self.home_of.get(&id).copied()
     }

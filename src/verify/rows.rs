@@ -85,7 +85,7 @@ impl<'n> Known<'n> {
 
     /// What a machine is like; `None` where it is unlike all others, or not in the rows with these addresses and no
     /// others.
-    pub(super) fn class(&self, name: &str, addresses: &[IpAddr]) -> Option<(usize, SwitchId)> {
+    pub(super) fn class(&self, name: &str, addresses: &[IpAddr]) -> Option<usize> {
         let port = *self.ports.get(name)?;
         let own = self.told.addresses(port);
         let is_same = own.len() == addresses.len() && own.iter().all(|it| addresses.contains(it));
@@ -97,9 +97,10 @@ impl<'n> Known<'n> {
         self.alike.n_machines(switch)
     }
 
-    /// The part of the network that a machine is in; `None` where it is not in the rows.
-    pub(super) fn part(&self, name: &str) -> Option<usize> {
-        Some(self.alike.part(self.network.port(*self.ports.get(name)?).switch))
+    /// The switch that a machine is on, and the part of the network; `None` where it is not in the rows.
+    pub(super) fn place(&self, name: &str) -> Option<(SwitchId, usize)> {
+        let switch = self.network.port(*self.ports.get(name)?).switch;
+        Some((switch, self.alike.part(switch)))
     }
 
     /// The part of the network that a router is in, by one of its sides on a segment; `None` where it is not in the rows.

@@ -34,7 +34,7 @@ pub(super) struct Standing {
     from: Option<PortId>,
     /// Where it reaches machines by their own addresses, of those that are classes.
     place: Option<Place>,
-    /// Where it is, if it is one of a class.
+    /// Where it is, if it is a machine.
     home: Option<HomeId>,
     groups: Vec<Group>,
     /// The groups of a class.

@@ -100,18 +100,7 @@ fn what_rows_say_of_one_subnet_tells_it_apart() {
                 add_rule(rows, |name| name == switch, direction, (32_000, "drop"), matching)
             }
         };
-        let policy = |matching: &'static str| {
-            move |rows: &mut Rows| {
-                let key = Key::new(Table::LogicalRouterPolicy, "one");
-                let (matching, action) = (matching.to_owned(), "drop".to_owned());
-                let row =
-                    LogicalRouterPolicy { priority: 900, matching, action, ..LogicalRouterPolicy::default() };
-                rows.insert(key.clone(), row, None);
-                alter(rows, Table::LogicalRouter, |router: &mut LogicalRouter| {
-                    router.policies.extend(router.name.contains("hill").then(|| Ref::Key(key.clone())));
-                });
-            }
-        };
+        let policy = |matching: &'static str| move |rows: &mut Rows| *rows = with_policy(rows, matching);
         let stranger = |rows: &mut Rows| {
             let key = Key::new(Table::LogicalSwitchPort, "stranger");
             let addresses = ["0a:00:00:00:00:01 10.0.3.77".to_owned()].into();
@@ -187,4 +176,31 @@ fn what_the_model_says_of_one_subnet_tells_it_apart() {
             }
         });
     }
+}
+
+#[test]
+fn who_is_like_nobody_sends_beside_it_and_elsewhere() {
+    let lone = "kind: NetworkInterface, metadata: {name: lone}, \
+                spec: {subnet: hill-0, addresses: 10.0.0.50, allowedAddressPairs: 10.77.0.1}";
+    with_world(terraces(&[lone]), |checked, rows| {
+        let whole = compared(checked, rows, Target::OLDEST);
+        assert!(whole.is_whole() && whole.differences.is_empty(), "{:#?}", whole.differences);
+        // What is routed in its VPC is not what goes to its own subnet.
+        let policy =
+            "ip4.src == 10.0.0.50 && ip4.dst == {10.0.1.0/24, 10.0.2.0/24, 10.0.3.0/24, 10.0.4.0/24}";
+        let report = compared(checked, &with_policy(rows, policy), Target::OLDEST);
+        assert!(report.differences.iter().any(|it| it.from == "lone"), "{:#?}", report.differences);
+    });
+}
+
+/// Rows in which a policy of a VPC drops what matches.
+fn with_policy(rows: &Rows, matching: &str) -> Rows {
+    let (mut rows, key) = (rows.clone(), Key::new(Table::LogicalRouterPolicy, "one"));
+    let (matching, action) = (matching.to_owned(), "drop".to_owned());
+    let row = LogicalRouterPolicy { priority: 900, matching, action, ..LogicalRouterPolicy::default() };
+    rows.insert(key.clone(), row, None);
+    alter(&mut rows, Table::LogicalRouter, |router: &mut LogicalRouter| {
+        router.policies.extend(router.name.contains("hill").then(|| Ref::Key(key.clone())));
+    });
+    rows
 }
