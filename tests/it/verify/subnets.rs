@@ -186,8 +186,7 @@ fn who_is_like_nobody_sends_beside_it_and_elsewhere() {
         let whole = compared(checked, rows, Target::OLDEST);
         assert!(whole.is_whole() && whole.differences.is_empty(), "{:#?}", whole.differences);
         // What is routed in its VPC is not what goes to its own subnet.
-        let policy =
-            "ip4.src == 10.0.0.50 && ip4.dst == {10.0.1.0/24, 10.0.2.0/24, 10.0.3.0/24, 10.0.4.0/24}";
+        let policy = "ip4.src == 10.0.0.50 && ip4.dst == 10.0.0.0/22";
         let report = compared(checked, &with_policy(rows, policy), Target::OLDEST);
         assert!(report.differences.iter().any(|it| it.from == "lone"), "{:#?}", report.differences);
     });
