@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use northc::check::Checked;
 use northc::nb::{Acl, Atom, Datum, Key, Kind, Ref, Row, Rows, Table};
 use northc::reach::guest::ByHand;
 use northc::reach::judge::{Judge, Verdict, service};
@@ -202,6 +203,24 @@ pub(super) fn verdicts(rows: &Rows, target: Target, sets: &Sets) -> BTreeMap<(St
     }
     lost.retain(|(_, _, verdict), _| *verdict != Verdict::Blocked);
     lost
+}
+
+/// How many of some breaks are found; that each is which changes who reaches whom, for the oldest OVN.
+pub(super) fn n_found(checked: &Checked<'_>, rows: &Rows, all: impl Iterator<Item = Mutant>) -> usize {
+    let (sets, whole) = (Sets::default(), compared(checked, rows, Target::OLDEST));
+    let before = verdicts(rows, Target::OLDEST, &sets);
+    let (mut n_found, mut wrong) = (0, String::new());
+    for mutant in all {
+        let other = changed(rows, &mutant);
+        let report = compared(checked, &other, Target::OLDEST);
+        let is_found = !report.differences.is_empty() || report.undetermined != whole.undetermined;
+        n_found += usize::from(is_found);
+        if !is_found && verdicts(&other, Target::OLDEST, &sets) != before {
+            let _ = writeln!(wrong, "{:?}: {}", mutant.key, mutant.what);
+        }
+    }
+    assert!(wrong.is_empty(), "these change who reaches whom:\n{wrong}");
+    n_found
 }
 
 /// Of each kind as many as are tried, from all cases.

@@ -6,12 +6,11 @@ use std::fmt::Write;
 use northc::nb::{
     Key, LogicalRouter, LogicalRouterPolicy, LogicalSwitch, LogicalSwitchPort, Ref, Rows, Table,
 };
-use northc::reach::set::Sets;
 use northc::target::Target;
 
 use super::classes::with_world;
 use super::compared;
-use super::mutants::{Mutant, changed, mutants, verdicts, with_acls};
+use super::mutants::{Mutant, mutants, n_found, with_acls};
 use crate::reach::translations::{add_rule, alter};
 
 /// A VPC with subnets that are alike but for what is added, its peer, and a way out.
@@ -61,10 +60,6 @@ fn whatever_is_broken_on_one_of_many_subnets_is_found() {
             assert_eq!((whole.n_senders, whole.n_classes), (25, N_CLASSES));
             assert!(whole.idle.is_empty(), "{:?}", whole.idle);
         }
-        let whole = compared(checked, rows, Target::OLDEST);
-        let sets = Sets::default();
-        let before = verdicts(rows, Target::OLDEST, &sets);
-        let (mut n_found, mut wrong) = (0, String::new());
         // Of a subnet that is neither the first of its kind nor the last: some, or all where somebody asks for more.
         let is_own = |mutant: &Mutant| {
             let names = ["hill-3", "valley-1", "10.0.3.", "fd00:0:3:", "10.1.1."];
@@ -74,17 +69,8 @@ fn whatever_is_broken_on_one_of_many_subnets_is_found() {
         };
         let step = if std::env::var_os("NORTHC_MUTANTS").is_some() { 1 } else { 11 };
         let all = rows.iter().flat_map(|(key, row)| mutants(key, row)).filter(is_own);
-        for mutant in all.step_by(step) {
-            let other = changed(rows, &mutant);
-            let report = compared(checked, &other, Target::OLDEST);
-            let is_found = !report.differences.is_empty() || report.undetermined != whole.undetermined;
-            n_found += usize::from(is_found);
-            if !is_found && verdicts(&other, Target::OLDEST, &sets) != before {
-                let _ = writeln!(wrong, "{:?}: {}", mutant.key, mutant.what);
-            }
-        }
+        let n_found = n_found(checked, rows, all.step_by(step));
         assert!(n_found >= 12, "{n_found} found");
-        assert!(wrong.is_empty(), "these change who reaches whom:\n{wrong}");
     });
 }
 
