@@ -201,7 +201,7 @@ impl Meaning<'_> {
             said.ranges.iter().any(is_in_part)
         };
         let realm = Some(net.realm_of(subnet.vpc));
-        let is_whole = blocks.iter().all(|block| net.is_apart(*block, realm))
+        let is_whole = blocks.iter().all(|block| net.is_apart(*block, subnet.vpc, realm))
             && !said.is_strange
             && !said.names.contains(&net.side_name(Side::Subnet(id)))
             && !blocks.iter().any(|block| is_cut(block) || self.is_full(id, block));

@@ -213,10 +213,11 @@ impl<'m> Network<'m> {
         net
     }
 
-    /// Whether a network is a block of a subnet of the realm that an address was chosen in, and no other's there: then the
-    /// address is in it just where it is somebody's on the subnet, or nobody's.
-    pub(super) fn is_apart(&self, net: IpNet, realm: Option<VpcId>) -> bool {
-        realm.is_some_and(|realm| self.apart.contains_key(&(realm, net)))
+    /// Whether a network is a block of a subnet and no other's among joined VPCs, where one of them asks about an address
+    /// that was chosen among theirs: then the address is in it just where it is somebody's on the subnet, or nobody's.
+    pub(super) fn is_apart(&self, net: IpNet, at: VpcId, chosen: Option<VpcId>) -> bool {
+        let realm = self.realm_of(at);
+        chosen == Some(realm) && self.apart.contains_key(&(realm, net))
     }
 
     /// Translations of exactly a block of a subnet that is apart, on its way out.

@@ -117,8 +117,8 @@ impl Run<'_, '_> {
         let routes = self.routes(vpc, side);
         let matchings: Vec<Set> = routes.iter().map(|route| route.matching).collect();
         // Whoever is like its receiver may be on another subnet, to which there is another route.
-        let realm = self.among(Field::IpDst, &packet);
-        let is_home = |route: &Route| route.rank > 0 && net.is_apart(route.prefix, realm);
+        let chosen = self.among(Field::IpDst, &packet);
+        let is_home = |route: &Route| route.rank > 0 && net.is_apart(route.prefix, vpc, chosen);
         let mut passed = 0;
         while let Some(at) =
             self.ask.first_but(&packet, &matchings[passed..], |at| is_home(&routes[passed + at]))

@@ -12,7 +12,7 @@ use super::follow::{Ended, Run};
 use super::packet::{End, Keeper, Packet, host};
 use super::rules::StageKey;
 use super::{Side, Spot};
-use crate::model::{Direction, PortId, SubnetId, VpcId};
+use crate::model::{Block, Direction, PortId, SubnetId, VpcId};
 use crate::reach::address::within_any;
 use crate::reach::filter::Tracked;
 use crate::reach::header::{Field, IPV4, Origin, eth_type};
@@ -36,8 +36,9 @@ impl Run<'_, '_> {
         let known = self.meaning.sets.and(self.meaning.held(segment), families);
         let near = self.meaning.sets.or(blocks, known);
         // Of whoever is like it, what is on its own segment would be asked.
-        let realm = self.among(Field::IpDst, &packet);
-        let is_near = match subnet.blocks.iter().all(|block| net.is_apart(block.cidr.value, realm)) {
+        let chosen = self.among(Field::IpDst, &packet);
+        let is_apart = |block: &Block| net.is_apart(block.cidr.value, subnet.vpc, chosen);
+        let is_near = match subnet.blocks.iter().all(is_apart) {
             true => self.ask.is_somebodys(&packet, near),
             false => self.ask.is(&packet, near),
         };

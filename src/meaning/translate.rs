@@ -169,12 +169,12 @@ impl Run<'_, '_> {
             return packet;
         }
         let part = usize::from(!is_machine);
-        let realm = self.among(Field::IpSrc, &packet);
+        let chosen = self.among(Field::IpSrc, &packet);
         let is_its = |at: usize| {
             let it = &door.all[part][at];
             let machine = self.meaning.net.publics.get(&(gateway, it.outside));
             machine.is_some_and(|id| self.is_its(*id, Field::IpSrc, &packet))
-                || self.meaning.net.is_apart(it.inside, realm)
+                || self.meaning.net.is_apart(it.inside, vpc, chosen)
         };
         let Some(at) = self.ask.first_but(&packet, &door.insides[part], is_its) else { return packet };
         let it = &door.all[part][at];
