@@ -1,7 +1,7 @@
 //! Subnets that the model may take for each other, with all who are there.
 //!
-//! One may change places with another when nothing is said of it by name, of a part of its blocks, or of those of others
-//! in them, and both have all else in common: [`Home`]. What is said of all of a block is asked of packets, as it is of
+//! One may change places with another when nothing is said of it by name, or of a part of its blocks, and both have all
+//! else in common: [`Home`]. What is said of all of a block is asked of packets, as it is of
 //! any address; that a packet is from or for one of these subnets is asked as one question, whichever it is
 //! ([`Network::is_apart`]). Refuses to say who is there.
 

@@ -116,9 +116,7 @@ impl Refined {
         let (inside, outside) = (of_family(&rule.sources)?, of_family(&rule.destinations)?);
         Some(Refined { is_translated: rule.is_translated, inside, outside })
     }
-}
 
-impl Refined {
     /// All the networks that it is about.
     pub(super) fn nets(&self) -> impl Iterator<Item = IpNet> {
         self.inside.iter().chain(&self.outside).copied()

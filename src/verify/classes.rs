@@ -95,7 +95,7 @@ pub(super) struct Sorted {
     /// Classes with public addresses.
     pub(super) with_publics: Vec<usize>,
     pub(super) place_of: BTreeMap<PortId, Place>,
-    pub(super) homes: Vec<Home>,
+    homes: Vec<Home>,
     home_of: BTreeMap<PortId, HomeId>,
     lists: BTreeMap<List, Vec<Listed>>,
     /// Who has an address, in the places that there are.

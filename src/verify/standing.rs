@@ -80,6 +80,12 @@ impl Standing {
         (own == home || sorted.home(own).tangled.contains(&home)).then_some(home)
     }
 
+    /// The lists of addresses that it may reach machines by.
+    fn lists(&self) -> impl Iterator<Item = (Kind, Option<Place>)> {
+        let own = self.place.map(|place| (Kind::Own, Some(place)));
+        own.into_iter().chain([(Kind::Public, None)])
+    }
+
     /// Takes those whom packets must be sent to as well.
     pub(super) fn take_fresh(&mut self) -> Others {
         std::mem::take(&mut self.fresh)
@@ -189,8 +195,7 @@ impl Sorted {
 
     /// All destinations, by parts in which there are not many that are sent to.
     pub(super) fn parts(&self, standing: &Standing) -> Vec<Range> {
-        let lists = [standing.place.map(|place| (Kind::Own, Some(place))), Some((Kind::Public, None))];
-        let all = lists.into_iter().flatten().flat_map(|(kind, place)| {
+        let all = standing.lists().flat_map(|(kind, place)| {
             let all = self.by_address.get(&place).into_iter().flatten();
             all.filter(move |(_, _, id)| !standing.is_other(self, kind, *id))
         });
@@ -240,9 +245,8 @@ impl Sorted {
                 found.extend(pairs.filter(|(like, _)| used.contains(like)).map(|(_, span)| span));
                 homes.extend(self.home_of(*id));
             }
-            for (like, home) in
-                self.home_of(like).into_iter().flat_map(|like| homes.iter().map(move |it| (like, *it)))
-            {
+            let Some(like) = self.home_of(like) else { return };
+            for home in homes {
                 let pairs = outgoing(like).zip(outgoing(home));
                 found.extend(pairs.filter(|(like, _)| used.contains(like)).map(|(_, span)| span));
             }
@@ -270,8 +274,7 @@ impl Classes<'_> {
 
     /// Packets to those in a range that need not be sent.
     pub(super) fn others(&self, standing: &Standing, (low, high): Range) -> Set {
-        let lists = [standing.place.map(|place| (Kind::Own, Some(place))), Some((Kind::Public, None))];
-        let others = lists.into_iter().flatten().flat_map(|(kind, place)| {
+        let others = standing.lists().flat_map(|(kind, place)| {
             let all = self.sorted.by_address.get(&place).map_or(&[][..], Vec::as_slice);
             let here = &all[all.partition_point(|it| it.0 < low)..all.partition_point(|it| it.0 <= high)];
             here.iter().filter(move |(_, _, id)| standing.is_other(self.sorted, kind, *id))

@@ -1,9 +1,8 @@
 //! Who sends, and which packets are looked at.
 //!
 //! Every address that a machine may ask for, all protocols and ports, whole and unicast; the first and the last of an
-//! IPv4 block are such where the rows give them to somebody. Its own addresses and those
-//! that it may use beside them are looked at with their answers, where there are such; any other source only for
-//! where it gets to.
+//! IPv4 block are such where the rows give them to somebody. Its own addresses and those that it may use beside them are
+//! looked at with their answers, where there are such; any other source only for where it gets to.
 //!
 //! Refuses to follow packets.
 
